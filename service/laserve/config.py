@@ -1,0 +1,290 @@
+"""Settings: one YAML file and environment variables, validated at start.
+
+Precedence, highest first: command-line flags, ``LASERVE_SECTION__NAME``, ``HOST`` and ``PORT``, the YAML
+file, the profile, the defaults below. Errors name the setting and what was expected.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from laserve.errors import ConfigError
+
+PREFIX = "LASERVE_"
+MAX_CANDIDATES = 64
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(Section):
+    """Where and how HTTP is served."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; also `HOST`.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on, 0 for any free one; also `PORT`.")
+    max_concurrent_requests: int = Field(
+        256, ge=1, description="Requests to `/generate` under way at once; one more is answered 429."
+    )
+    max_body_bytes: int = Field(4 * 2**20, ge=1024, description="Largest request body; a larger one is 413.")
+    heartbeat_s: float = Field(15.0, gt=0, description="Seconds between comments that keep a stream open.")
+    api_keys: dict[Name, SecretStr] = Field(
+        default_factory=dict,
+        description="Caller's name -> secret, sent as `Authorization: Bearer SECRET`; empty serves anyone.",
+    )
+
+
+class SamplingDefaults(Section):
+    """Sampling of a request that does not say."""
+
+    n: int = Field(8, ge=1, le=MAX_CANDIDATES, description="Candidates.")
+    temperature: float = Field(0.8, ge=0, le=2, description="Softmax temperature.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus mass.")
+    max_tokens: int = Field(128, ge=1, description="Longest candidate, in tokens.")
+    timeout_s: float = Field(120.0, gt=0, le=3600, description="Seconds until the answer is made.")
+
+
+class GenerationSettings(Section):
+    """Who generates candidates."""
+
+    kind: Literal["vllm", "openai", "fake"] = Field(
+        "vllm", description="`vllm` in this process, `openai` for a vLLM server by URL, or `fake`."
+    )
+    model: str = Field(
+        "smollm2-135m-instruct", description="A folder, a packaged model, or the name the server serves."
+    )
+    max_model_len: int | None = Field(
+        None, ge=64, description="Longest prompt and candidate together; by default the model's own."
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Weights' type.")
+    kv_cache_bytes: int | None = Field(
+        None, ge=2**20, description="Memory for the KV cache; 2 GiB on a CPU, vLLM's choice on a GPU."
+    )
+    engine_args: dict[str, Any] = Field(
+        default_factory=dict, description="More of vLLM's `AsyncEngineArgs`, by their own names."
+    )
+    url: str | None = Field(None, description="Base URL of the vLLM server, for `openai`.")
+    api_key: SecretStr | None = Field(None, description="Bearer token for that server.")
+    defaults: SamplingDefaults = Field(default_factory=SamplingDefaults)
+
+    @model_validator(mode="after")
+    def _url_where_needed(self) -> "GenerationSettings":
+        if (self.kind == "openai") != (self.url is not None):
+            raise ValueError("url is for kind 'openai', and needed there")
+        return self
+
+
+class ArmSettings(Section):
+    """One reward model that can be chosen."""
+
+    name: Name = Field(description="Name in answers, metrics and the log.")
+    kind: str = Field(description="One of the scorer kinds.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of that kind.")
+
+
+class PolicySettings(Section):
+    """Who chooses the arm."""
+
+    name: str = Field("linucb", description="`linucb`, `random` or `fixed:ARM`.")
+    alpha: float = Field(1.0, ge=0, description="LinUCB's weight on the confidence width.")
+    epsilon: float = Field(0.02, ge=0, le=1, description="Share of uniform exploration in the long run.")
+    epsilon_start: float = Field(0.1, ge=0, le=1, description="The same while the log is young.")
+    epsilon_start_decisions: int = Field(
+        2000, ge=0, description="Learned decisions until `epsilon` takes over."
+    )
+    seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
+    prior_structure: float = Field(1.0, gt=0, description="Ridge on the bias and the structural features.")
+    prior_embedding: float = Field(30.0, gt=0, description="Ridge on the embedding features.")
+    prior_reward: float = Field(0.5, ge=0, le=1, description="Reward that the first arms are expected to give.")
+    learn_from: Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"] | None = Field(
+        None, description="Kind of feedback that teaches; by default the kind of the first one."
+    )
+
+
+class ContextSettings(Section):
+    """What the policy sees of a request."""
+
+    encoder: str = Field(
+        "all-minilm-l6-v2", description="A sentence encoder's folder, a packaged one, or `hash` (a fake)."
+    )
+    tasks: tuple[Name, ...] = Field(
+        ("single-doc-qa", "multi-doc-qa", "summarization", "math", "chat"),
+        description="Tasks with a feature and a metric label of their own.",
+    )
+
+    @model_validator(mode="after")
+    def _tasks_differ(self) -> "ContextSettings":
+        if len(set(self.tasks)) != len(self.tasks):
+            raise ValueError("tasks must differ from each other")
+        return self
+
+
+class StorageSettings(Section):
+    """Where decisions and the event log live."""
+
+    kind: Literal["sqlite", "memory"] = Field(
+        "sqlite", description="`sqlite` in the data folder, or `memory`: gone when the process ends."
+    )
+    path: Path | None = Field(None, description="SQLite file; by default `laserve.db` in the data folder.")
+    snapshot_every: int = Field(1000, ge=1, description="Events between two snapshots of the state.")
+    retention: Literal["full", "hash", "none"] = Field(
+        "full", description="What is kept of prompts, candidates, references and metadata."
+    )
+    retention_days: float = Field(30.0, gt=0, description="Days until kept texts are removed.")
+    hash_key: SecretStr | None = Field(
+        None, description="Key of the hashes under retention `hash`; by default a random one in the data folder."
+    )
+
+
+class LogSettings(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line kept.")
+    format: Literal["text", "json"] = Field("text", description="Lines for people, or a JSON object each.")
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    data_dir: Path = Field(
+        Path("~/.local/share/laserve"), description="Folder of the database; also `LASERVE_DATA_DIR`."
+    )
+    cache_dir: Path = Field(
+        Path("~/.cache/laserve"), description="Folder of prepared models; also `LASERVE_CACHE_DIR`."
+    )
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    generation: GenerationSettings = Field(default_factory=GenerationSettings)
+    arms: tuple[ArmSettings, ...] = Field(
+        (
+            ArmSettings(name="loglik", kind="loglik"),
+            ArmSettings(name="consensus", kind="consensus"),
+            ArmSettings(name="relevance", kind="relevance"),
+        ),
+        min_length=1,
+        description="The reward models, each with `name`, `kind` and `options`.",
+    )
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+    context: ContextSettings = Field(default_factory=ContextSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError("arms: names must differ from each other")
+        kind, _, arm = self.policy.name.partition(":")
+        if kind == "fixed" and arm not in names:
+            raise ValueError(f"policy.name: {self.policy.name!r} names no arm; there are: {', '.join(names)}")
+        return self
+
+    @property
+    def database(self) -> Path:
+        return (self.storage.path or self.data_dir / "laserve.db").expanduser()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        layers: dict[str, dict[str, Any]] = init_settings.init_kwargs  # type: ignore[attr-defined]
+        flags, *rest = (InitSettingsSource(settings_cls, layer) for layer in layers["layers"])
+        return (flags, env_settings, *rest)
+
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "fake": {
+        "generation": {"kind": "fake", "model": "fake"},
+        "arms": [
+            {"name": "loglik", "kind": "loglik"},
+            {"name": "consensus", "kind": "consensus"},
+            {"name": "relevance", "kind": "relevance"},
+        ],
+        "context": {"encoder": "hash"},
+        "storage": {"kind": "memory"},
+    }
+}
+
+
+def load(
+    *,
+    config: Path | None = None,
+    profile: str | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read all sources and validate.
+
+    Args:
+        config: the YAML file.
+        profile: a name in `PROFILES`.
+        flags: nested settings from the command line, which win over all else.
+
+    Raises:
+        ConfigError: with a line for each setting that is wrong or unknown.
+    """
+    if profile is not None and profile not in PROFILES:
+        raise ConfigError(f"--profile: no {profile!r}; there are: {', '.join(PROFILES)}")
+    server = {name.lower(): os.environ[name] for name in ("HOST", "PORT") if os.environ.get(name)}
+    layers = [dict(flags or {}), {"server": server} if server else {}, _read_yaml(config), PROFILES.get(profile or "", {})]
+    unknown = [
+        f"{PREFIX}{name}: no such setting"
+        for name in (key.removeprefix(PREFIX) for key in os.environ if key.startswith(PREFIX))
+        if name.partition("__")[0].lower() not in Settings.model_fields
+    ]
+    if unknown:
+        raise ConfigError("; ".join(unknown))
+    try:
+        return Settings(layers=layers)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error))) from None
+    except SettingsError as error:
+        raise ConfigError(f"environment: {error}; a list or mapping is given as JSON") from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for detail in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        lines.append(f"{place}: {message}" if place else message)
+    return lines
+
+
+def _read_yaml(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config: cannot read {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--config: {path} is not YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"--config: {path} must hold settings by name, not a {type(content).__name__}")
+    return content

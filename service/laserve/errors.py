@@ -1,0 +1,150 @@
+"""Every error that laserve raises on purpose.
+
+LaserveError
+├── ConfigError            a setting is wrong, or disagrees with the log
+├── InvalidRequest         the request breaks a bound; ``param`` names the field
+│   └── TooLarge           the body is larger than ``server.max_body_bytes``
+├── Unauthorized           no API key, or an unknown one
+├── NotFound               no such decision, arm, policy or metric
+├── Gone                   the decision was deleted
+├── Conflict               the same idempotency key came with another body
+├── Overloaded             no permit is free; try again after ``retry_after`` seconds
+├── Unavailable            a part that the request needs is not there now
+│   ├── NotReady           still loading
+│   ├── EngineError        the generator failed
+│   └── StoreError         the database refused a read or a write
+├── NoCandidate            no candidate finished by ``timeout_s``
+├── ArmFailed              a reward model could not score this request
+└── CorruptLog             the event log does not verify
+"""
+
+from typing import Any
+
+
+class LaserveError(Exception):
+    """The root: ``except LaserveError`` catches all that laserve raises on purpose."""
+
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class ConfigError(LaserveError):
+    """A setting is wrong or contradicts the log; the message names it."""
+
+    code = "invalid_setting"
+
+
+class InvalidRequest(LaserveError):
+    """The request breaks a bound that the API states."""
+
+    status = 422
+    type = "invalid_request_error"
+    code = "invalid_value"
+
+
+class TooLarge(InvalidRequest):
+    """The body is over the limit."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class Unauthorized(LaserveError):
+    """The request carries no valid API key."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class NotFound(LaserveError):
+    """The thing that the request names does not exist."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class Gone(LaserveError):
+    """The decision was deleted."""
+
+    status = 410
+    type = "invalid_request_error"
+    code = "deleted"
+
+
+class Conflict(LaserveError):
+    """The idempotency key was used before with another body, which ``stored`` holds."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "idempotency_conflict"
+
+    def __init__(self, message: str, *, stored: dict[str, Any] | None = None, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.stored = stored
+
+
+class Overloaded(LaserveError):
+    """No permit is free; ``retry_after`` is in whole seconds."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(LaserveError):
+    """A part that the request needs is not there now."""
+
+    status = 503
+    type = "unavailable_error"
+    code = "unavailable"
+    retry_after = 5
+
+
+class NotReady(Unavailable):
+    """The service is still loading."""
+
+    code = "not_ready"
+
+
+class EngineError(Unavailable):
+    """The generator failed."""
+
+    code = "engine_error"
+
+
+class StoreError(Unavailable):
+    """The database refused a read or a write."""
+
+    code = "store_error"
+
+
+class NoCandidate(LaserveError):
+    """No candidate finished by ``timeout_s``."""
+
+    status = 504
+    type = "timeout_error"
+    code = "no_candidate"
+
+
+class ArmFailed(LaserveError):
+    """A reward model could not score this request; the request goes on with another."""
+
+    code = "arm_failed"
+
+
+class CorruptLog(LaserveError):
+    """The event log does not verify; the message names the first position that fails."""
+
+    code = "corrupt_log"
