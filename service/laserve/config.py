@@ -94,6 +94,7 @@ class ArmSettings(Section):
     name: Name = Field(description="Name in answers, metrics and the log.")
     kind: str = Field(description="One of the scorer kinds.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of that kind.")
+    timeout_s: float = Field(30.0, gt=0, description="Seconds it may take for one request.")
 
 
 class PolicySettings(Section):
@@ -124,6 +125,9 @@ class ContextSettings(Section):
     tasks: tuple[Name, ...] = Field(
         ("single-doc-qa", "multi-doc-qa", "summarization", "math", "chat"),
         description="Tasks with a feature and a metric label of their own.",
+    )
+    features: Path | None = Field(
+        None, description="Constants of the features, from `laserve fit-context`; by default the shipped ones."
     )
 
     @model_validator(mode="after")
@@ -268,6 +272,8 @@ def _explain(error: ValidationError) -> list[str]:
     for detail in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = "no such setting"
         lines.append(f"{place}: {message}" if place else message)
     return lines
 

@@ -1,0 +1,38 @@
+"""Policies by name."""
+
+from collections.abc import Sequence
+
+from laserve.bandit.base import Policy
+from laserve.bandit.baselines import FixedArm, RandomArm
+from laserve.bandit.linucb import LinUCB
+from laserve.errors import InvalidRequest
+
+NAMES = ("linucb", "random", "fixed:ARM")
+
+
+class Policies:
+    """Makes the policy that a setting or a request names.
+
+    Args:
+        linucb: the configured LinUCB.
+        arms: names that ``fixed:ARM`` may take.
+    """
+
+    def __init__(self, *, linucb: LinUCB, arms: Sequence[str]) -> None:
+        self.linucb = linucb
+        self.arms = tuple(arms)
+
+    def get(self, name: str) -> Policy:
+        """Raises InvalidRequest when there is none of that name."""
+        match name.partition(":"):
+            case ("linucb", "", _):
+                return self.linucb
+            case ("random", "", _):
+                return RandomArm()
+            case ("fixed", ":", arm) if arm in self.arms:
+                return FixedArm(arm)
+            case ("fixed", ":", arm):
+                raise InvalidRequest(
+                    f"policy: no arm {arm!r}; there are: {', '.join(self.arms)}", param="policy"
+                )
+        raise InvalidRequest(f"policy: no policy {name!r}; there are: {', '.join(NAMES)}", param="policy")

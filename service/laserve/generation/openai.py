@@ -1,0 +1,177 @@
+"""A vLLM server by URL, through its OpenAI-compatible API."""
+
+import json
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import httpx_sse
+
+from laserve.config import GenerationSettings
+from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
+from laserve.generation.base import Rendered
+from laserve.generation.prompts import render
+from laserve.types import Candidate, Request
+
+_CONNECT_S = 10.0
+
+
+class RemoteTokenizer:
+    """The server's own tokenizer, by its ``/tokenize``.
+
+    That endpoint cannot be told to read special tokens as plain characters, so ``literal`` has no effect.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, model: str) -> None:
+        self._client = client
+        self._model = model
+
+    async def encode(self, text: str, *, literal: bool = False) -> Sequence[int]:
+        return await self._tokenize({"prompt": text, "add_special_tokens": False}) if text else ()
+
+    async def encode_prompt(self, text: str) -> Sequence[int]:
+        return await self._tokenize({"prompt": text})
+
+    async def encode_chat(self, messages: Sequence[dict[str, str]]) -> Sequence[int]:
+        return await self._tokenize({"messages": list(messages), "add_generation_prompt": True})
+
+    async def _tokenize(self, body: dict[str, Any]) -> Sequence[int]:
+        try:
+            answer = await self._client.post("/tokenize", json={"model": self._model} | body)
+        except httpx.HTTPError as error:
+            raise EngineError(f"the vLLM server does not answer: {error!r}") from error
+        if answer.status_code in (400, 422):
+            raise InvalidRequest(f"the vLLM server refused the request: {_reason(answer)}")
+        if answer.is_error:
+            raise EngineError(f"the vLLM server answered {answer.status_code} to /tokenize")
+        tokens: list[int] = answer.json()["tokens"]
+        return tokens
+
+
+@dataclass(kw_only=True)
+class _Partial:
+    """A candidate while it streams in."""
+
+    text: list[str] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+
+class OpenAIGenerator:
+    """Samples with a vLLM server.
+
+    Prompts are rendered here and sent as token ids to ``/v1/completions``.
+
+    Args:
+        settings: the section ``generation``, with ``url``.
+        transport: for tests; by default the network.
+    """
+
+    def __init__(self, settings: GenerationSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.model = settings.model
+        self.max_model_len = 0
+        key = settings.api_key
+        self._client = httpx.AsyncClient(
+            base_url=(settings.url or "").rstrip("/").removesuffix("/v1"),
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
+            timeout=httpx.Timeout(None, connect=_CONNECT_S),
+            transport=transport,
+        )
+        self._wanted_len = settings.max_model_len
+        self._tokenizer = RemoteTokenizer(self._client, self.model)
+
+    async def start(self) -> None:
+        try:
+            answer = await self._client.get("/v1/models", timeout=_CONNECT_S)
+            answer.raise_for_status()
+            served = {model["id"]: model for model in answer.json()["data"]}
+        except httpx.HTTPError as error:
+            raise EngineError(f"generation.url: no vLLM server at {self._client.base_url}: {error!r}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"generation.url: {self._client.base_url} is no OpenAI-compatible server") from error
+        if self.model not in served:
+            raise ConfigError(f"generation.model: the server has no {self.model!r}; it has: {', '.join(served)}")
+        length = served[self.model].get("max_model_len")
+        if length is None:
+            raise ConfigError("generation.url: the server does not tell max_model_len; a vLLM server is needed")
+        self.max_model_len = min(int(length), self._wanted_len or int(length))
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def check(self) -> None:
+        if not self.max_model_len:
+            raise NotReady("the vLLM server has not been reached yet")
+
+    async def render(self, request: Request) -> Rendered:
+        return await render(request, self._tokenizer, self.max_model_len)
+
+    async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
+        sampling = rendered.sampling
+        body: dict[str, Any] = {
+            "model": self.model,
+            "prompt": list(rendered.token_ids),
+            "n": sampling.n,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "logprobs": 0,
+            "stream": True,
+        }
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if sampling.seed is not None:
+            body["seed"] = sampling.seed
+        partial: dict[int, _Partial] = {}
+        try:
+            async with httpx_sse.aconnect_sse(self._client, "POST", "/v1/completions", json=body) as source:
+                await _check(source.response)
+                async for event in source.aiter_sse():
+                    if event.data == "[DONE]":
+                        break
+                    for choice in _choices(event.data):
+                        part = partial.setdefault(choice["index"], _Partial())
+                        part.text.append(choice["text"])
+                        part.logprobs += (choice.get("logprobs") or {}).get("token_logprobs") or []
+                        if choice.get("finish_reason"):
+                            yield _candidate(choice, part, strip=rendered.strip)
+        except (httpx.HTTPError, httpx_sse.SSEError) as error:
+            raise EngineError(f"the vLLM server broke off: {error!r}") from error
+
+
+async def _check(response: httpx.Response) -> None:
+    if response.is_error:
+        await response.aread()
+        kind = InvalidRequest if response.status_code in (400, 422) else EngineError
+        raise kind(f"the vLLM server answered {response.status_code}: {_reason(response)}")
+
+
+def _choices(data: str) -> list[dict[str, Any]]:
+    try:
+        chunk = json.loads(data)
+        if "error" in chunk:
+            raise EngineError(f"the vLLM server failed: {chunk['error'].get('message', 'no reason given')}")
+        choices: list[dict[str, Any]] = chunk["choices"]
+    except (ValueError, KeyError, AttributeError) as error:
+        raise EngineError("the vLLM server sent a line that is no completion") from error
+    return choices
+
+
+def _candidate(choice: dict[str, Any], part: _Partial, *, strip: bool) -> Candidate:
+    text = "".join(part.text)
+    return Candidate(
+        index=choice["index"],
+        text=text.strip() if strip else text,
+        finish_reason=choice["finish_reason"],
+        tokens=len(part.logprobs),
+        logprob=math.fsum(part.logprobs),
+    )
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+        return str(body["error"]["message"] if "error" in body else body)
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]

@@ -1,0 +1,151 @@
+"""vLLM in this process: AsyncLLM, with the engine core in a process of its own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uuid_utils
+
+from laserve.config import GenerationSettings
+from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
+from laserve.generation.base import Rendered
+from laserve.generation.prompts import render
+from laserve.generation.tokenizer import FolderTokenizer
+from laserve.types import Candidate, Request
+
+logger = logging.getLogger(__name__)
+
+#: On a CPU: memory for the KV cache, and blocks short enough that candidates share nearly all of a prompt.
+CPU_KV_CACHE_BYTES = 2 * 2**30
+CPU_BLOCK_SIZE = 32
+
+
+class VllmGenerator:
+    """Samples with a vLLM engine of this process.
+
+    Args:
+        settings: the section ``generation``.
+        model: folder or hub name of the model.
+    """
+
+    def __init__(self, settings: GenerationSettings, model: str) -> None:
+        self.model = settings.model
+        self.max_model_len = 0
+        self._settings = settings
+        self._path = model
+        self._engine: Any = None
+        self._tokenizer: FolderTokenizer
+        self._seeds = True
+
+    async def start(self) -> None:
+        # Building an engine blocks until it is ready, so it must not happen on the event loop.
+        await asyncio.to_thread(self._start)
+
+    async def close(self) -> None:
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await asyncio.to_thread(engine.shutdown)
+
+    def check(self) -> None:
+        if self._engine is None:
+            raise NotReady("the engine is still loading")
+        if self._engine.errored:
+            raise EngineError("the engine has died; restart the service")
+
+    async def render(self, request: Request) -> Rendered:
+        if request.sampling.seed is not None and not self._seeds:
+            raise InvalidRequest(
+                "seed: this engine cannot honour it: on a CPU, vLLM's chunked prefill breaks seeded requests; "
+                "set generation.engine_args.enable_chunked_prefill to false",
+                param="seed",
+            )
+        return await render(request, self._tokenizer, self.max_model_len)
+
+    async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
+        from vllm import SamplingParams
+        from vllm.exceptions import VLLMServerError
+        from vllm.inputs import TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+
+        self.check()
+        sampling = rendered.sampling
+        parameters = SamplingParams(
+            n=sampling.n,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop) or None,
+            seed=sampling.seed,
+            logprobs=0,  # of the sampled token alone: candidates carry their sum
+            output_kind=RequestOutputKind.CUMULATIVE,
+        )
+        prompt = TokensPrompt(prompt_token_ids=list(rendered.token_ids))
+        try:
+            async for output in self._engine.generate(prompt, parameters, str(uuid_utils.uuid7())):
+                for completion in output.outputs:
+                    if completion.finished():
+                        yield _candidate(completion, strip=rendered.strip)
+        except VLLMServerError as error:
+            raise EngineError(f"the engine failed: {error}") from error
+        except ValueError as error:  # how vLLM refuses parameters
+            raise InvalidRequest(f"the engine refused the request: {error}") from error
+
+    def _start(self) -> None:
+        from vllm import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        settings = self._settings
+        arguments: dict[str, Any] = {
+            "model": self._path,
+            "dtype": settings.dtype,
+            "max_model_len": settings.max_model_len,
+            "kv_cache_memory_bytes": settings.kv_cache_bytes,
+            "enable_prefix_caching": True,
+        }
+        if current_platform.is_cpu():
+            # Whole prefills, because seeded requests kill the CPU engine when a prefill is chunked; eager,
+            # because compiling costs minutes.
+            arguments |= {
+                "enforce_eager": True,
+                "block_size": CPU_BLOCK_SIZE,
+                "kv_cache_memory_bytes": settings.kv_cache_bytes or CPU_KV_CACHE_BYTES,
+                "enable_chunked_prefill": False,
+            }
+        arguments |= settings.engine_args
+        self._tokenizer = FolderTokenizer(self._path)
+        try:
+            if arguments.get("enable_chunked_prefill") is False and "max_num_batched_tokens" not in arguments:
+                arguments["max_num_batched_tokens"] = self._model_length(arguments)
+            engine_args = AsyncEngineArgs(**{k: v for k, v in arguments.items() if v is not None})
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"generation.engine_args: {error}") from error
+        try:
+            self._engine = AsyncLLM.from_engine_args(engine_args)
+        except ValueError as error:
+            raise ConfigError(f"generation: vLLM refuses these settings: {error}") from error
+        except RuntimeError as error:
+            raise EngineError(f"the engine did not start: {error}") from error
+        config = self._engine.vllm_config
+        self.max_model_len = int(config.model_config.max_model_len)
+        self._seeds = not (current_platform.is_cpu() and config.scheduler_config.enable_chunked_prefill)
+        logger.info("vLLM serves %s, %d tokens", self.model, self.max_model_len)
+
+    def _model_length(self, arguments: dict[str, Any]) -> int:
+        """Longest sequence: without chunked prefill a batch must be able to hold it."""
+        from transformers import AutoConfig
+
+        if arguments.get("max_model_len"):
+            return int(arguments["max_model_len"])
+        return int(AutoConfig.from_pretrained(self._path).max_position_embeddings)
+
+
+def _candidate(completion: Any, *, strip: bool) -> Candidate:
+    return Candidate(
+        index=completion.index,
+        text=completion.text.strip() if strip else completion.text,
+        finish_reason=completion.finish_reason,
+        tokens=len(completion.token_ids),
+        logprob=float(completion.cumulative_logprob),
+    )

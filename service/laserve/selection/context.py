@@ -1,0 +1,157 @@
+"""The context x of a request: what the policy sees before a token is generated."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laserve.embedding import Encoder, Matrix
+from laserve.errors import ConfigError
+from laserve.types import Request, Vector
+
+#: Buckets for tasks that the configuration does not declare.
+TASK_BUCKETS = 8
+#: First matching word of the question decides; none of them is a class of its own.
+QUESTION_WORDS = ("who", "what", "when", "where", "why", "how", "which")
+#: Quantities that `Features` standardises, in this order.
+SCALED = ("log2_n", "temperature", "log_prompt_tokens", "log_documents")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Constants that turn raw quantities and an embedding into features.
+
+    Made by ``laserve fit-context`` (see `laserve.evaluation.context_fit`).
+    """
+
+    #: Means of the `SCALED` quantities, shape (4,).
+    mean: Vector
+    #: Their standard deviations, shape (4,), positive.
+    sd: Vector
+    #: Mean embedding, shape (e,), float32.
+    center: Matrix
+    #: Principal directions, orthonormal rows, shape (k, e), float32.
+    components: Matrix
+    fingerprint: str
+
+    @classmethod
+    def read(cls, path: Path | None = None) -> "Features":
+        """Load the shipped constants, or those of a file. Raises ConfigError when it cannot be read."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            source = path or files("laserve.selection") / "data" / "features.safetensors"
+            payload = source.read_bytes()
+            tensors = load(payload)
+            return cls(
+                mean=tensors["mean"].astype(np.float64),
+                sd=tensors["sd"].astype(np.float64),
+                center=tensors["center"],
+                components=tensors["components"],
+                fingerprint=hashlib.sha256(payload).hexdigest()[:16],
+            )
+        except (OSError, SafetensorError, KeyError) as error:
+            raise ConfigError(f"context.features: cannot read {path}: {error}") from error
+
+
+class ContextBuilder:
+    """Builds x = [1, declared task, hash of other tasks, scaled quantities, question word, embedding].
+
+    Args:
+        encoder: unit vectors of shape (e,); loaded before the first `build`.
+        features: constants for that encoder.
+        tasks: the declared tasks.
+    """
+
+    def __init__(self, *, encoder: Encoder, features: Features, tasks: Sequence[str]) -> None:
+        self.encoder = encoder
+        self.features = features
+        self.tasks = tuple(tasks)
+        self.names: tuple[str, ...] = (
+            "bias",
+            *(f"task:{task}" for task in self.tasks),
+            *(f"task_bucket:{bucket}" for bucket in range(TASK_BUCKETS)),
+            *SCALED,
+            *(f"word:{word}" for word in (*QUESTION_WORDS, "other")),
+            *(f"embedding:{row}" for row in range(len(features.components))),
+        )
+
+    @property
+    def dimension(self) -> int:
+        return len(self.names)
+
+    def check(self) -> None:
+        """Raise ConfigError when the loaded encoder does not fit the constants."""
+        expected = self.features.components.shape[1]
+        if self.encoder.dimension != expected:
+            raise ConfigError(
+                f"context.encoder: gives {self.encoder.dimension} dimensions, the constants are for {expected}; "
+                "make others with `laserve fit-context` and set context.features"
+            )
+
+    def prior_diagonal(self, *, structure: float, embedding: float) -> Vector:
+        """Ridge of each feature, shape (d,)."""
+        return np.array([embedding if name.startswith("embedding:") else structure for name in self.names])
+
+    def prior_mean(self, reward: float) -> Vector:
+        """theta that predicts `reward` for everything, shape (d,): it lies on the bias."""
+        return np.array([reward if name == "bias" else 0.0 for name in self.names])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must not change under a log, as JSON values; keys are the settings to blame."""
+        return {
+            "context.encoder": self.encoder.fingerprint,
+            "context.features": self.features.fingerprint,
+            "context.tasks": list(self.tasks),
+        }
+
+    async def build(self, request: Request, prompt_tokens: int) -> Vector:
+        """x of one request, shape (d,), float64.
+
+        Args:
+            request: what the client asked.
+            prompt_tokens: length of the prompt as the generator reads it.
+        """
+        sampling = request.sampling
+        raw = np.array(
+            [
+                np.log2(sampling.n),
+                sampling.temperature,
+                np.log1p(prompt_tokens),
+                np.log1p(len(request.documents)),
+            ]
+        )
+        (vector,) = await self.encoder.encode([request.query])
+        return np.concatenate(
+            [
+                [1.0],
+                self._task(request.task),
+                (raw - self.features.mean) / self.features.sd,
+                _question_word(request.query),
+                (self.features.components @ (vector - self.features.center)).astype(np.float64),
+            ]
+        )
+
+    def _task(self, task: str | None) -> Vector:
+        hot = np.zeros(len(self.tasks) + TASK_BUCKETS)
+        if task in self.tasks:
+            hot[self.tasks.index(task)] = 1.0
+        elif task is not None:
+            digest = hashlib.sha256(task.encode()).digest()
+            hot[len(self.tasks) + digest[0] % TASK_BUCKETS] = 1.0
+        return hot
+
+
+def _question_word(query: str) -> Vector:
+    words = query.lower().replace("?", " ").split()
+    first = next((word for word in words if word in QUESTION_WORDS), None)
+    hot = np.zeros(len(QUESTION_WORDS) + 1)
+    hot[QUESTION_WORDS.index(first) if first else -1] = 1.0
+    return hot
+
+

@@ -1,0 +1,125 @@
+"""The bandit as the service holds it: state from the log, choices from the state."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from laserve.bandit.base import Policy, draw, uniform
+from laserve.bandit.linear import LinearModel
+from laserve.bandit.state import BanditState
+from laserve.errors import CorruptLog
+from laserve.storage.base import Snapshot, Store
+from laserve.types import ArmWhy, Event, Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """One arm, drawn from a distribution over the eligible ones."""
+
+    arm: str
+    #: Chance of `arm`; None when the client pinned it.
+    propensity: float | None
+    why: tuple[ArmWhy, ...]
+    #: Position of the state that it was drawn by.
+    log_position: int
+
+    @property
+    def explored(self) -> bool:
+        """Whether another arm was likelier."""
+        return self.propensity is not None and self.propensity < max(why.probability for why in self.why)
+
+    @property
+    def regret(self) -> float:
+        """Best predicted reward minus that of the arm drawn."""
+        means = {why.arm: why.mean for why in self.why}
+        return max(means.values()) - means[self.arm]
+
+
+class Learner:
+    """Folds events as they are committed, and draws arms.
+
+    Args:
+        seed: of every draw, together with the decision's id.
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        self.seed = seed
+        self.model = LinearModel(BanditState())
+
+    @property
+    def state(self) -> BanditState:
+        return self.model.state
+
+    async def load(self, store: Store) -> None:
+        """Fold the newest whole snapshot and the events behind it.
+
+        Raises:
+            CorruptLog: a row was altered, or the log does not reach the snapshot.
+        """
+        self.model = LinearModel(await fold(store, await store.latest_snapshot()))
+
+    def apply(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.model.apply(event)
+
+    def snapshot(self, now: float) -> Snapshot:
+        return Snapshot(
+            position=self.state.position,
+            digest=self.state.digest(),
+            payload=self.state.to_bytes(),
+            created_at=now,
+        )
+
+    def draw(self, policy: Policy, x: Vector, arms: Sequence[str], decision_id: str) -> Draw | None:
+        """Draw an arm for a decision; None when the policy can choose none of them."""
+        chances = policy.probabilities(self.model, x, arms)
+        if not chances.any():
+            return None
+        index = draw(chances, uniform(self.seed, decision_id))
+        return Draw(
+            arm=arms[index],
+            propensity=float(chances[index]),
+            why=self._why(x, arms, chances),
+            log_position=self.state.position,
+        )
+
+    def pin(self, arm: str, x: Vector, arms: Sequence[str]) -> Draw:
+        """The draw of a client that named the arm itself."""
+        chances = np.array([float(name == arm) for name in arms])
+        return Draw(
+            arm=arm, propensity=None, why=self._why(x, arms, chances), log_position=self.state.position
+        )
+
+    def redraw(self, first: Draw, failed: Mapping[str, str], decision_id: str) -> str | None:
+        """Another arm, from the distribution of `first` without the failed ones; None when none is left.
+
+        Where that distribution gives the others no chance at all, each has the same.
+        """
+        left = [why for why in first.why if why.arm not in failed]
+        if not left:
+            return None
+        chances = np.array([why.probability for why in left])
+        chances = chances if chances.any() else np.ones(len(left))
+        return left[draw(chances / chances.sum(), uniform(self.seed, decision_id, len(failed)))].arm
+
+    def _why(self, x: Vector, arms: Sequence[str], chances: Vector) -> tuple[ArmWhy, ...]:
+        means, widths = self.model.means(x, arms), self.model.widths(x, arms)
+        return tuple(
+            ArmWhy(arm=arm, mean=float(mean), width=float(width), probability=float(chance))
+            for arm, mean, width, chance in zip(arms, means, widths, chances, strict=True)
+        )
+
+
+async def fold(store: Store, snapshot: Snapshot | None = None) -> BanditState:
+    """The state of the whole log, from a snapshot or from nothing.
+
+    Raises:
+        CorruptLog: a row was altered, or the snapshot's state is not the one it was taken of.
+    """
+    state = BanditState() if snapshot is None else BanditState.from_bytes(snapshot.payload)
+    if snapshot is not None and state.digest() != snapshot.digest:
+        raise CorruptLog(f"the snapshot at {snapshot.position} does not match its digest")
+    async for event in store.events(after=state.position):
+        state.apply(event)
+    return state

@@ -1,0 +1,81 @@
+"""Opening the log: an empty one is started, a used one must agree with the configuration."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from laserve.errors import ConfigError
+from laserve.selection.context import ContextBuilder
+from laserve.selection.learner import Learner
+from laserve.storage.base import Store
+from laserve.types import Event, Vector
+
+
+async def open_log(
+    *,
+    store: Store,
+    learner: Learner,
+    context: ContextBuilder,
+    arms: Sequence[str],
+    prior: dict[str, float],
+    learn_from: str | None,
+) -> None:
+    """Load the state; append the events that this configuration needs.
+
+    Args:
+        arms: names of the configured arms.
+        prior: ``structure`` and ``embedding`` ridge, and the ``reward`` that first arms are expected to give.
+        learn_from: the configured kind of feedback, None to let the first one settle it.
+
+    Raises:
+        ConfigError: the log was started with other features, prior or kind of feedback.
+        CorruptLog: the log does not verify.
+    """
+    await learner.load(store)
+    wanted: dict[str, Any] = context.fingerprint() | {
+        "policy.prior_structure": prior["structure"],
+        "policy.prior_embedding": prior["embedding"],
+    }
+    events = []
+    now = time.time()
+    if learner.state.position == 0:
+        diagonal = context.prior_diagonal(structure=prior["structure"], embedding=prior["embedding"])
+        body = {"settings": wanted, "prior_diagonal": diagonal.tolist(), "learn_from": learn_from}
+        events.append(Event(kind="start", created_at=now, body=body))
+        prior_mean = context.prior_mean(prior["reward"])
+    else:
+        _agree(dict(learner.state.parameters["settings"]), wanted)
+        if learn_from not in (None, learner.state.learn_from):
+            raise ConfigError(
+                f"policy.learn_from: is {learn_from!r}, but this log learns from "
+                f"{learner.state.learn_from!r}; set it back, or start another log in another data_dir"
+            )
+        prior_mean = _mean_theta(learner)
+    events += [
+        Event(kind="arm", created_at=now, body={"name": name, "prior_mean": prior_mean.tolist()})
+        for name in arms
+        if name not in learner.state.arms
+    ]
+    if events:
+        async with store.writing() as log:
+            placed = [await log.append(event) for event in events]
+        learner.apply(placed)
+
+
+def _mean_theta(learner: Learner) -> Vector:
+    """What a later arm is expected to do: the mean of the arms that are there."""
+    return np.mean([learner.model.theta(arm) for arm in learner.state.arms], axis=0)
+
+
+def _agree(logged: dict[str, Any], wanted: dict[str, Any]) -> None:
+    different = [
+        f"{name}: is {wanted.get(name)!r}, but the log was started with {logged.get(name)!r}"
+        for name in sorted(logged | wanted)
+        if logged.get(name) != wanted.get(name)
+    ]
+    if different:
+        raise ConfigError(
+            "\n".join(different) + "\nset them back, or start another log in another data_dir"
+        )

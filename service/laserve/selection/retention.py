@@ -1,0 +1,72 @@
+"""What is kept of texts: all, keyed hashes, or nothing."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from laserve.errors import ConfigError
+from laserve.types import Decision
+
+
+class Retention:
+    """Applies the retention setting to a decision before it is stored.
+
+    Args:
+        mode: ``full`` keeps texts, ``hash`` keeps HMAC-SHA256 of each (so that equal texts can be told
+            without being read), ``none`` keeps nothing.
+        key: of the hashes.
+    """
+
+    def __init__(self, *, mode: Literal["full", "hash", "none"], key: bytes) -> None:
+        self.mode = mode
+        self._key = key
+
+    def redact(self, decision: Decision) -> Decision:
+        if self.mode == "full":
+            return decision
+        keep = self._hash if self.mode == "hash" else _drop
+        return replace(
+            decision,
+            retention=self.mode,
+            candidates=tuple(replace(candidate, text=keep(candidate.text)) for candidate in decision.candidates),
+            request=None if self.mode == "none" else _each_text(decision.request, keep),
+            metadata={} if self.mode == "none" else _each_text(decision.metadata, keep),
+        )
+
+    def _hash(self, text: str) -> str:
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _drop(text: str) -> str:
+    return ""
+
+
+def _each_text(value: Any, change: Any) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _each_text(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each_text(item, change) for item in value]
+    return value
+
+
+def hash_key(folder: Path) -> bytes:
+    """The folder's own random key, made on first use and readable by its owner alone.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    path = folder / "hash.key"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_bytes(secrets.token_bytes(32))
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"storage.hash_key: cannot keep a key at {path}: {error}") from error

@@ -1,0 +1,74 @@
+"""From what a client said of a decision to rewards of arms."""
+
+from dataclasses import dataclass
+
+from laserve import textmetrics
+from laserve.errors import InvalidRequest
+from laserve.types import Decision, Feedback, Update
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A feedback in the unit that policies learn."""
+
+    #: Reward of the returned answer, in [0, 1].
+    reward: float
+    #: A step for each arm whose reward is known, the arm that chose the answer among them.
+    updates: tuple[Update, ...]
+
+
+def resolve(feedback: Feedback, decision: Decision) -> Resolved:
+    """Tell what a feedback says of each arm.
+
+    A reward or a thumb speaks of the returned answer alone. The other kinds speak of every candidate, and so
+    of every arm whose scores are known: its reward is that of the candidate it would have returned.
+
+    Raises:
+        InvalidRequest: the value does not fit the decision; the message names the field and the bound.
+    """
+    match feedback.kind:
+        case "reward" | "thumb":
+            reward = float(feedback.value)
+            played = () if decision.scored_by is None else (Update(arm=decision.scored_by, reward=reward),)
+            return Resolved(reward=reward, updates=played)
+        case "chosen_index":
+            qualities = _chosen(int(feedback.value), decision)
+        case "candidate_rewards":
+            qualities = _listed(list(feedback.value), decision)
+        case "references":
+            qualities = _measured(feedback, decision)
+    return Resolved(
+        reward=qualities[decision.index],
+        updates=tuple(Update(arm=arm, reward=qualities[best]) for arm, best in decision.choices.items()),
+    )
+
+
+def _chosen(index: int, decision: Decision) -> list[float]:
+    n = len(decision.candidates)
+    if index >= n:
+        raise InvalidRequest(
+            f"chosen_index: {index} is out of range; the decision has {n} candidates, 0 to {n - 1}",
+            param="chosen_index",
+        )
+    return [float(same == decision.same_text[index]) for same in decision.same_text]
+
+
+def _listed(rewards: list[float], decision: Decision) -> list[float]:
+    n = len(decision.candidates)
+    if len(rewards) != n:
+        raise InvalidRequest(
+            f"candidate_rewards: {len(rewards)} values; the decision has {n} candidates", param="candidate_rewards"
+        )
+    return rewards
+
+
+def _measured(feedback: Feedback, decision: Decision) -> list[float]:
+    if decision.retention != "full":
+        raise InvalidRequest(
+            "references: the candidates' texts of this decision are not kept (storage.retention is "
+            f"{decision.retention!r} or storage.retention_days have passed); send candidate_rewards instead",
+            param="references",
+        )
+    return [
+        textmetrics.best(feedback.metric, candidate.text, feedback.value) for candidate in decision.candidates
+    ]

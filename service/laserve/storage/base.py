@@ -1,0 +1,96 @@
+"""The store's protocol: decisions as documents, the event log as the truth."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from laserve.types import Decision, Event, Update
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFeedback:
+    """A feedback as it was acknowledged; its event carries what it teaches."""
+
+    #: Name of the API key that sent it, with `identity` the primary key.
+    key: str
+    identity: str
+    decision_id: str
+    #: SHA-256 of the canonical body; None once the text is gone.
+    digest: str | None
+    #: What the client said; None once the text is gone.
+    body: dict[str, Any] | None
+    learned: bool
+    reward: float | None
+    #: Position of its event.
+    position: int
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The folded state at one position."""
+
+    position: int
+    #: `BanditState.digest` at that position.
+    digest: str
+    payload: bytes
+    created_at: float
+
+
+class LogWriter(Protocol):
+    """One transaction on the log. What it reads includes what it wrote."""
+
+    async def tip(self) -> int:
+        """Position of the last event, 0 for an empty log."""
+
+    async def feedback(self, key: str, identity: str) -> StoredFeedback | None: ...
+
+    async def decision(self, decision_id: str) -> Decision:
+        """Raises NotFound or Gone."""
+
+    async def taught(self, decision_id: str) -> tuple[Update, ...]:
+        """What the decision's latest learned event applied; empty when it has taught nothing yet."""
+
+    async def append(self, event: Event) -> Event:
+        """Place an event at the end and return it with its position."""
+
+    async def add_feedback(self, feedback: StoredFeedback) -> None: ...
+
+
+class Store(Protocol):
+    """Keeps decisions, feedback, events and snapshots.
+
+    Every method raises StoreError when the database refuses. A write that has returned survives the death of
+    the process and of the machine.
+    """
+
+    async def open(self) -> None:
+        """Create or migrate, and take the exclusive lock. Raises ConfigError when another process holds it."""
+
+    async def close(self) -> None: ...
+
+    async def add_decisions(self, decisions: Sequence[Decision]) -> None:
+        """All or none, in one commit."""
+
+    async def decision(self, decision_id: str) -> Decision:
+        """Raises NotFound or Gone."""
+
+    async def erase(self, decision_id: str, now: float) -> None:
+        """Remove texts, references and metadata for good; x, arm and rewards stay. Raises NotFound or Gone."""
+
+    async def expire_texts(self, before: float) -> int:
+        """Remove the texts of decisions older than that Unix time and return how many decisions lost them."""
+
+    def writing(self) -> AbstractAsyncContextManager[LogWriter]:
+        """Open the only transaction that may append; it commits when the block ends without an error."""
+
+    def events(self, after: int = 0) -> AsyncIterator[Event]:
+        """Events in order, from the first behind `after`. Raises CorruptLog at a row that was altered."""
+
+    async def feedback_rows(self) -> Sequence[StoredFeedback]: ...
+
+    async def latest_snapshot(self) -> Snapshot | None:
+        """The newest snapshot whose bytes are whole; torn ones are passed over."""
+
+    async def add_snapshot(self, snapshot: Snapshot) -> None: ...

@@ -1,0 +1,245 @@
+"""The store over SQLAlchemy Core, on SQLite."""
+
+import asyncio
+import hashlib
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, event, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from laserve.errors import ConfigError, CorruptLog, Gone, NotFound, StoreError
+from laserve.storage import rows, tables
+from laserve.storage.base import LogWriter, Snapshot, StoredFeedback
+from laserve.types import Decision, Event, Update
+
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000", "foreign_keys = ON")
+_PAGE = 1000
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the driver raises into a StoreError."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise StoreError(f"the database refused: {reason}") from error
+
+
+class SqlStore:
+    """Decisions, feedback, events and snapshots in one SQLite file.
+
+    WAL with ``synchronous = FULL``; one process at a time, held by a lock file beside the database; one
+    writing transaction at a time within it.
+
+    Args:
+        path: the file; None for a temporary one that goes with the process.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._resources = AsyncExitStack()
+        self._writing = asyncio.Lock()
+        self._engine: AsyncEngine | None = None
+
+    async def open(self) -> None:
+        if self.path is None:
+            folder = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="laserve-"))
+            self.path = Path(folder) / "laserve.db"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._resources.enter_context(FileLock(f"{self.path}.lock", timeout=0))
+        except Timeout:
+            raise ConfigError(
+                f"data_dir: another laserve process holds {self.path}; stop it, or give this one another data_dir"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"data_dir: cannot write in {self.path.parent}: {error}") from error
+        with _translated():
+            self._engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}")
+            event.listen(self._engine.sync_engine, "connect", _set_pragmas)
+            self._resources.push_async_callback(self._engine.dispose)
+            async with self._engine.begin() as connection:
+                await connection.run_sync(_migrate)
+
+    async def close(self) -> None:
+        self._engine = None
+        await self._resources.aclose()
+
+    async def add_decisions(self, decisions: Sequence[Decision]) -> None:
+        async with self._transaction() as connection:
+            values = [rows.decision_row(decision) for decision in decisions]
+            await connection.execute(insert(tables.decisions), values)
+
+    async def decision(self, decision_id: str) -> Decision:
+        async with self._reading() as connection:
+            return await _decision(connection, decision_id)
+
+    async def erase(self, decision_id: str, now: float) -> None:
+        async with self._transaction() as connection:
+            await _decision(connection, decision_id)
+            decisions, feedback = tables.decisions, tables.feedback
+            await connection.execute(
+                update(decisions).where(decisions.c.id == decision_id).values(texts=None, deleted_at=now)
+            )
+            await connection.execute(
+                update(feedback).where(feedback.c.decision_id == decision_id).values(body=None, digest=None)
+            )
+
+    async def expire_texts(self, before: float) -> int:
+        async with self._transaction() as connection:
+            decisions, feedback = tables.decisions, tables.feedback
+            old = select(decisions.c.id).where(decisions.c.created_at < before, decisions.c.texts.is_not(None))
+            await connection.execute(
+                update(feedback).where(feedback.c.decision_id.in_(old)).values(body=None, digest=None)
+            )
+            result = await connection.execute(
+                update(decisions).where(decisions.c.id.in_(old)).values(texts=None)
+            )
+            return result.rowcount
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[LogWriter]:
+        async with self._transaction() as connection:
+            yield SqlLogWriter(connection)
+
+    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+        previous = ""
+        if after:
+            async with self._reading() as connection:
+                query = select(tables.events.c.checksum).where(tables.events.c.position == after)
+                found = await connection.scalar(query)
+            if found is None:
+                raise CorruptLog(f"the log has no event {after}")
+            previous = found
+        while True:
+            async with self._reading() as connection:
+                query = (
+                    select(tables.events)
+                    .where(tables.events.c.position > after)
+                    .order_by(tables.events.c.position)
+                    .limit(_PAGE)
+                )
+                page = (await connection.execute(query)).mappings().all()
+            for row in page:
+                if row["position"] != after + 1:
+                    raise CorruptLog(f"event {after + 1} is missing")
+                if row["checksum"] != rows.checksum(row, previous):
+                    raise CorruptLog(f"event {row['position']} was altered: its checksum does not match")
+                after, previous = row["position"], row["checksum"]
+                yield rows.event_from(row)
+            if len(page) < _PAGE:
+                return
+
+    async def feedback_rows(self) -> Sequence[StoredFeedback]:
+        async with self._reading() as connection:
+            result = await connection.execute(select(tables.feedback).order_by(tables.feedback.c.position))
+            return [rows.feedback_from(row) for row in result.mappings()]
+
+    async def latest_snapshot(self) -> Snapshot | None:
+        async with self._reading() as connection:
+            query = select(tables.snapshots).order_by(tables.snapshots.c.position.desc())
+            for row in (await connection.execute(query)).mappings():
+                if row["checksum"] == hashlib.sha256(row["payload"]).hexdigest():
+                    return Snapshot(**{name: row[name] for name in Snapshot.__dataclass_fields__})
+        return None
+
+    async def add_snapshot(self, snapshot: Snapshot) -> None:
+        async with self._transaction() as connection:
+            checksum = hashlib.sha256(snapshot.payload).hexdigest()
+            statement = insert(tables.snapshots).prefix_with("OR REPLACE")
+            await connection.execute(statement, vars(snapshot) | {"checksum": checksum})
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        with _translated():
+            async with self._open_engine().connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        with _translated():
+            async with self._writing, self._open_engine().begin() as connection:
+                yield connection
+
+    def _open_engine(self) -> AsyncEngine:
+        if self._engine is None:
+            raise StoreError("the store is closed")
+        return self._engine
+
+
+class SqlLogWriter:
+    """See `LogWriter`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def tip(self) -> int:
+        return await self._connection.scalar(select(func.coalesce(func.max(tables.events.c.position), 0))) or 0
+
+    async def feedback(self, key: str, identity: str) -> StoredFeedback | None:
+        columns = tables.feedback.c
+        query = select(tables.feedback).where(columns.key == key, columns.identity == identity)
+        row = (await self._connection.execute(query)).mappings().one_or_none()
+        return None if row is None else rows.feedback_from(row)
+
+    async def decision(self, decision_id: str) -> Decision:
+        return await _decision(self._connection, decision_id)
+
+    async def taught(self, decision_id: str) -> tuple[Update, ...]:
+        query = (
+            select(tables.events)
+            .where(tables.events.c.decision_id == decision_id)
+            .order_by(tables.events.c.position.desc())
+        )
+        for row in (await self._connection.execute(query)).mappings():
+            if updates := rows.event_from(row).updates:
+                return updates
+        return ()
+
+    async def append(self, event: Event) -> Event:
+        columns = tables.events.c
+        query = select(columns.position, columns.checksum).order_by(columns.position.desc()).limit(1)
+        last = (await self._connection.execute(query)).one_or_none()
+        position, previous = (0, "") if last is None else (last.position, last.checksum)
+        placed = replace(event, position=position + 1)
+        await self._connection.execute(insert(tables.events), rows.event_row(placed, previous))
+        return placed
+
+    async def add_feedback(self, feedback: StoredFeedback) -> None:
+        await self._connection.execute(insert(tables.feedback), rows.feedback_row(feedback))
+
+
+async def _decision(connection: AsyncConnection, decision_id: str) -> Decision:
+    query = select(tables.decisions).where(tables.decisions.c.id == decision_id)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"decision_id: no decision {decision_id!r}", param="decision_id")
+    if row["deleted_at"] is not None:
+        raise Gone(f"decision_id: decision {decision_id!r} was deleted", param="decision_id")
+    return rows.decision_from(row)
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "laserve.storage:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
