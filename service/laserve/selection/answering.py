@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -86,7 +86,7 @@ class Answerer:
     async def close(self) -> None:
         await self._decisions.close()
 
-    async def answer(self, request: Request, *, key: str) -> AsyncIterator[Candidate | Decision]:
+    async def answer(self, request: Request, *, key: str) -> AsyncGenerator[Candidate | Decision]:
         """Yield each candidate as it finishes, and at last the decision, which is durable by then.
 
         Args:
@@ -143,7 +143,7 @@ class Answerer:
             raise NotReady(f"the policy {policy.name!r} can choose none of the ready arms: {', '.join(ready)}")
         return draw
 
-    async def _generate(self, rendered: Rendered, deadline: float) -> AsyncIterator[Candidate]:
+    async def _generate(self, rendered: Rendered, deadline: float) -> AsyncGenerator[Candidate]:
         """Candidates until all have finished or the deadline passes."""
         stream = self._generator.stream(rendered)
         try:

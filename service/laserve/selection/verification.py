@@ -19,6 +19,15 @@ class Verified:
     digest: str
 
 
+async def verify_store(store: Store) -> Verified:
+    """Open a store, `verify` it and close it."""
+    try:
+        await store.open()
+        return await verify(store)
+    finally:
+        await store.close()
+
+
 async def verify(store: Store) -> Verified:
     """Check the chain of checksums, the snapshot and the acknowledged feedback against a fresh replay.
 

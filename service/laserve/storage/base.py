@@ -88,7 +88,8 @@ class Store(Protocol):
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """Events in order, from the first behind `after`. Raises CorruptLog at a row that was altered."""
 
-    async def feedback_rows(self) -> Sequence[StoredFeedback]: ...
+    async def feedback_rows(self, decision_id: str | None = None) -> Sequence[StoredFeedback]:
+        """Feedback in the order of the log, of one decision or of all."""
 
     async def latest_snapshot(self) -> Snapshot | None:
         """The newest snapshot whose bytes are whole; torn ones are passed over."""

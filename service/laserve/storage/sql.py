@@ -139,9 +139,12 @@ class SqlStore:
             if len(page) < _PAGE:
                 return
 
-    async def feedback_rows(self) -> Sequence[StoredFeedback]:
+    async def feedback_rows(self, decision_id: str | None = None) -> Sequence[StoredFeedback]:
+        query = select(tables.feedback).order_by(tables.feedback.c.position)
+        if decision_id is not None:
+            query = query.where(tables.feedback.c.decision_id == decision_id)
         async with self._reading() as connection:
-            result = await connection.execute(select(tables.feedback).order_by(tables.feedback.c.position))
+            result = await connection.execute(query)
             return [rows.feedback_from(row) for row in result.mappings()]
 
     async def latest_snapshot(self) -> Snapshot | None:
@@ -238,8 +241,12 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 def _migrate(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", "laserve.storage:migrations")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise ConfigError(f"data_dir: the database is not of this version of laserve: {error}") from error

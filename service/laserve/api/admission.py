@@ -1,0 +1,154 @@
+"""The door: permits, body size, and work that ends when its client leaves. Pure ASGI."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from laserve.api.errors import respond
+from laserve.errors import Overloaded, TooLarge
+from laserve.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+#: A body over the limit is read to its end and thrown away, so that its sender sees the answer; up to here.
+_DRAIN_BYTES = 64 * 2**20
+
+
+class Permits:
+    """At most so many decisions at once; one more is refused, not queued.
+
+    Args:
+        limit: permits.
+    """
+
+    def __init__(self, limit: int, *, metrics: Metrics) -> None:
+        self.limit = limit
+        self.taken = 0
+        self._metrics = metrics
+        self._mean_s = 1.0
+
+    @contextmanager
+    def permit(self) -> Iterator[None]:
+        """Hold one permit.
+
+        Raises:
+            Overloaded: none is free; ``retry_after`` is what a decision took lately, on average.
+        """
+        if self.taken >= self.limit:
+            self._metrics.rejected.labels("overloaded").inc()
+            raise Overloaded(
+                f"{self.limit} requests are under way, as many as server.max_concurrent_requests allows",
+                retry_after=max(1, math.ceil(self._mean_s)),
+            )
+        self.taken += 1
+        self._metrics.in_flight.set(self.taken)
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.taken -= 1
+            self._metrics.in_flight.set(self.taken)
+            self._mean_s += 0.1 * (time.monotonic() - started - self._mean_s)
+
+
+class BodyLimit:
+    """Refuses bodies over a limit with 413, before anything parses them.
+
+    Args:
+        max_bytes: largest body.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        messages: list[Message] = []
+        size = 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                messages.append(message)
+                break
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+            if size <= self.max_bytes:
+                messages.append(message)
+            elif size > _DRAIN_BYTES:
+                break
+        if size > self.max_bytes:
+            error = TooLarge(
+                f"body: larger than {self.max_bytes} bytes, the limit set by server.max_body_bytes", param="body"
+            )
+            await respond(error)(scope, receive, send)
+            return
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self.app(scope, replay, send)
+
+
+class CancelOnDisconnect:
+    """Cancels a request's work when its client goes away.
+
+    Starlette leaves plain handlers running then; here the handler races the connection.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        inbox: asyncio.Queue[Message] = asyncio.Queue(maxsize=2)
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while not gone:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    gone = True
+                    work.cancel()
+                await inbox.put(message)
+
+        work = asyncio.ensure_future(self.app(scope, inbox.get, send))
+        watcher = asyncio.create_task(watch())
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not gone:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                raise
+            logger.info("%s %s: the client left", scope["method"], scope["path"])
+        finally:
+            watcher.cancel()
+
+
+class CountRequests:
+    """Counts answers by endpoint and status; ``/v1`` and the bare path are the same endpoint."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path = getattr(scope.get("route"), "path", "unmatched").removeprefix("/v1")
+                self.metrics.requests.labels(path, str(message["status"])).inc()
+            await send(message)
+
+        await self.app(scope, receive, counted if scope["type"] == "http" else send)

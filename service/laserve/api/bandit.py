@@ -1,0 +1,51 @@
+"""``GET /arms`` and ``GET /policy``: what can be chosen, and what was learned."""
+
+from fastapi import APIRouter
+
+from laserve.api.dependencies import CallerDep, ServiceDep
+from laserve.api.schemas import ArmBody, ArmsBody, PolicyArm, PolicyBody
+from laserve.bandit.state import ArmState
+
+router = APIRouter(tags=["bandit"])
+
+
+@router.get("/arms")
+async def arms(service: ServiceDep, caller: CallerDep) -> ArmsBody:
+    """The reward models, loaded or not."""
+    known = service.learner.state.arms
+    return ArmsBody(
+        arms=[
+            ArmBody(
+                name=arm.name,
+                kind=arm.model.kind,
+                state=arm.state,
+                error=arm.error,
+                free=arm.model.free,
+                **_learned(known[arm.name]),
+            )
+            for arm in service.arms
+        ]
+    )
+
+
+@router.get("/policy")
+async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
+    """The policy, its parameters and the state that it chooses by."""
+    settings, state = service.settings.policy, service.learner.state
+    return PolicyBody(
+        name=settings.name,
+        parameters=settings.model_dump(exclude={"name"}),
+        context=list(service.context.names),
+        log_position=state.position,
+        digest=state.digest(),
+        decisions=state.decisions,
+        learn_from=state.learn_from,
+        arms=[
+            PolicyArm(name=name, theta=service.learner.model.theta(name).tolist(), **_learned(arm))
+            for name, arm in state.arms.items()
+        ],
+    )
+
+
+def _learned(arm: ArmState) -> dict[str, int | float | None]:
+    return {"pulls": arm.pulls, "updates": arm.updates, "mean_reward": arm.mean_reward}

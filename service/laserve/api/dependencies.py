@@ -1,0 +1,56 @@
+"""What endpoints ask for: the service, the caller's key, a body without broken characters."""
+
+import hmac
+import json
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from laserve.api.service import Service
+from laserve.errors import InvalidRequest, Unauthorized
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+
+
+def _caller(request: Request, service: ServiceDep) -> str:
+    """Name of the API key of this request; empty where none are configured.
+
+    Raises:
+        Unauthorized: keys are configured and the request carries none of them.
+    """
+    keys = service.settings.server.api_keys
+    if not keys:
+        return ""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    found = ""
+    for name, known in keys.items():
+        if hmac.compare_digest(secret.strip().encode(), known.get_secret_value().encode()):
+            found = name
+    if scheme.lower() != "bearer" or not found:
+        raise Unauthorized("Authorization: send `Bearer` and a known API key", param="Authorization")
+    return found
+
+
+CallerDep = Annotated[str, Depends(_caller)]
+
+
+async def whole_characters(request: Request) -> None:
+    """Refuse a body with half of a surrogate pair, which JSON can spell but no text can hold."""
+    raw = await request.body()
+    if b"\\ud" not in raw.lower():
+        return
+    for line in raw.splitlines() if request.url.path.endswith("/batch") else [raw]:
+        try:
+            json.dumps(json.loads(line), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(
+                "body: holds half of a surrogate pair (\\ud800 to \\udfff), which is no character", param="body"
+            ) from error
+        except ValueError:
+            continue  # not JSON at all: reported where it is parsed

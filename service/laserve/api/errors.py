@@ -1,0 +1,88 @@
+"""Errors -> HTTP, in one place: ``{"error": {"type", "code", "message", "param"}}``."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from laserve.errors import Conflict, InvalidRequest, LaserveError, NotFound, Overloaded, Unauthorized, Unavailable
+
+logger = logging.getLogger(__name__)
+
+
+def detail(error: LaserveError) -> dict[str, Any]:
+    """The body of an error, without its wrapper."""
+    body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
+    return body | ({"stored": error.stored} if isinstance(error, Conflict) else {})
+
+
+def respond(error: LaserveError) -> JSONResponse:
+    """The response of an error."""
+    headers = {}
+    if isinstance(error, Overloaded | Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"error": detail(error)}, error.status, headers)
+
+
+def invalid(problems: Sequence[Any], *, root: str = "body") -> InvalidRequest:
+    """One error for what a schema refused: names the first field, and tells of all.
+
+    Args:
+        problems: as pydantic's ``errors()`` gives them.
+        root: what to call the value itself.
+    """
+    parts = []
+    params = []
+    for problem in problems:
+        place = [str(part) for part in problem["loc"] if part != "body"]
+        if problem["type"] == "json_invalid":
+            place = []
+        params.append(".".join(place) or root)
+        parts.append(f"{params[-1]}: {_reason(problem)}")
+    return InvalidRequest("; ".join(parts), param=params[0])
+
+
+def _reason(problem: Any) -> str:
+    message: str = problem["msg"].removeprefix("Value error, ")
+    match problem["type"]:
+        case "extra_forbidden":
+            return "no such field"
+        case "json_invalid":
+            return f"is not JSON: {problem.get('ctx', {}).get('error', message)}"
+        case "model_attributes_type" | "dict_type" | "model_type":
+            return "send a JSON object, with Content-Type: application/json"
+        case "missing" if problem["loc"] == ("body",):
+            return "send a JSON object, with Content-Type: application/json"
+    return message[0].lower() + message[1:]
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers: of laserve's errors, of refused schemas, of the framework's, of bugs."""
+
+    @app.exception_handler(LaserveError)
+    async def _ours(_request: Request, error: LaserveError) -> JSONResponse:
+        return respond(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _schema(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return respond(invalid(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def _framework(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:  # how FastAPI reports a body that it could not decode
+            return respond(InvalidRequest("body: is not JSON in UTF-8", param="body"))
+        if error.status_code == 404:
+            return respond(NotFound(f"no endpoint {request.method} {request.url.path}"))
+        body = {"type": "invalid_request_error", "code": "http_error", "message": error.detail, "param": None}
+        return JSONResponse({"error": body}, error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def _bug(request: Request, error: Exception) -> JSONResponse:
+        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return respond(LaserveError("an unexpected error; the server's log has it"))

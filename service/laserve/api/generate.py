@@ -1,0 +1,86 @@
+"""``POST /generate``."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
+from starlette.responses import Response
+
+from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
+from laserve.api.errors import detail
+from laserve.api.schemas import CandidateEvent, DecisionBody, ErrorBody, GenerateBody
+from laserve.api.service import Service
+from laserve.errors import InvalidRequest, LaserveError, NotReady
+from laserve.types import Candidate, Decision, Request
+
+router = APIRouter(tags=["generate"])
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    422: {"model": ErrorBody, "description": "The request breaks a bound; `param` names the field."},
+    429: {"model": ErrorBody, "description": "Too many requests under way; see `Retry-After`."},
+    503: {"model": ErrorBody, "description": "Still loading, or a part has failed."},
+    504: {"model": ErrorBody, "description": "No candidate finished by `timeout_s`."},
+}
+
+
+@router.post(
+    "/generate",
+    response_model=DecisionBody,
+    responses=_ERRORS
+    | {200: {"description": "The best candidate; with `stream`, server-sent events.", "model": DecisionBody}},
+    dependencies=[Depends(whole_characters)],
+)
+async def generate(body: GenerateBody, service: ServiceDep, caller: CallerDep) -> Response | DecisionBody:
+    """Sample n candidates, let the policy choose the reward model, return the best one."""
+    if service.status != "ready":
+        raise NotReady("the service is loading; see /readyz")
+    try:
+        request = body.to_request(service.settings.generation.defaults)
+    except ValueError as error:
+        raise InvalidRequest(str(error), param="temperature") from error
+    if body.stream:
+        events = _events(service, request, body, caller)
+        first = await anext(events)  # what can be refused is refused with a status, before the stream
+        return EventSourceResponse(
+            _resume(first, events), ping=max(1, round(service.settings.server.heartbeat_s))
+        )
+    with service.permits.permit():
+        async with aclosing(service.answerer.answer(request, key=caller)) as steps:
+            async for step in steps:
+                if isinstance(step, Decision):
+                    return DecisionBody.of(step, candidates=body.return_candidates)
+    raise LaserveError("the answer ended without a decision")
+
+
+async def _events(
+    service: Service, request: Request, body: GenerateBody, caller: str
+) -> AsyncGenerator[ServerSentEvent]:
+    with service.permits.permit():
+        started = False
+        try:
+            async with aclosing(service.answerer.answer(request, key=caller)) as steps:
+                async for step in steps:
+                    started = True
+                    yield _event(step, body)
+        except LaserveError as error:
+            if not started:
+                raise
+            yield JSONServerSentEvent({"error": detail(error)}, event="error")
+
+
+def _event(step: Candidate | Decision, body: GenerateBody) -> ServerSentEvent:
+    if isinstance(step, Candidate):
+        return ServerSentEvent(CandidateEvent.of(step).model_dump_json(), event="candidate")
+    answer = DecisionBody.of(step, candidates=body.return_candidates)
+    return ServerSentEvent(answer.model_dump_json(), event="decision")
+
+
+async def _resume(
+    first: ServerSentEvent, rest: AsyncGenerator[ServerSentEvent]
+) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(rest):
+        yield first
+        async for event in rest:
+            yield event

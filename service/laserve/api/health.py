@@ -1,0 +1,35 @@
+"""``GET /healthz``, ``/readyz`` and ``/metrics``."""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from laserve.api.dependencies import ServiceDep
+from laserve.api.schemas import Health, Readiness
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """200 while the process lives."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready yet."}})
+async def readyz(service: ServiceDep, response: Response) -> Readiness:
+    """200 when the store, the generator and at least one arm serve."""
+    status = service.status
+    response.status_code = 200 if status == "ready" else 503
+    return Readiness(
+        status=status,
+        store="ready",
+        generator=service.generator_state,
+        arms={arm.name: arm.state for arm in service.arms},
+    )
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(service: ServiceDep) -> Response:
+    """Prometheus text: laserve's own metrics, then those of the process and of vLLM."""
+    service.metrics.ready.set(service.status == "ready")
+    return Response(service.metrics.render() + generate_latest(), media_type=CONTENT_TYPE_LATEST)

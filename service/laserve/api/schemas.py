@@ -1,0 +1,374 @@
+"""What goes over HTTP. Unknown fields are refused; bounds are in the schema and so in the OpenAPI document."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from laserve.config import MAX_CANDIDATES, SamplingDefaults
+from laserve.types import Candidate, Decision, Document, Feedback, FeedbackKind, Message, Request, Sampling
+
+_Text = Annotated[str, Field(min_length=1)]
+_Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_SOURCES = ("prompt", "messages", "question")
+_KINDS: tuple[FeedbackKind, ...] = ("reward", "thumb", "chosen_index", "candidate_rewards", "references")
+_ID = "0199c0de-0000-7000-8000-000000000000"
+
+
+class Body(BaseModel):
+    """Base of all bodies."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DocumentBody(Body):
+    """A source text."""
+
+    text: str = Field(description="The text; it loses its end when all does not fit the model.")
+    title: str = Field("", description="Its title.")
+
+
+class MessageBody(Body):
+    """A turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class GenerateBody(Body):
+    """A request for the best of n candidates: exactly one of `prompt`, `messages` and `question`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "question": "When was the Orrin bridge opened?",
+                    "documents": [
+                        {"title": "Orrin", "text": "The bridge of Orrin was opened in 1907 by the mayor."},
+                        {"title": "Velm", "text": "Velm has a market and a harbour clock."},
+                    ],
+                    "n": 4,
+                }
+            ]
+        },
+    )
+
+    prompt: _Text | None = Field(None, description="A raw prompt, read as vLLM's completions read it.")
+    messages: Annotated[list[MessageBody], Field(min_length=1)] | None = Field(
+        None, description="A conversation, rendered by the model's chat template."
+    )
+    question: _Text | None = Field(None, description="A question to be answered from `documents`.")
+    documents: list[DocumentBody] = Field(default_factory=list, description="Sources, with `question`.")
+    n: int | None = Field(None, ge=1, le=MAX_CANDIDATES, description="Candidates to sample.")
+    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False, description="0 goes with n = 1.")
+    top_p: float | None = Field(None, gt=0, le=1, allow_inf_nan=False, description="Nucleus mass.")
+    max_tokens: int | None = Field(None, ge=1, description="Longest candidate, in tokens.")
+    stop: Annotated[list[_Text], Field(max_length=16)] | _Text | None = Field(
+        None, description="Texts that end a candidate; a line break for questions."
+    )
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Makes the candidates repeatable.")
+    arm: str | None = Field(None, description="Pin this arm; such a decision teaches nothing.")
+    policy: str | None = Field(None, description="Another policy for this request, such as `random`.")
+    task: str | None = Field(None, min_length=1, max_length=64, description="What kind of work this is.")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the decision.")
+    return_candidates: bool = Field(True, description="Whether the answer lists all candidates.")
+    timeout_s: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False, description="Seconds.")
+    stream: bool = Field(False, description="Server-sent events: each candidate, then the decision.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [name for name in _SOURCES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(_SOURCES)}; got {' and '.join(given) or 'none'}")
+        if self.documents and self.question is None:
+            raise ValueError("documents go with question")
+        if self.arm is not None and self.policy is not None:
+            raise ValueError("give arm or policy, not both")
+        return self
+
+    def to_request(self, defaults: SamplingDefaults) -> Request:
+        """The request, with defaults filled in.
+
+        Raises:
+            ValueError: temperature 0 with several candidates.
+        """
+        sampling = Sampling(
+            n=self.n if self.n is not None else defaults.n,
+            temperature=self.temperature if self.temperature is not None else defaults.temperature,
+            top_p=self.top_p if self.top_p is not None else defaults.top_p,
+            max_tokens=self.max_tokens if self.max_tokens is not None else defaults.max_tokens,
+            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+            seed=self.seed,
+        )
+        if sampling.temperature == 0 and sampling.n > 1:
+            raise ValueError(
+                f"temperature: 0 gives {sampling.n} times the same candidate; use n = 1 or a temperature above 0"
+            )
+        return Request(
+            sampling=sampling,
+            prompt=self.prompt,
+            messages=tuple(Message(role=m.role, content=m.content) for m in self.messages or ()),
+            question=self.question,
+            documents=tuple(Document(title=d.title, text=d.text) for d in self.documents),
+            arm=self.arm,
+            policy=self.policy,
+            task=self.task,
+            metadata=self.metadata,
+            timeout_s=self.timeout_s if self.timeout_s is not None else defaults.timeout_s,
+        )
+
+
+class CandidateBody(Body):
+    """One candidate."""
+
+    text: str | None = Field(description="None where the text is not kept.")
+    score: float | None = Field(description="By the arm that chose; None where it gave no finite one.")
+    finish_reason: str
+    tokens: int
+    logprob: float = Field(description="Sum of raw log-probabilities, in nats.")
+
+
+class WhyBody(Body):
+    """What the policy saw in one arm."""
+
+    arm: str
+    mean: float = Field(description="Predicted reward.")
+    width: float = Field(description="Uncertainty, sqrt(x' A^-1 x).")
+    probability: float = Field(description="Chance of being drawn.")
+
+
+class UsageBody(Body):
+    """Tokens read and sampled."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class DecisionBody(Body):
+    """The answer, and all that explains it."""
+
+    decision_id: str
+    text: str | None
+    index: int = Field(description="Of the returned candidate.")
+    arm: str = Field(description="Arm that was drawn (or pinned).")
+    scored_by: str | None = Field(description="Arm whose scores chose; None when every arm failed.")
+    policy: str
+    propensity: float | None = Field(description="Chance with which `arm` was drawn; None when pinned.")
+    score: float | None
+    candidates: list[CandidateBody] | None
+    why: list[WhyBody]
+    usage: UsageBody
+    timings: dict[str, float] = Field(description="Seconds by stage.")
+    truncated: bool = Field(description="Whether documents were cut to fit the model.")
+    degraded: list[str] = Field(description="What fell short, if anything.")
+
+    @classmethod
+    def of(cls, decision: Decision, *, candidates: bool = True) -> Self:
+        known = decision.retention != "none"
+        scores = decision.scores.get(decision.scored_by or "", (None,) * len(decision.candidates))
+        generated = sum(candidate.tokens for candidate in decision.candidates)
+        return cls(
+            decision_id=decision.id,
+            text=decision.text if known else None,
+            index=decision.index,
+            arm=decision.arm,
+            scored_by=decision.scored_by,
+            policy=decision.policy,
+            propensity=decision.propensity,
+            score=decision.score,
+            candidates=[
+                CandidateBody(
+                    text=candidate.text if known else None,
+                    score=score,
+                    finish_reason=candidate.finish_reason,
+                    tokens=candidate.tokens,
+                    logprob=candidate.logprob,
+                )
+                for candidate, score in zip(decision.candidates, scores, strict=True)
+            ]
+            if candidates
+            else None,
+            why=[WhyBody(**vars(why)) for why in decision.why],
+            usage=UsageBody(
+                prompt_tokens=decision.prompt_tokens,
+                completion_tokens=generated,
+                total_tokens=decision.prompt_tokens + generated,
+            ),
+            timings=dict(decision.timings),
+            truncated=decision.truncated,
+            degraded=list(decision.degraded),
+        )
+
+
+class CandidateEvent(Body):
+    """A candidate as it finishes, before it is scored."""
+
+    index: int
+    text: str
+    finish_reason: str
+    tokens: int
+    logprob: float
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Self:
+        return cls(**vars(candidate))
+
+
+class FeedbackBody(Body):
+    """What came back about a decision: `decision_id` and exactly one kind of feedback."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"decision_id": _ID, "references": ["1907", "in 1907"]}]}
+    )
+
+    decision_id: str = Field(min_length=1, max_length=64, description="From the answer of `/generate`.")
+    reward: _Unit | None = Field(None, description="How good the returned answer was, 0 to 1.")
+    thumb: Literal["up", "down", 1, 0] | None = Field(None, description="Up teaches 1, down 0.")
+    chosen_index: Annotated[int, Field(ge=0)] | None = Field(None, description="The candidate a user chose.")
+    candidate_rewards: Annotated[list[_Unit], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = Field(
+        None, description="How good each candidate was, 0 to 1, in their order."
+    )
+    references: Annotated[list[_Text], Field(min_length=1, max_length=256)] | None = Field(
+        None, description="Right answers; each candidate is measured against the closest."
+    )
+    metric: Literal["f1", "exact_match", "rouge_l"] | None = Field(
+        None, description="How `references` are compared; f1 by default."
+    )
+    source: str = Field("", max_length=128, description="A rater's name.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [name for name in _KINDS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(_KINDS)}; got {' and '.join(given) or 'none'}")
+        if self.metric is not None and self.references is None:
+            raise ValueError("metric goes with references")
+        return self
+
+    def to_feedback(self, *, key: str, idempotency_key: str | None) -> Feedback:
+        (kind,) = (name for name in _KINDS if getattr(self, name) is not None)
+        value = getattr(self, kind)
+        return Feedback(
+            decision_id=self.decision_id,
+            kind=kind,
+            value=float(value in ("up", 1)) if kind == "thumb" else value,
+            metric=self.metric or "f1",
+            source=self.source,
+            key=key,
+            idempotency_key=idempotency_key,
+        )
+
+
+class FeedbackAnswer(Body):
+    """What became of a feedback. It is on disk."""
+
+    status: Literal["recorded", "duplicate"]
+    learned: bool = Field(description="Whether the policy learned from it.")
+    reward: float | None = Field(description="Reward of the returned answer.")
+
+
+class ErrorDetail(Body):
+    """What went wrong."""
+
+    type: str
+    code: str
+    message: str
+    param: str | None
+
+
+class ErrorBody(Body):
+    """Every error."""
+
+    error: ErrorDetail
+
+
+class LineAnswer(Body):
+    """The answer to one line of a batch: a feedback's, or an error."""
+
+    line: int = Field(description="1 for the first.")
+    status: Literal["recorded", "duplicate", "error"]
+    learned: bool | None = None
+    reward: float | None = None
+    error: ErrorDetail | None = None
+
+
+class StoredFeedbackBody(Body):
+    """A feedback on a decision."""
+
+    position: int
+    learned: bool
+    reward: float | None
+    created_at: float
+    body: dict[str, Any] | None = Field(description="What the client said; None once it is not kept.")
+
+
+class StoredDecision(DecisionBody):
+    """A decision as it was logged."""
+
+    created_at: float
+    log_position: int = Field(description="Position of the state that chose.")
+    task: str | None
+    sampling: dict[str, Any]
+    request: dict[str, Any] | None
+    metadata: dict[str, Any]
+    choices: dict[str, int] = Field(description="Arm -> the candidate it would have returned.")
+    scores: dict[str, list[float | None]] = Field(description="Arm -> its scores.")
+    feedback: list[StoredFeedbackBody]
+
+
+class ArmBody(Body):
+    """One arm."""
+
+    name: str
+    kind: str
+    state: Literal["loading", "ready", "failed"]
+    error: str | None
+    free: bool = Field(description="Scores every request, whoever is chosen.")
+    pulls: int = Field(description="Learned decisions whose answer it chose.")
+    updates: int = Field(description="Rewards learned.")
+    mean_reward: float | None = Field(description="Average of those rewards.")
+
+
+class ArmsBody(Body):
+    """All arms."""
+
+    arms: list[ArmBody]
+
+
+class PolicyArm(Body):
+    """What the log says of one arm."""
+
+    name: str
+    pulls: int
+    updates: int
+    mean_reward: float | None
+    theta: list[float] = Field(description="Learned weights, in the order of `context`.")
+
+
+class PolicyBody(Body):
+    """The policy and its state."""
+
+    name: str
+    parameters: dict[str, Any]
+    context: list[str] = Field(description="Names of the features.")
+    log_position: int
+    digest: str = Field(description="SHA-256 of the state.")
+    decisions: int = Field(description="Learned decisions.")
+    learn_from: str | None = Field(description="Kind of feedback that teaches.")
+    arms: list[PolicyArm]
+
+
+class Health(Body):
+    """Whether the process lives."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Body):
+    """Whether requests are served, and what is missing."""
+
+    status: Literal["ready", "loading", "failed"]
+    store: str
+    generator: str
+    arms: dict[str, str]

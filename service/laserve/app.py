@@ -1,0 +1,219 @@
+"""The composition root: settings -> stages -> FastAPI. The only module that knows implementations."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from laserve import __version__
+from laserve.api import bandit, decisions, errors, feedback, generate, health
+from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, Permits
+from laserve.api.service import Service
+from laserve.bandit.linucb import LinUCB
+from laserve.bandit.registry import Policies
+from laserve.config import Settings
+from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
+from laserve.errors import ConfigError, LaserveError, StoreError
+from laserve.generation.base import Generator
+from laserve.metrics import Metrics
+from laserve.models import resolve
+from laserve.scoring import registry
+from laserve.selection.answering import Answerer
+from laserve.selection.arms import Arm, Arms
+from laserve.selection.context import ContextBuilder, Features
+from laserve.selection.feedback import FeedbackLog
+from laserve.selection.learner import Learner
+from laserve.selection.opening import open_log
+from laserve.selection.retention import Retention, hash_key
+from laserve.storage.base import Store
+from laserve.storage.sql import SqlStore
+
+logger = logging.getLogger(__name__)
+
+_EXPIRE_EVERY_S = 3600.0
+
+
+def make_store(settings: Settings) -> Store:
+    return SqlStore(settings.database if settings.storage.kind == "sqlite" else None)
+
+
+def make_encoder(settings: Settings) -> Encoder:
+    name = settings.context.encoder
+    if name == "hash":
+        return HashEncoder()
+    return SentenceEncoder(resolve(name, settings.cache_dir.expanduser(), logger.info))
+
+
+def make_generator(settings: Settings) -> Generator:
+    generation = settings.generation
+    match generation.kind:
+        case "vllm":
+            from laserve.generation.vllm import VllmGenerator
+
+            return VllmGenerator(generation, resolve(generation.model, settings.cache_dir.expanduser(), logger.info))
+        case "openai":
+            from laserve.generation.openai import OpenAIGenerator
+
+            return OpenAIGenerator(generation)
+        case "fake":
+            from laserve.generation.fake import FakeGenerator
+
+            return FakeGenerator(max_model_len=generation.max_model_len)
+
+
+def make_arms(settings: Settings, encoder: Encoder, metrics: Metrics) -> Arms:
+    arms = []
+    for place, arm in enumerate(settings.arms):
+        try:
+            model = registry.create(arm.kind, arm.options, {"encoder": encoder})
+        except ConfigError as error:
+            raise ConfigError(f"arms.{place}.{error.message}") from error
+        arms.append(Arm(name=arm.name, model=model, timeout_s=arm.timeout_s))
+    return Arms(arms, metrics=metrics)
+
+
+def make_retention(settings: Settings) -> Retention:
+    storage = settings.storage
+    key = b""
+    if storage.retention == "hash":
+        secret = storage.hash_key
+        key = secret.get_secret_value().encode() if secret else hash_key(settings.data_dir.expanduser())
+    return Retention(mode=storage.retention, key=key)
+
+
+def make_service(settings: Settings) -> Service:
+    """Wire all parts; nothing is opened or loaded yet.
+
+    Raises:
+        ConfigError: a setting names a part that does not exist.
+    """
+    metrics = Metrics()
+    store = make_store(settings)
+    encoder = make_encoder(settings)
+    context = ContextBuilder(
+        encoder=encoder, features=Features.read(settings.context.features), tasks=settings.context.tasks
+    )
+    arms = make_arms(settings, encoder, metrics)
+    generator = make_generator(settings)
+    learner = Learner(seed=settings.policy.seed)
+    linucb = settings.policy.model_dump(include=set(LinUCB.__dataclass_fields__))
+    policies = Policies(linucb=LinUCB(**linucb), arms=[arm.name for arm in arms])
+    try:
+        policies.get(settings.policy.name)
+    except LaserveError as error:
+        raise ConfigError(f"policy.name: {error.message.removeprefix('policy: ')}") from error
+    return Service(
+        settings=settings,
+        metrics=metrics,
+        store=store,
+        generator=generator,
+        context=context,
+        arms=arms,
+        learner=learner,
+        answerer=Answerer(
+            generator=generator,
+            context=context,
+            arms=arms,
+            learner=learner,
+            policies=policies,
+            policy=settings.policy.name,
+            store=store,
+            retention=make_retention(settings),
+            metrics=metrics,
+            tasks=settings.context.tasks,
+        ),
+        feedback=FeedbackLog(
+            store=store, learner=learner, metrics=metrics, snapshot_every=settings.storage.snapshot_every
+        ),
+        permits=Permits(settings.server.max_concurrent_requests, metrics=metrics),
+    )
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    """Open what must agree before anything is served: the store, the encoder and the log.
+
+    Raises:
+        ConfigError: a setting is wrong or contradicts the log, or another process holds the store.
+        CorruptLog: the log does not verify.
+    """
+    policy = service.settings.policy
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(service.store.close)
+        await service.store.open()
+        stack.push_async_callback(service.context.encoder.close)
+        await service.context.encoder.load()
+        service.context.check()
+        await open_log(
+            store=service.store,
+            learner=service.learner,
+            context=service.context,
+            arms=[arm.name for arm in service.arms],
+            prior={
+                "structure": policy.prior_structure,
+                "embedding": policy.prior_embedding,
+                "reward": policy.prior_reward,
+            },
+            learn_from=policy.learn_from,
+        )
+        stack.push_async_callback(service.feedback.close)
+        await service.feedback.start()
+        stack.push_async_callback(service.answerer.close)
+        service.answerer.start()
+        expiry = asyncio.create_task(_expire(service), name="expire-texts")
+        stack.callback(expiry.cancel)
+        stack.push_async_callback(service.arms.close)
+        stack.push_async_callback(service.generator.close)
+        yield service
+
+
+async def load(service: Service) -> None:
+    """Load the arms and the generator, while the service already answers ``/healthz``.
+
+    Raises:
+        LaserveError: the generator cannot be loaded. An arm that cannot is reported and left out.
+    """
+    await service.arms.load()
+    try:
+        await service.generator.start()
+    except LaserveError:
+        service.generator_state = "failed"
+        raise
+    service.generator_state = "ready"
+
+
+def create_app(service: Service) -> FastAPI:
+    """The HTTP application of a service that the caller runs and loads."""
+    settings = service.settings
+    app = FastAPI(
+        title="laserve",
+        version=__version__,
+        summary="Best-of-n at inference time, with the reward model chosen per request.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.service = service
+    errors.install(app)
+    app.include_router(health.router)
+    for resource in (generate, feedback, decisions, bandit):
+        app.include_router(resource.router)
+        app.include_router(resource.router, prefix="/v1", include_in_schema=False)
+    app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes)
+    app.add_middleware(CancelOnDisconnect)
+    app.add_middleware(CountRequests, metrics=service.metrics)
+    return app
+
+
+async def _expire(service: Service) -> None:
+    """Remove texts as they grow older than ``storage.retention_days``."""
+    while True:
+        try:
+            lost = await service.store.expire_texts(time.time() - service.settings.storage.retention_days * 86400)
+        except StoreError as error:
+            logger.warning("texts could not be expired: %s", error.message)
+        else:
+            if lost:
+                logger.info("texts of %d decisions have expired", lost)
+        await asyncio.sleep(_EXPIRE_EVERY_S)

@@ -1,0 +1,174 @@
+"""The command line: one thin command each."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from laserve import __version__
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that every command with settings takes."""
+    for option in (
+        click.option("--profile", help="Built-in settings to start from: fake."),
+        click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file of settings."),
+    ):
+        command = option(command)
+    return command
+
+
+def _refusing(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn our own errors into a line on standard error and exit status 1."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        from laserve.errors import LaserveError
+
+        try:
+            return command(*args, **kwargs)
+        except LaserveError as error:
+            click.echo(f"laserve: {error.message}", err=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="laserve")
+def main() -> None:
+    """Best-of-n at inference time, with the reward model chosen per request by a bandit."""
+
+
+@main.command()
+@_configured
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on; 0 for any free one.")
+@_refusing
+def serve(config: Path | None, profile: str | None, host: str | None, port: int | None) -> None:
+    """Run the service."""
+    from laserve.config import load
+    from laserve.server import run
+
+    server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = load(config=config, profile=profile, flags={"server": server} if server else {})
+    sys.exit(run(settings))
+
+
+@main.command()
+@_configured
+@_refusing
+def models(config: Path | None, profile: str | None) -> None:
+    """Prepare the models of the settings into the cache folder."""
+    from laserve.config import load
+    from laserve.models import PACKAGED, prepare
+
+    settings = load(config=config, profile=profile)
+    for name in (settings.context.encoder, settings.generation.model):
+        if name in PACKAGED:
+            path = prepare(name, settings.cache_dir.expanduser(), lambda line: click.echo(line, err=True))
+            click.echo(f"{name}: {path}")
+
+
+@main.group()
+def state() -> None:
+    """Look at the event log and what is folded from it."""
+
+
+@state.command()
+@_configured
+@_refusing
+def verify(config: Path | None, profile: str | None) -> None:
+    """Replay the log from nothing and compare; exit status 1 when anything does not hold."""
+    from laserve.app import make_store
+    from laserve.config import load
+    from laserve.selection.verification import verify_store
+
+    settings = load(config=config, profile=profile)
+    result = asyncio.run(verify_store(make_store(settings)))
+    click.echo(f"{settings.database}: {result.events} events, {result.feedback} of them feedback, verified")
+    click.echo(f"snapshot: {'none' if result.snapshot is None else f'at {result.snapshot}, equal'}")
+    click.echo(f"digest: {result.digest}")
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="A running service.")
+@click.option("--api-key", envvar="LASERVE_API_KEY", help="Bearer token, where the service asks for one.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Questions as JSON lines (may be .gz) instead of the built-in ones.",
+)
+@click.option("--rows", type=click.IntRange(1), help="Only the first so many questions.")
+@click.option("--documents", type=click.IntRange(1), help="Cut each question to so many documents.")
+@click.option("-n", "n", type=click.IntRange(1, 64), default=8, show_default=True, help="Candidates.")
+@click.option("--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests at once.")
+@click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
+@_refusing
+def demo(
+    url: str,
+    api_key: str | None,
+    data: Path | None,
+    rows: int | None,
+    documents: int | None,
+    n: int,
+    concurrency: int,
+    out: Path | None,
+) -> None:
+    """Ask a running service questions, send the right answers back, and show what it learned."""
+    from laserve.evaluation.demo import run
+
+    asyncio.run(
+        run(
+            url=url,
+            api_key=api_key,
+            data=data,
+            rows=rows,
+            documents=documents,
+            n=n,
+            concurrency=concurrency,
+            out=out,
+        )
+    )
+
+
+@main.command("fit-context")
+@_configured
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    required=True,
+    help="Requests as JSON lines (may be .gz); repeat for more files.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@_refusing
+def fit_context(config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path) -> None:
+    """Make the constants of the context features from a sample of requests."""
+    from laserve.config import load
+    from laserve.evaluation.context_fit import fit
+
+    click.echo(asyncio.run(fit(load(config=config, profile=profile), data, out)))
+
+
+@main.group()
+def bench() -> None:
+    """Measure, always as ratios within one run."""
+
+
+@bench.command()
+@click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
+@click.option("--requests", type=click.IntRange(20), default=400, show_default=True, help="Requests a side.")
+@_refusing
+def overhead(out: Path | None, requests: int) -> None:
+    """What laserve adds to an answer: fakes behind it, against a bare endpoint on the same server."""
+    from laserve.bench.overhead import run
+
+    run(requests=requests, out=out)

@@ -1,0 +1,95 @@
+"""One process that serves: opens, listens, loads, tells when it is ready, stops in order."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+
+from laserve import logs
+from laserve.app import create_app, load, make_service, running
+from laserve.config import Settings
+from laserve.errors import ConfigError, LaserveError
+
+logger = logging.getLogger(__name__)
+
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; returns the exit status."""
+    logs.configure(level=settings.log.level, style=settings.log.format)
+    for name, value in _OFFLINE.items():
+        os.environ.setdefault(name, value)
+    try:
+        return asyncio.run(_serve(settings))
+    except KeyboardInterrupt:
+        return 0
+
+
+async def _serve(settings: Settings) -> int:
+    import uvicorn
+
+    listener = _listen(settings)
+    service = make_service(settings)
+    async with running(service):
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(service),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=30,
+            )
+        )
+        loading = asyncio.create_task(load(service), name="load")
+
+        def loaded(task: asyncio.Task[None]) -> None:
+            if task.cancelled():
+                return
+            if (error := task.exception()) is not None:
+                server.should_exit = True
+                if not isinstance(error, LaserveError):
+                    logger.error("loading failed", exc_info=error)
+            else:
+                _announce(settings, listener, service.arms.ready)
+
+        loading.add_done_callback(loaded)
+        logger.info("listening on %s, loading", _url(settings, listener))
+        await server.serve(sockets=[listener])
+        if not loading.done():
+            loading.cancel()
+        (outcome,) = await asyncio.gather(loading, return_exceptions=True)
+        if isinstance(outcome, LaserveError):
+            raise outcome
+        return 1 if isinstance(outcome, Exception) else 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind first: a taken port is known before models are loaded."""
+    host, port = settings.server.host, settings.server.port
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigError(f"server.host, server.port: cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _url(settings: Settings, listener: socket.socket) -> str:
+    host = settings.server.host
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - shown, not bound
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{listener.getsockname()[1]}"
+
+
+def _announce(settings: Settings, listener: socket.socket, arms: tuple[str, ...]) -> None:
+    url = _url(settings, listener)
+    key = ' -H "Authorization: Bearer $KEY"' if settings.server.api_keys else ""
+    lines = (
+        "",
+        f"laserve is ready: {url}   (API: {url}/docs, arms: {', '.join(arms)})",
+        "Try:",
+        f"  curl -s {url}/generate{key} -H 'Content-Type: application/json' -d '"
+        '{"question": "When was the Orrin bridge opened?", "documents": [{"title": "Orrin", '
+        '"text": "The bridge of Orrin was opened in 1907 by the mayor."}]}\'',
+        "",
+    )
+    print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - for the person who started it
