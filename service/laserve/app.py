@@ -53,7 +53,9 @@ def make_generator(settings: Settings) -> Generator:
         case "vllm":
             from laserve.generation.vllm import VllmGenerator
 
-            return VllmGenerator(generation, resolve(generation.model, settings.cache_dir.expanduser(), logger.info))
+            return VllmGenerator(
+                generation, resolve(generation.model, settings.cache_dir.expanduser(), logger.info)
+            )
         case "openai":
             from laserve.generation.openai import OpenAIGenerator
 
@@ -210,7 +212,9 @@ async def _expire(service: Service) -> None:
     """Remove texts as they grow older than ``storage.retention_days``."""
     while True:
         try:
-            lost = await service.store.expire_texts(time.time() - service.settings.storage.retention_days * 86400)
+            lost = await service.store.expire_texts(
+                time.time() - service.settings.storage.retention_days * 86400
+            )
         except StoreError as error:
             logger.warning("texts could not be expired: %s", error.message)
         else:

@@ -19,7 +19,9 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that every command with settings takes."""
     for option in (
         click.option("--profile", help="Built-in settings to start from: fake."),
-        click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file of settings."),
+        click.option(
+            "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file of settings."
+        ),
     ):
         command = option(command)
     return command
@@ -109,34 +111,18 @@ def verify(config: Path | None, profile: str | None) -> None:
 @click.option("--rows", type=click.IntRange(1), help="Only the first so many questions.")
 @click.option("--documents", type=click.IntRange(1), help="Cut each question to so many documents.")
 @click.option("-n", "n", type=click.IntRange(1, 64), default=8, show_default=True, help="Candidates.")
-@click.option("--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests at once.")
-@click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests at once."
+)
+@click.option(
+    "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
+)
 @_refusing
-def demo(
-    url: str,
-    api_key: str | None,
-    data: Path | None,
-    rows: int | None,
-    documents: int | None,
-    n: int,
-    concurrency: int,
-    out: Path | None,
-) -> None:
+def demo(**options: Any) -> None:
     """Ask a running service questions, send the right answers back, and show what it learned."""
     from laserve.evaluation.demo import run
 
-    asyncio.run(
-        run(
-            url=url,
-            api_key=api_key,
-            data=data,
-            rows=rows,
-            documents=documents,
-            n=n,
-            concurrency=concurrency,
-            out=out,
-        )
-    )
+    asyncio.run(run(**options))
 
 
 @main.command("fit-context")
@@ -164,7 +150,9 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
+@click.option(
+    "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
+)
 @click.option("--requests", type=click.IntRange(20), default=400, show_default=True, help="Requests a side.")
 @_refusing
 def overhead(out: Path | None, requests: int) -> None:

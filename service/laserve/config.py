@@ -110,7 +110,9 @@ class PolicySettings(Section):
     seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
     prior_structure: float = Field(1.0, gt=0, description="Ridge on the bias and the structural features.")
     prior_embedding: float = Field(30.0, gt=0, description="Ridge on the embedding features.")
-    prior_reward: float = Field(0.5, ge=0, le=1, description="Reward that the first arms are expected to give.")
+    prior_reward: float = Field(
+        0.5, ge=0, le=1, description="Reward that the first arms are expected to give."
+    )
     learn_from: Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"] | None = Field(
         None, description="Kind of feedback that teaches; by default the kind of the first one."
     )
@@ -127,7 +129,8 @@ class ContextSettings(Section):
         description="Tasks with a feature and a metric label of their own.",
     )
     features: Path | None = Field(
-        None, description="Constants of the features, from `laserve fit-context`; by default the shipped ones."
+        None,
+        description="Constants of the features, from `laserve fit-context`; by default the shipped ones.",
     )
 
     @model_validator(mode="after")
@@ -150,7 +153,8 @@ class StorageSettings(Section):
     )
     retention_days: float = Field(30.0, gt=0, description="Days until kept texts are removed.")
     hash_key: SecretStr | None = Field(
-        None, description="Key of the hashes under retention `hash`; by default a random one in the data folder."
+        None,
+        description="Key of the hashes under retention `hash`; by default a random one in the data folder.",
     )
 
 
@@ -165,7 +169,11 @@ class Settings(BaseSettings):
     """All settings."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
     data_dir: Path = Field(
@@ -213,8 +221,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        layers: dict[str, dict[str, Any]] = init_settings.init_kwargs  # type: ignore[attr-defined]
-        flags, *rest = (InitSettingsSource(settings_cls, layer) for layer in layers["layers"])
+        layers: list[dict[str, Any]] = init_settings.init_kwargs["layers"]  # type: ignore[attr-defined]
+        flags, *rest = (InitSettingsSource(settings_cls, layer) for layer in layers)
         return (flags, env_settings, *rest)
 
 
@@ -251,7 +259,12 @@ def load(
     if profile is not None and profile not in PROFILES:
         raise ConfigError(f"--profile: no {profile!r}; there are: {', '.join(PROFILES)}")
     server = {name.lower(): os.environ[name] for name in ("HOST", "PORT") if os.environ.get(name)}
-    layers = [dict(flags or {}), {"server": server} if server else {}, _read_yaml(config), PROFILES.get(profile or "", {})]
+    layers = [
+        dict(flags or {}),
+        {"server": server} if server else {},
+        _read_yaml(config),
+        PROFILES.get(profile or "", {}),
+    ]
     unknown = [
         f"{PREFIX}{name}: no such setting"
         for name in (key.removeprefix(PREFIX) for key in os.environ if key.startswith(PREFIX))

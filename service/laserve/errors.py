@@ -86,7 +86,9 @@ class Conflict(LaserveError):
     type = "invalid_request_error"
     code = "idempotency_conflict"
 
-    def __init__(self, message: str, *, stored: dict[str, Any] | None = None, param: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, stored: dict[str, Any] | None = None, param: str | None = None
+    ) -> None:
         super().__init__(message, param=param)
         self.stored = stored
 

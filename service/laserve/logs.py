@@ -1,4 +1,4 @@
-"""Log lines for people or for machines, on standard error. No prompt, answer or secret is ever passed here."""
+"""Log lines for people or for machines, on standard error. Prompts, answers and secrets never go here."""
 
 import json
 import logging
@@ -25,7 +25,6 @@ class JsonLines(logging.Formatter):
 class TextLines(logging.Formatter):
     """``12:00:00 info     laserve.app: message``."""
 
-    converter = time.localtime
     _FORMAT: ClassVar = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
     def __init__(self) -> None:

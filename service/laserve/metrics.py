@@ -72,13 +72,20 @@ class Metrics:
             registry=registry,
         )
         self.rm_seconds = Histogram(
-            "laserve_rm_seconds", "Seconds an arm took to score.", ["arm"], buckets=_SECONDS, registry=registry
+            "laserve_rm_seconds",
+            "Seconds an arm took to score.",
+            ["arm"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.rm_failed = Counter(
             "laserve_rm_failed", "Requests that an arm could not score.", ["arm"], registry=registry
         )
         self.rm_fallback = Counter(
-            "laserve_rm_fallback", "Decisions scored by another arm than the one drawn.", ["arm"], registry=registry
+            "laserve_rm_fallback",
+            "Decisions scored by another arm than the one drawn.",
+            ["arm"],
+            registry=registry,
         )
         self.rm_margin = Histogram(
             "laserve_rm_margin",

@@ -5,7 +5,6 @@ step, so that an interruption leaves no half model.
 """
 
 import importlib.util
-import os
 import shutil
 import tempfile
 import time
@@ -114,7 +113,7 @@ def prepare(name: str, cache: Path, report: Report = lambda line: None) -> Path:
         try:
             model.write(source, half)
             half.chmod(0o755)
-            os.replace(half, final)
+            half.replace(final)
         finally:
             shutil.rmtree(half, ignore_errors=True)
         size = sum(file.stat().st_size for file in final.rglob("*") if file.is_file())

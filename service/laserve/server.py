@@ -13,7 +13,7 @@ from laserve.errors import ConfigError, LaserveError
 
 logger = logging.getLogger(__name__)
 
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 
 
 def run(settings: Settings) -> int:
@@ -71,7 +71,9 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise ConfigError(f"server.host, server.port: cannot listen on {host}:{port}: {error.strerror}") from error
+        raise ConfigError(
+            f"server.host, server.port: cannot listen on {host}:{port}: {error.strerror}"
+        ) from error
 
 
 def _url(settings: Settings, listener: socket.socket) -> str:

@@ -87,7 +87,8 @@ class BodyLimit:
                 break
         if size > self.max_bytes:
             error = TooLarge(
-                f"body: larger than {self.max_bytes} bytes, the limit set by server.max_body_bytes", param="body"
+                f"body: larger than {self.max_bytes} bytes, the limit set by server.max_body_bytes",
+                param="body",
             )
             await respond(error)(scope, receive, send)
             return
@@ -113,6 +114,12 @@ class CancelOnDisconnect:
             return
         inbox: asyncio.Queue[Message] = asyncio.Queue(maxsize=2)
         gone = False
+        answered = False
+
+        async def note(message: Message) -> None:
+            nonlocal answered
+            await send(message)
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         async def watch() -> None:
             nonlocal gone
@@ -120,10 +127,11 @@ class CancelOnDisconnect:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     gone = True
-                    work.cancel()
+                    if not answered:
+                        work.cancel()
                 await inbox.put(message)
 
-        work = asyncio.ensure_future(self.app(scope, inbox.get, send))
+        work = asyncio.ensure_future(self.app(scope, inbox.get, note))
         watcher = asyncio.create_task(watch())
         try:
             await work

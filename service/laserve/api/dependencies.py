@@ -50,7 +50,8 @@ async def whole_characters(request: Request) -> None:
             json.dumps(json.loads(line), ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise InvalidRequest(
-                "body: holds half of a surrogate pair (\\ud800 to \\udfff), which is no character", param="body"
+                "body: holds half of a surrogate pair (\\ud800 to \\udfff), which is no character",
+                param="body",
             ) from error
         except ValueError:
             continue  # not JSON at all: reported where it is parsed

@@ -9,7 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from laserve.errors import Conflict, InvalidRequest, LaserveError, NotFound, Overloaded, Unauthorized, Unavailable
+from laserve.errors import (
+    Conflict,
+    InvalidRequest,
+    LaserveError,
+    NotFound,
+    Overloaded,
+    Unauthorized,
+    Unavailable,
+)
 
 logger = logging.getLogger(__name__)
 

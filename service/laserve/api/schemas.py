@@ -1,4 +1,4 @@
-"""What goes over HTTP. Unknown fields are refused; bounds are in the schema and so in the OpenAPI document."""
+"""What goes over HTTP. Unknown fields are refused; the bounds are in the OpenAPI document."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -44,7 +44,7 @@ class GenerateBody(Body):
                 {
                     "question": "When was the Orrin bridge opened?",
                     "documents": [
-                        {"title": "Orrin", "text": "The bridge of Orrin was opened in 1907 by the mayor."},
+                        {"title": "Orrin", "text": "The bridge of Orrin was opened in 1907."},
                         {"title": "Velm", "text": "Velm has a market and a harbour clock."},
                     ],
                     "n": 4,
@@ -79,7 +79,9 @@ class GenerateBody(Body):
     def _one_source(self) -> Self:
         given = [name for name in _SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(_SOURCES)}; got {' and '.join(given) or 'none'}")
+            raise ValueError(
+                f"give exactly one of {', '.join(_SOURCES)}; got {' and '.join(given) or 'none'}"
+            )
         if self.documents and self.question is None:
             raise ValueError("documents go with question")
         if self.arm is not None and self.policy is not None:
@@ -102,7 +104,7 @@ class GenerateBody(Body):
         )
         if sampling.temperature == 0 and sampling.n > 1:
             raise ValueError(
-                f"temperature: 0 gives {sampling.n} times the same candidate; use n = 1 or a temperature above 0"
+                f"temperature: 0 gives {sampling.n} equal candidates; use n = 1 or a temperature above 0"
             )
         return Request(
             sampling=sampling,
@@ -219,7 +221,8 @@ class FeedbackBody(Body):
     """What came back about a decision: `decision_id` and exactly one kind of feedback."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"decision_id": _ID, "references": ["1907", "in 1907"]}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"decision_id": _ID, "references": ["1907", "in 1907"]}]},
     )
 
     decision_id: str = Field(min_length=1, max_length=64, description="From the answer of `/generate`.")

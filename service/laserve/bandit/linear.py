@@ -64,7 +64,8 @@ class LinearModel:
 
     def _rebuild(self, name: str) -> None:
         arm: ArmState = self.state.arms[name]
-        self._inverse[name] = np.linalg.inv(np.diag(self.state.prior_diagonal) + arm.S)
+        ridge: npt.NDArray[np.float64] = np.diag(self.state.prior_diagonal) + arm.S
+        self._inverse[name] = np.linalg.inv(ridge).astype(np.float64)
         self._steps[name] = 0
         self._solve(name)
 

@@ -68,7 +68,9 @@ class OpenAIGenerator:
         transport: for tests; by default the network.
     """
 
-    def __init__(self, settings: GenerationSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, settings: GenerationSettings, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self.model = settings.model
         self.max_model_len = 0
         key = settings.api_key
@@ -87,14 +89,22 @@ class OpenAIGenerator:
             answer.raise_for_status()
             served = {model["id"]: model for model in answer.json()["data"]}
         except httpx.HTTPError as error:
-            raise EngineError(f"generation.url: no vLLM server at {self._client.base_url}: {error!r}") from error
+            raise EngineError(
+                f"generation.url: no vLLM server at {self._client.base_url}: {error!r}"
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"generation.url: {self._client.base_url} is no OpenAI-compatible server") from error
+            raise ConfigError(
+                f"generation.url: {self._client.base_url} is no OpenAI-compatible server"
+            ) from error
         if self.model not in served:
-            raise ConfigError(f"generation.model: the server has no {self.model!r}; it has: {', '.join(served)}")
+            raise ConfigError(
+                f"generation.model: the server has no {self.model!r}; it has: {', '.join(served)}"
+            )
         length = served[self.model].get("max_model_len")
         if length is None:
-            raise ConfigError("generation.url: the server does not tell max_model_len; a vLLM server is needed")
+            raise ConfigError(
+                "generation.url: the server does not tell max_model_len; a vLLM server is needed"
+            )
         self.max_model_len = min(int(length), self._wanted_len or int(length))
 
     async def close(self) -> None:

@@ -29,14 +29,14 @@ EXAMPLES = (
         documents=(
             Document(
                 title="Harbour clock of Velm",
-                text="The harbour clock of Velm is a tower clock on the old quay of Velm. It was built by the "
-                "watchmaker Ada Thorn in 1874 and strikes every quarter of an hour. It is wound by hand on "
-                "Mondays.",
+                text="The harbour clock of Velm is a tower clock on the old quay of Velm. It was built by "
+                "the watchmaker Ada Thorn in 1874 and strikes every quarter of an hour. It is wound by hand "
+                "on Mondays.",
             ),
             Document(
                 title="Velm market",
-                text="The market of Velm is held on the old quay every Saturday. Fish is sold from six in the "
-                "morning, and bread from eight.",
+                text="The market of Velm is held on the old quay every Saturday. Fish is sold from six in "
+                "the morning, and bread from eight.",
             ),
         ),
         question="who built the harbour clock of velm",
@@ -65,9 +65,7 @@ EXAMPLES = (
                 text="The survey of 1991 counted glass frogs along three streams. The largest group, 42 "
                 "animals, lived beside the Tolla, on the eastern slope of Mount Rhun.",
             ),
-            Document(
-                title="Tolla", text="The Tolla is a short mountain stream that feeds the lake of Rhun."
-            ),
+            Document(title="Tolla", text="The Tolla is a short mountain stream that feeds the lake of Rhun."),
         ),
         question="where did the largest group of glass frogs live",
         answer="beside the Tolla",
@@ -162,7 +160,8 @@ def shares(lengths: Sequence[int], room: int) -> list[int]:
 def _check_room(field: str, tokens: int, room: int, request: Request) -> None:
     if tokens > room:
         raise InvalidRequest(
-            f"{field}: {tokens} tokens; with max_tokens {request.sampling.max_tokens} the model takes at most {room}",
+            f"{field}: {tokens} tokens; with max_tokens {request.sampling.max_tokens} "
+            f"the model takes at most {room}",
             param=field,
         )
 
@@ -177,6 +176,7 @@ def _tail(question: str) -> str:
 
 def _solved(example: Example) -> str:
     documents = "".join(
-        f"{_head(place, document)}{document.text}\n" for place, document in enumerate(example.documents, start=1)
+        f"{_head(place, document)}{document.text}\n"
+        for place, document in enumerate(example.documents, start=1)
     )
     return f"{documents}{_tail(example.question)} {example.answer}\n\n"

@@ -56,7 +56,7 @@ class VllmGenerator:
     async def render(self, request: Request) -> Rendered:
         if request.sampling.seed is not None and not self._seeds:
             raise InvalidRequest(
-                "seed: this engine cannot honour it: on a CPU, vLLM's chunked prefill breaks seeded requests; "
+                "seed: this engine cannot honour it: on a CPU, chunked prefill breaks seeded requests; "
                 "set generation.engine_args.enable_chunked_prefill to false",
                 param="seed",
             )

@@ -117,7 +117,15 @@ class Answerer:
         verdict = await self._score(draw, request, candidates, decision_id)
         clock.lap("score")
 
-        decision = _decide(decision_id, request, rendered, x, draw, verdict, candidates)
+        decision = _decide(
+            decision_id=decision_id,
+            request=request,
+            rendered=rendered,
+            x=x,
+            draw=draw,
+            verdict=verdict,
+            candidates=candidates,
+        )
         decision = replace(decision, key=key, policy="pinned" if request.arm else policy.name)
         await self._decisions.submit(self._retention.redact(replace(decision, timings=dict(clock.spent))))
         clock.lap("store")
@@ -140,7 +148,9 @@ class Answerer:
             return self._learner.pin(request.arm, x, ready)
         draw = self._learner.draw(policy, x, ready, decision_id)
         if draw is None:
-            raise NotReady(f"the policy {policy.name!r} can choose none of the ready arms: {', '.join(ready)}")
+            raise NotReady(
+                f"the policy {policy.name!r} can choose none of the ready arms: {', '.join(ready)}"
+            )
         return draw
 
     async def _generate(self, rendered: Rendered, deadline: float) -> AsyncGenerator[Candidate]:
@@ -221,6 +231,7 @@ def _in_order(finished: Sequence[Candidate], request: Request) -> tuple[Candidat
 
 
 def _decide(
+    *,
     decision_id: str,
     request: Request,
     rendered: Rendered,

@@ -83,7 +83,7 @@ class Arms:
                 await _self_test(arm.model)
             except LaserveError as error:
                 arm.state, arm.error = "failed", error.message
-                logger.error("arm %s failed to load and is left out: %s", arm.name, error.message)
+                logger.warning("arm %s failed to load and is left out: %s", arm.name, error.message)
             else:
                 arm.state = "ready"
 
@@ -136,10 +136,8 @@ async def _score_distinct(model: RewardModel, request: Request, candidates: Sequ
 
 def _best(scores: Vector, candidates: Sequence[Candidate]) -> int:
     """Highest score; ties go to the higher mean log-probability, then to the lower index."""
-    return max(
-        np.flatnonzero(scores == np.nanmax(scores)),
-        key=lambda place: (candidates[place].mean_logprob, -place),
-    ).item()
+    tied = np.flatnonzero(scores == np.nanmax(scores)).tolist()
+    return int(max(tied, key=lambda place: (candidates[place].mean_logprob, -place)))
 
 
 async def _self_test(model: RewardModel) -> None:

@@ -90,7 +90,7 @@ class ContextBuilder:
         expected = self.features.components.shape[1]
         if self.encoder.dimension != expected:
             raise ConfigError(
-                f"context.encoder: gives {self.encoder.dimension} dimensions, the constants are for {expected}; "
+                f"context.encoder: has {self.encoder.dimension} dimensions, the constants {expected}; "
                 "make others with `laserve fit-context` and set context.features"
             )
 
@@ -153,5 +153,3 @@ def _question_word(query: str) -> Vector:
     hot = np.zeros(len(QUESTION_WORDS) + 1)
     hot[QUESTION_WORDS.index(first) if first else -1] = 1.0
     return hot
-
-

@@ -66,7 +66,7 @@ async def open_log(
 
 def _mean_theta(learner: Learner) -> Vector:
     """What a later arm is expected to do: the mean of the arms that are there."""
-    return np.mean([learner.model.theta(arm) for arm in learner.state.arms], axis=0)
+    return np.asarray(np.mean([learner.model.theta(arm) for arm in learner.state.arms], axis=0))
 
 
 def _agree(logged: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -76,6 +76,4 @@ def _agree(logged: dict[str, Any], wanted: dict[str, Any]) -> None:
         if logged.get(name) != wanted.get(name)
     ]
     if different:
-        raise ConfigError(
-            "\n".join(different) + "\nset them back, or start another log in another data_dir"
-        )
+        raise ConfigError("\n".join(different) + "\nset them back, or start another log in another data_dir")

@@ -32,7 +32,9 @@ class Retention:
         return replace(
             decision,
             retention=self.mode,
-            candidates=tuple(replace(candidate, text=keep(candidate.text)) for candidate in decision.candidates),
+            candidates=tuple(
+                replace(candidate, text=keep(candidate.text)) for candidate in decision.candidates
+            ),
             request=None if self.mode == "none" else _each_text(decision.request, keep),
             metadata={} if self.mode == "none" else _each_text(decision.metadata, keep),
         )

@@ -35,7 +35,7 @@ def resolve(feedback: Feedback, decision: Decision) -> Resolved:
             qualities = _chosen(int(feedback.value), decision)
         case "candidate_rewards":
             qualities = _listed(list(feedback.value), decision)
-        case "references":
+        case _:  # references
             qualities = _measured(feedback, decision)
     return Resolved(
         reward=qualities[decision.index],
@@ -57,7 +57,8 @@ def _listed(rewards: list[float], decision: Decision) -> list[float]:
     n = len(decision.candidates)
     if len(rewards) != n:
         raise InvalidRequest(
-            f"candidate_rewards: {len(rewards)} values; the decision has {n} candidates", param="candidate_rewards"
+            f"candidate_rewards: {len(rewards)} values; the decision has {n} candidates",
+            param="candidate_rewards",
         )
     return rewards
 

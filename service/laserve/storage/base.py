@@ -61,12 +61,12 @@ class LogWriter(Protocol):
 class Store(Protocol):
     """Keeps decisions, feedback, events and snapshots.
 
-    Every method raises StoreError when the database refuses. A write that has returned survives the death of
-    the process and of the machine.
+    Every method raises StoreError when the database refuses. A write that has returned survives the death
+    of the process and of the machine.
     """
 
     async def open(self) -> None:
-        """Create or migrate, and take the exclusive lock. Raises ConfigError when another process holds it."""
+        """Create or migrate, and take the exclusive lock. Raises ConfigError when another has it."""
 
     async def close(self) -> None: ...
 
@@ -77,7 +77,10 @@ class Store(Protocol):
         """Raises NotFound or Gone."""
 
     async def erase(self, decision_id: str, now: float) -> None:
-        """Remove texts, references and metadata for good; x, arm and rewards stay. Raises NotFound or Gone."""
+        """Remove texts, references and metadata for good; x, arm and rewards stay.
+
+        Raises NotFound or Gone.
+        """
 
     async def expire_texts(self, before: float) -> int:
         """Remove the texts of decisions older than that Unix time and return how many decisions lost them."""

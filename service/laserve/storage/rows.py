@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from sqlalchemy import RowMapping
 
 from laserve.storage.base import StoredFeedback
 from laserve.types import ArmWhy, Candidate, Decision, Event, Sampling, Update, Vector
+
+#: A row by column name, as the database gives it or as it was made here.
+Row = Mapping[str, Any] | RowMapping
 
 
 def dumps(value: Any) -> str:
@@ -41,13 +45,17 @@ def event_row(event: Event, previous: str) -> dict[str, Any]:
         "decision_id": event.decision_id,
         "x": None if event.x is None else vector_bytes(event.x),
         "payload": dumps(
-            {"updates": _updates(event.updates), "replaces": _updates(event.replaces), "body": dict(event.body)}
+            {
+                "updates": _updates(event.updates),
+                "replaces": _updates(event.replaces),
+                "body": dict(event.body),
+            }
         ),
     }
     return row | {"checksum": checksum(row, previous)}
 
 
-def checksum(row: Mapping[str, Any], previous: str) -> str:
+def checksum(row: Row, previous: str) -> str:
     """SHA-256, in hex, over every column of an event's row and the checksum of the row before."""
     columns = [row["position"], row["kind"], row["created_at"], row["decision_id"], row["payload"]]
     hasher = hashlib.sha256(previous.encode())
@@ -56,7 +64,7 @@ def checksum(row: Mapping[str, Any], previous: str) -> str:
     return hasher.hexdigest()
 
 
-def event_from(row: Mapping[str, Any]) -> Event:
+def event_from(row: Row) -> Event:
     payload = json.loads(row["payload"])
     return Event(
         position=row["position"],
@@ -74,8 +82,11 @@ def feedback_row(feedback: StoredFeedback) -> dict[str, Any]:
     return vars(feedback) | {"body": None if feedback.body is None else dumps(feedback.body)}
 
 
-def feedback_from(row: Mapping[str, Any]) -> StoredFeedback:
-    return StoredFeedback(**dict(row) | {"body": None if row["body"] is None else json.loads(row["body"])})
+def feedback_from(row: Row) -> StoredFeedback:
+    return StoredFeedback(
+        **{name: row[name] for name in StoredFeedback.__dataclass_fields__}
+        | {"body": None if row["body"] is None else json.loads(row["body"])}
+    )
 
 
 #: Columns or texts of a decision; everything else goes into its record.
@@ -110,7 +121,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
     }
 
 
-def decision_from(row: Mapping[str, Any]) -> Decision:
+def decision_from(row: Row) -> Decision:
     record = json.loads(row["record"])
     texts = None if row["texts"] is None else json.loads(row["texts"])
     shapes = record.pop("candidates")
@@ -125,7 +136,9 @@ def decision_from(row: Mapping[str, Any]) -> Decision:
             "x": bytes_vector(row["x"]),
             "sampling": Sampling(**sampling | {"stop": tuple(sampling["stop"])}),
             "why": tuple(ArmWhy(**why) for why in record["why"]),
-            "candidates": tuple(Candidate(text=text, **shape) for text, shape in zip(words, shapes, strict=True)),
+            "candidates": tuple(
+                Candidate(text=text, **shape) for text, shape in zip(words, shapes, strict=True)
+            ),
             "scores": {arm: tuple(scores) for arm, scores in record["scores"].items()},
             "same_text": tuple(record["same_text"]),
             "degraded": tuple(record["degraded"]),

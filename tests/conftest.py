@@ -1,0 +1,19 @@
+"""Fixtures that every kind of test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Settings of the machine must not leak into tests.
+for name in [name for name in os.environ if name.startswith("LASERVE_") and name != "LASERVE_CACHE_DIR"]:
+    del os.environ[name]
+for name in ("HOST", "PORT"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own, configured."""
+    monkeypatch.setenv("LASERVE_DATA_DIR", str(tmp_path))
+    return tmp_path

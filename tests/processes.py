@@ -1,0 +1,80 @@
+"""Runs `laserve serve` as its users do: a process of its own, spoken to over HTTP."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+
+@dataclass
+class Server:
+    """A running service."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str = ""
+    client: httpx.Client = field(default_factory=httpx.Client)
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """kill -9 of the server process."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout_s: float = 60) -> int:
+        """SIGTERM, then wait for the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+
+def launch(log: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Server:
+    """Start `laserve serve` on a free port without waiting for anything."""
+    command = [sys.executable, "-m", "laserve", "serve", "--port", "0", *arguments]
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | dict(env or {}))
+    return Server(process=process, log=log)
+
+
+def wait_ready(server: Server, timeout_s: float = 60) -> None:
+    """Until `/readyz` says so; fails with the log when the process ends first."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            raise AssertionError(f"the server ended with {server.process.returncode}:\n{server.output()}")
+        if not server.url and (found := re.search(r"listening on (http://\S+?),", server.output())):
+            server.url = found[1]
+            server.client.close()
+            server.client = httpx.Client(base_url=server.url, timeout=120)
+        if server.url:
+            try:
+                if server.client.get("/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass  # not listening yet
+        time.sleep(0.05)  # between two questions to a real process; nothing is synchronised by it
+    raise AssertionError(f"not ready in {timeout_s} s:\n{server.output()}")
+
+
+@contextmanager
+def serving(
+    log: Path, *arguments: str, env: Mapping[str, str] | None = None, timeout_s: float = 60
+) -> Iterator[Server]:
+    """A ready service, stopped when the block ends."""
+    server = launch(log, *arguments, env=env)
+    try:
+        wait_ready(server, timeout_s)
+        yield server
+    finally:
+        server.client.close()
+        if server.process.poll() is None:
+            server.stop()
