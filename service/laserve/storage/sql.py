@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, event, func, insert, select, update
+from sqlalchemy import URL, Connection, event, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -42,10 +42,12 @@ class SqlStore:
 
     Args:
         path: the file; None for a temporary one that goes with the process.
+        read_only: look at a database that another process may be writing: no lock, no migration, no writes.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         self._resources = AsyncExitStack()
         self._writing = asyncio.Lock()
         self._engine: AsyncEngine | None = None
@@ -54,21 +56,39 @@ class SqlStore:
         if self.path is None:
             folder = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="laserve-"))
             self.path = Path(folder) / "laserve.db"
+        if self._read_only:
+            if not self.path.is_file():
+                raise ConfigError(f"data_dir: no database at {self.path}")
+            self._connect((*_PRAGMAS, "query_only = ON"))
+            return
+        self._hold(self.path)
+        self._connect(_PRAGMAS)
+        async with self._transaction() as connection:
+            await connection.run_sync(_migrate)
+
+    def _hold(self, path: Path) -> None:
+        """Take the lock file beside the database."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._resources.enter_context(FileLock(f"{self.path}.lock", timeout=0))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._resources.enter_context(FileLock(f"{path}.lock", timeout=0))
         except Timeout:
             raise ConfigError(
-                f"data_dir: another laserve process holds {self.path}; stop it, or set another data_dir"
+                f"data_dir: another laserve process holds {path}; stop it, or set another data_dir"
             ) from None
         except OSError as error:
-            raise ConfigError(f"data_dir: cannot write in {self.path.parent}: {error}") from error
-        with _translated():
-            self._engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}")
-            event.listen(self._engine.sync_engine, "connect", _set_pragmas)
-            self._resources.push_async_callback(self._engine.dispose)
-            async with self._engine.begin() as connection:
-                await connection.run_sync(_migrate)
+            raise ConfigError(f"data_dir: cannot write in {path.parent}: {error}") from error
+
+    def _connect(self, pragmas: Sequence[str]) -> None:
+        self._engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(self.path)))
+
+        @event.listens_for(self._engine.sync_engine, "connect")
+        def set_pragmas(connection: Any, _record: object) -> None:
+            cursor = connection.cursor()
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        self._resources.push_async_callback(self._engine.dispose)
 
     async def close(self) -> None:
         self._engine = None
@@ -233,13 +253,6 @@ async def _decision(connection: AsyncConnection, decision_id: str) -> Decision:
     if row["deleted_at"] is not None:
         raise Gone(f"decision_id: decision {decision_id!r} was deleted", param="decision_id")
     return rows.decision_from(row)
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _migrate(connection: Connection) -> None:
