@@ -56,7 +56,7 @@ bench: install ## The benchmarks; results in bench-results/.
 	@mkdir -p bench-results
 	@$(BIN)/laserve bench overhead --json bench-results/overhead.json
 
-lock: ## Resolve the lock anew (needs an index with the CPU build of torch).
+lock: ## Resolve the lock anew, where pip finds a CPU build of torch.
 	@$(PYTHON) deploy/make_lock.py > $(LOCK).new && mv $(LOCK).new $(LOCK)
 
 clean: ## Remove the environment.

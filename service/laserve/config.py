@@ -53,7 +53,7 @@ class SamplingDefaults(Section):
 
     n: int = Field(8, ge=1, le=MAX_CANDIDATES, description="Candidates.")
     temperature: float = Field(0.8, ge=0, le=2, description="Softmax temperature.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus mass.")
+    top_p: float = Field(0.9, gt=0, le=1, description="Nucleus mass.")
     max_tokens: int = Field(128, ge=1, description="Longest candidate, in tokens.")
     timeout_s: float = Field(120.0, gt=0, le=3600, description="Seconds until the answer is made.")
 
