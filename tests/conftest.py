@@ -1,9 +1,13 @@
 """Fixtures that every kind of test may use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+
+from processes import serving
 
 # Settings of the machine must not leak into tests.
 for name in [name for name in os.environ if name.startswith("LASERVE_") and name != "LASERVE_CACHE_DIR"]:
@@ -17,3 +21,11 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder of the test's own, configured."""
     monkeypatch.setenv("LASERVE_DATA_DIR", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The embedded default on the real vLLM engine, one for the whole session."""
+    folder = tmp_path_factory.mktemp("engine")
+    with serving(folder / "log", env={"LASERVE_DATA_DIR": str(folder)}, timeout_s=300) as server:
+        yield server.client

@@ -1,0 +1,74 @@
+"""Client of laserve: best-of-n with learned choice of the reward model.
+
+`Client` and `AsyncClient` have the same methods. What they take is told by `GenerateRequest`, `Feedback` and
+`FeedbackLine`, what they return by the frozen dataclasses here, what they raise by `LaserveClientError`.
+"""
+
+from laserve_client._answers import (
+    Arm,
+    BatchOutcome,
+    Candidate,
+    Decision,
+    FeedbackOutcome,
+    PolicyArm,
+    PolicyState,
+    Readiness,
+    StoredDecision,
+    StoredFeedback,
+    Usage,
+    Why,
+)
+from laserve_client._async_client import AsyncClient
+from laserve_client._client import Client
+from laserve_client._errors import (
+    APIError,
+    Conflict,
+    ConnectionFailed,
+    Gone,
+    InvalidRequest,
+    LaserveClientError,
+    NotFound,
+    Overloaded,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+)
+from laserve_client._requests import Document, Feedback, FeedbackLine, GenerateRequest, Message
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "APIError",
+    "Arm",
+    "AsyncClient",
+    "BatchOutcome",
+    "Candidate",
+    "Client",
+    "Conflict",
+    "ConnectionFailed",
+    "Decision",
+    "Document",
+    "Feedback",
+    "FeedbackLine",
+    "FeedbackOutcome",
+    "GenerateRequest",
+    "Gone",
+    "InvalidRequest",
+    "LaserveClientError",
+    "Message",
+    "NotFound",
+    "Overloaded",
+    "PolicyArm",
+    "PolicyState",
+    "Readiness",
+    "StoredDecision",
+    "StoredFeedback",
+    "TimedOut",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Usage",
+    "Why",
+    "__version__",
+]
