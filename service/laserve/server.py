@@ -3,8 +3,13 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
 
 from laserve import logs
 from laserve.app import create_app, load, make_service, running
@@ -23,17 +28,35 @@ def run(settings: Settings) -> int:
         os.environ.setdefault(name, value)
     try:
         return asyncio.run(_serve(settings))
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:  # told to stop before it listened
         return 0
 
 
-async def _serve(settings: Settings) -> int:
-    import uvicorn
+class _Server(uvicorn.Server):
+    """uvicorn, less its habit of raising a signal again once it has served.
 
+    That would end the process before the engine and the store are closed.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _on_signal(act: Callable[[int], object]) -> None:
+    """What SIGTERM and Ctrl-C do from now on."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, act, number)
+
+
+async def _serve(settings: Settings) -> int:
+    this = asyncio.current_task()
+    _on_signal(lambda _number: this.cancel() if this else None)
     listener = _listen(settings)
     service = make_service(settings)
     async with running(service):
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 create_app(service),
                 log_config=None,
@@ -42,6 +65,7 @@ async def _serve(settings: Settings) -> int:
                 timeout_graceful_shutdown=30,
             )
         )
+        _on_signal(lambda number: server.handle_exit(number, None))
         loading = asyncio.create_task(load(service), name="load")
 
         def loaded(task: asyncio.Task[None]) -> None:

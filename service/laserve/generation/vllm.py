@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import uuid_utils
@@ -12,7 +14,7 @@ from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
 from laserve.generation.base import Rendered
 from laserve.generation.prompts import render
 from laserve.generation.tokenizer import FolderTokenizer
-from laserve.types import Candidate, Request
+from laserve.types import Candidate, Request, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +38,19 @@ class VllmGenerator:
         self._path = model
         self._engine: Any = None
         self._tokenizer: FolderTokenizer
+        self._cpu = False
         self._seeds = True
+        self._starting: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
-        # Building an engine blocks until it is ready, so it must not happen on the event loop.
-        await asyncio.to_thread(self._start)
+        # Building an engine blocks until it is ready, so it must not happen on the event loop. A thread
+        # cannot be cancelled: `close` waits for it, or the engine's process would outlive this one.
+        self._starting = asyncio.ensure_future(asyncio.to_thread(self._start))
+        await asyncio.shield(self._starting)
 
     async def close(self) -> None:
+        if self._starting is not None:
+            await asyncio.gather(self._starting, return_exceptions=True)
         if self._engine is not None:
             engine, self._engine = self._engine, None
             await asyncio.to_thread(engine.shutdown)
@@ -63,13 +71,39 @@ class VllmGenerator:
         return await render(request, self._tokenizer, self.max_model_len)
 
     async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
-        from vllm import SamplingParams
         from vllm.exceptions import VLLMServerError
-        from vllm.inputs import TokensPrompt
-        from vllm.sampling_params import RequestOutputKind
 
         self.check()
         sampling = rendered.sampling
+        request_id = str(uuid_utils.uuid7())
+        # Which samples share a batch changes the last bits of each, and so the samples. On a CPU, seeded ones
+        # are sampled alone: the same again whenever the engine does nothing else.
+        alone = sampling.seed is not None and self._cpu
+        try:
+            for index, part in enumerate(_singles(sampling) if alone else [sampling]):
+                salt = request_id if alone else None
+                async with aclosing(
+                    self._sample(rendered, part, f"{request_id}-{index}", salt)
+                ) as completions:
+                    async for completion in completions:
+                        yield _candidate(completion, index + completion.index, strip=rendered.strip)
+        except VLLMServerError as error:
+            raise EngineError(f"the engine failed: {error}") from error
+        except ValueError as error:  # how vLLM refuses parameters
+            raise InvalidRequest(f"the engine refused the request: {error}") from error
+
+    async def _sample(
+        self, rendered: Rendered, sampling: Sampling, request_id: str, cache_salt: str | None
+    ) -> AsyncGenerator[Any]:
+        """vLLM's completions, each once, when it has finished.
+
+        Args:
+            cache_salt: share cached prefixes with requests of the same salt only.
+        """
+        from vllm import SamplingParams
+        from vllm.inputs import TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+
         parameters = SamplingParams(
             n=sampling.n,
             temperature=sampling.temperature,
@@ -81,15 +115,13 @@ class VllmGenerator:
             output_kind=RequestOutputKind.CUMULATIVE,
         )
         prompt = TokensPrompt(prompt_token_ids=list(rendered.token_ids))
-        try:
-            async for output in self._engine.generate(prompt, parameters, str(uuid_utils.uuid7())):
+        if cache_salt is not None:
+            prompt["cache_salt"] = cache_salt
+        async with aclosing(self._engine.generate(prompt, parameters, request_id)) as outputs:
+            async for output in outputs:
                 for completion in output.outputs:
                     if completion.finished():
-                        yield _candidate(completion, strip=rendered.strip)
-        except VLLMServerError as error:
-            raise EngineError(f"the engine failed: {error}") from error
-        except ValueError as error:  # how vLLM refuses parameters
-            raise InvalidRequest(f"the engine refused the request: {error}") from error
+                        yield completion
 
     def _start(self) -> None:
         from vllm import AsyncEngineArgs
@@ -104,7 +136,8 @@ class VllmGenerator:
             "kv_cache_memory_bytes": settings.kv_cache_bytes,
             "enable_prefix_caching": True,
         }
-        if current_platform.is_cpu():
+        self._cpu = current_platform.is_cpu()
+        if self._cpu:
             # Whole prefills, because seeded requests kill the CPU engine when a prefill is chunked; eager,
             # because compiling costs minutes.
             arguments |= {
@@ -129,7 +162,7 @@ class VllmGenerator:
             raise EngineError(f"the engine did not start: {error}") from error
         config = self._engine.vllm_config
         self.max_model_len = int(config.model_config.max_model_len)
-        self._seeds = not (current_platform.is_cpu() and config.scheduler_config.enable_chunked_prefill)
+        self._seeds = not (self._cpu and config.scheduler_config.enable_chunked_prefill)
         logger.info("vLLM serves %s, %d tokens", self.model, self.max_model_len)
 
     def _model_length(self, arguments: dict[str, Any]) -> int:
@@ -141,9 +174,15 @@ class VllmGenerator:
         return int(AutoConfig.from_pretrained(self._path).max_position_embeddings)
 
 
-def _candidate(completion: Any, *, strip: bool) -> Candidate:
+def _singles(sampling: Sampling) -> list[Sampling]:
+    """One sampling for each candidate, seeded as vLLM seeds the candidates of one request."""
+    seed = sampling.seed or 0
+    return [replace(sampling, n=1, seed=seed + index) for index in range(sampling.n)]
+
+
+def _candidate(completion: Any, index: int, *, strip: bool) -> Candidate:
     return Candidate(
-        index=completion.index,
+        index=index,
         text=completion.text.strip() if strip else completion.text,
         finish_reason=completion.finish_reason,
         tokens=len(completion.token_ids),
