@@ -1,0 +1,169 @@
+"""Each call to the service as a value: what is sent, how the answer is read, how it may be repeated."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from laserve_client._answers import (
+    Arm,
+    BatchOutcome,
+    Decision,
+    FeedbackOutcome,
+    PolicyState,
+    Readiness,
+    StoredDecision,
+)
+from laserve_client._errors import UnexpectedAnswer, from_response
+from laserve_client._requests import Feedback, FeedbackLine, GenerateRequest
+
+T = TypeVar("T")
+
+#: Scoring and storing come after ``timeout_s``, which bounds the sampling alone.
+_GRACE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[T]):
+    """One exchange with the service."""
+
+    method: str
+    path: str
+    #: Reads the body of an accepted answer.
+    parse: Callable[[bytes], T]
+    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Statuses that are answers besides 2xx.
+    accepts: tuple[int, ...] = ()
+    #: Whether it may be sent again when it is unknown whether it was served.
+    repeatable: bool = False
+    #: Whether the answer is a stream of events.
+    streams: bool = False
+    #: Least seconds to wait for the answer.
+    wait_s: float = 0.0
+
+    def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        read = http.timeout.read
+        timeout = httpx.Timeout(http.timeout)
+        timeout.read = None if read is None else max(read, self.wait_s)
+        return http.build_request(
+            self.method, self.path, content=self.content, headers=self.headers, timeout=timeout
+        )
+
+    def accepted(self, response: httpx.Response) -> bool:
+        return response.is_success or response.status_code in self.accepts
+
+    def check(self, response: httpx.Response) -> None:
+        """Raise the error of a response that was read, unless it is accepted."""
+        if not self.accepted(response):
+            raise from_response(response)
+
+    def answer(self, response: httpx.Response) -> T:
+        """The answer in a response that was accepted and read.
+
+        Raises:
+            UnexpectedAnswer: the body is not what laserve sends.
+        """
+        try:
+            return self.parse(response.content)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UnexpectedAnswer(
+                f"{self.method} {self.path}: not an answer of laserve: {response.text[:200]!r}"
+            ) from error
+
+
+def generate(request: GenerateRequest, *, stream: bool = False) -> Call[Decision]:
+    body = _given(request, GenerateRequest.__optional_keys__)
+    return Call(
+        method="POST",
+        path="/generate",
+        **_json(body | ({"stream": True} if stream else {})),
+        parse=lambda raw: Decision.read(json.loads(raw)),
+        streams=stream,
+        wait_s=body["timeout_s"] + _GRACE_S if "timeout_s" in body else 0.0,
+    )
+
+
+def feedback(decision_id: str, feedback: Feedback, idempotency_key: str | None) -> Call[FeedbackOutcome]:
+    sent = _json({"decision_id": decision_id} | _given(feedback, Feedback.__optional_keys__))
+    if idempotency_key is not None:
+        sent["headers"]["Idempotency-Key"] = idempotency_key
+    return Call(
+        method="POST",
+        path="/feedback",
+        **sent,
+        parse=lambda raw: FeedbackOutcome.read(json.loads(raw)),
+        repeatable=True,
+    )
+
+
+def feedback_batch(lines: Iterable[FeedbackLine]) -> Call[list[BatchOutcome]]:
+    encoded = [_encode({name: value for name, value in line.items() if value is not None}) for line in lines]
+
+    def parse(raw: bytes) -> list[BatchOutcome]:
+        answers = [BatchOutcome.read(json.loads(line)) for line in raw.split(b"\n") if line]
+        if len(answers) != len(encoded):
+            raise ValueError(f"{len(answers)} answers to {len(encoded)} lines")
+        return answers
+
+    return Call(
+        method="POST",
+        path="/feedback/batch",
+        content=b"".join(line + b"\n" for line in encoded),
+        headers={"Content-Type": "application/x-ndjson"},
+        parse=parse,
+        repeatable=True,
+    )
+
+
+def decision(decision_id: str) -> Call[StoredDecision]:
+    return _read(_decision_path(decision_id), StoredDecision.read)
+
+
+def delete(decision_id: str) -> Call[None]:
+    return Call(method="DELETE", path=_decision_path(decision_id), parse=lambda raw: None)
+
+
+def arms() -> Call[list[Arm]]:
+    return _read("/arms", lambda body: [Arm.read(one) for one in body["arms"]])
+
+
+def policy() -> Call[PolicyState]:
+    return _read("/policy", PolicyState.read)
+
+
+def ready() -> Call[Readiness]:
+    return _read("/readyz", Readiness.read, accepts=(503,))
+
+
+def _read(path: str, parse: Callable[[Any], T], *, accepts: tuple[int, ...] = ()) -> Call[T]:
+    return Call(
+        method="GET",
+        path=path,
+        parse=lambda raw: parse(json.loads(raw)),
+        accepts=accepts,
+        repeatable=True,
+    )
+
+
+def _decision_path(decision_id: str) -> str:
+    return f"/decisions/{quote(decision_id, safe='')}"
+
+
+def _given(values: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """What the caller gave; keywords that no method has raise TypeError as those of functions do."""
+    for name in values:
+        if name not in known:
+            raise TypeError(f"unexpected keyword argument {name!r}")
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _json(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"content": _encode(body), "headers": {"Content-Type": "application/json"}}
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

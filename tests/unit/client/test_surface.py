@@ -1,0 +1,160 @@
+"""What the package offers, and that it keeps to what the service offers."""
+
+import importlib.resources
+import inspect
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+
+import laserve_client
+from laserve.api import schemas
+from laserve.api.errors import detail, respond
+from laserve.errors import (
+    ArmFailed,
+    ConfigError,
+    Conflict,
+    CorruptLog,
+    LaserveError,
+    Overloaded,
+)
+from laserve_client import AsyncClient, Client
+from laserve_client._errors import from_detail, from_response
+
+METHODS = [
+    "generate",
+    "stream",
+    "feedback",
+    "feedback_batch",
+    "decision",
+    "delete",
+    "arms",
+    "policy",
+    "ready",
+]
+#: Errors that no answer can hold.
+INTERNAL = {ConfigError, CorruptLog, ArmFailed}
+
+
+def public(thing: Any) -> set[str]:
+    return {name for name in vars(thing) if not name.startswith("_")}
+
+
+def test_all_is_exactly_the_public_surface():
+    names = {
+        name
+        for name, value in vars(laserve_client).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert set(laserve_client.__all__) == names | {"__version__"}
+    assert laserve_client.__all__ == sorted(laserve_client.__all__)
+
+
+def test_every_module_is_private():
+    package = Path(laserve_client.__file__).parent
+    assert all(path.name.startswith("_") for path in package.glob("*.py"))
+
+
+def test_every_public_name_says_what_it_is():
+    for name in set(laserve_client.__all__) - {"__version__"}:
+        assert vars(laserve_client)[name].__doc__, name
+    for name in METHODS:
+        assert getattr(Client, name).__doc__, name
+
+
+def test_both_clients_have_the_same_methods_with_the_same_parameters_and_words():
+    assert public(Client) == {*METHODS, "close"}
+    assert public(AsyncClient) == {*METHODS, "aclose"}
+    for name in METHODS:
+        ours, theirs = getattr(Client, name), getattr(AsyncClient, name)
+        assert inspect.signature(ours).parameters == inspect.signature(theirs).parameters, name
+        assert ours.__doc__.replace("contextlib.closing", "contextlib.aclosing") == theirs.__doc__, name
+        assert inspect.iscoroutinefunction(theirs) == (name != "stream"), name
+    assert list(inspect.signature(Client).parameters) == list(inspect.signature(AsyncClient).parameters)
+
+
+def test_the_package_is_typed_and_depends_on_httpx_alone():
+    assert importlib.resources.files(laserve_client).joinpath("py.typed").is_file()
+    pyproject = Path(laserve_client.__file__).parents[1] / "pyproject.toml"
+    assert tomllib.loads(pyproject.read_text())["project"]["dependencies"] == ["httpx>=0.28"]
+
+
+async def test_clients_close_as_context_managers(monkeypatch):
+    closed: list[str] = []
+
+    class Transport(httpx.MockTransport):
+        def close(self) -> None:
+            closed.append("sync")
+
+        async def aclose(self) -> None:
+            closed.append("async")
+
+    transport = Transport(lambda _request: httpx.Response(200, json={"arms": []}))
+    with Client(transport=transport) as client:
+        assert client.arms() == []
+    async with AsyncClient(transport=transport) as twin:
+        assert await twin.arms() == []
+    assert closed == ["sync", "async"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "elsewhere"),
+    [
+        (laserve_client.GenerateRequest, schemas.GenerateBody, {"stream"}),
+        (laserve_client.Message, schemas.MessageBody, set()),
+        (laserve_client.Document, schemas.DocumentBody, set()),
+        (laserve_client.Feedback, schemas.FeedbackBody, {"decision_id"}),
+        (laserve_client.FeedbackLine, schemas.FeedbackBody, set()),
+    ],
+)
+def test_requests_have_every_field_that_the_service_takes(ours, theirs, elsewhere):
+    assert ours.__required_keys__ | ours.__optional_keys__ == set(theirs.model_fields) - elsewhere
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (laserve_client.Decision, schemas.DecisionBody),
+        (laserve_client.StoredDecision, schemas.StoredDecision),
+        (laserve_client.StoredFeedback, schemas.StoredFeedbackBody),
+        (laserve_client.Why, schemas.WhyBody),
+        (laserve_client.Usage, schemas.UsageBody),
+        (laserve_client.FeedbackOutcome, schemas.FeedbackAnswer),
+        (laserve_client.BatchOutcome, schemas.LineAnswer),
+        (laserve_client.Arm, schemas.ArmBody),
+        (laserve_client.PolicyArm, schemas.PolicyArm),
+        (laserve_client.PolicyState, schemas.PolicyBody),
+        (laserve_client.Readiness, schemas.Readiness),
+    ],
+)
+def test_answers_have_every_field_that_the_service_gives(ours, theirs):
+    assert {field.name for field in fields(ours)} == set(theirs.model_fields)
+
+
+def test_a_candidate_has_the_fields_of_a_decisions_and_of_a_streams():
+    ours = {field.name for field in fields(laserve_client.Candidate)}
+    assert ours == set(schemas.CandidateBody.model_fields) | set(schemas.CandidateEvent.model_fields)
+
+
+def raised(kind: type[LaserveError] = LaserveError) -> list[type[LaserveError]]:
+    return [kind, *(each for sub in kind.__subclasses__() if sub not in INTERNAL for each in raised(sub))]
+
+
+@pytest.mark.parametrize("kind", raised())
+def test_every_error_that_the_service_answers_has_the_same_class_alone_and_in_a_stream(kind):
+    more = {Overloaded: {"retry_after": 3}, Conflict: {"stored": {"reward": 1}}}.get(kind, {})
+    error = kind("what is wrong", **more)
+    answer = respond(error)
+    alone = from_response(
+        httpx.Response(answer.status_code, content=answer.body, headers=dict(answer.headers))
+    )
+    streamed = from_detail(detail(error))
+    assert type(alone) is type(streamed)
+    assert alone.status == streamed.status == error.status
+    assert (alone.code, alone.message, alone.detail) == (streamed.code, streamed.message, streamed.detail)
+    assert (type(alone) is laserve_client.APIError) == (error.status == 500)
+    assert alone.retry_after == getattr(error, "retry_after", None)
