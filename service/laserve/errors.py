@@ -5,7 +5,7 @@ LaserveError
 ├── InvalidRequest         the request breaks a bound; ``param`` names the field
 │   └── TooLarge           the body is larger than ``server.max_body_bytes``
 ├── Unauthorized           no API key, or an unknown one
-├── NotFound               no such decision, arm, policy or metric
+├── NotFound               no such decision
 ├── Gone                   the decision was deleted
 ├── Conflict               the same idempotency key came with another body
 ├── Overloaded             no permit is free; try again after ``retry_after`` seconds

@@ -14,7 +14,7 @@ from laserve.api.schemas import ErrorBody, ErrorDetail, FeedbackAnswer, Feedback
 from laserve.api.service import Service
 from laserve.errors import LaserveError
 
-router = APIRouter(tags=["feedback"], dependencies=[Depends(whole_characters)])
+router = APIRouter(tags=["feedback"])
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorBody, "description": "No such decision."},
@@ -28,7 +28,7 @@ _LINE = (
 )
 
 
-@router.post("/feedback", responses=_ERRORS)
+@router.post("/feedback", responses=_ERRORS, dependencies=[Depends(whole_characters)])
 async def feedback(
     body: FeedbackBody,
     service: ServiceDep,
