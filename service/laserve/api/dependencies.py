@@ -45,13 +45,9 @@ async def whole_characters(request: Request) -> None:
     raw = await request.body()
     if b"\\ud" not in raw.lower():
         return
-    for line in raw.splitlines() if request.url.path.endswith("/batch") else [raw]:
-        try:
-            json.dumps(json.loads(line), ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(
-                "body: holds half of a surrogate pair (\\ud800 to \\udfff), which is no character",
-                param="body",
-            ) from error
-        except ValueError:
-            continue  # not JSON at all: reported where it is parsed
+    try:
+        json.dumps(json.loads(raw), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(
+            "body: holds half of a surrogate pair (\\ud800 to \\udfff), which is no character", param="body"
+        ) from error
