@@ -92,7 +92,9 @@ class SentenceEncoder:
 
     def _load(self) -> None:
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         weights = self.path / "model.safetensors"
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True)

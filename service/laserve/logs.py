@@ -41,5 +41,5 @@ def configure(*, level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for chatty in ("httpx", "httpcore", "alembic", "aiosqlite", "filelock", "asyncio"):
+    for chatty in ("httpx", "httpcore", "alembic", "aiosqlite", "filelock", "asyncio", "uvicorn", "vllm"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -105,7 +105,7 @@ def prepare(name: str, cache: Path, report: Report = lambda line: None) -> Path:
     with FileLock(cache / f"{name}.lock"):
         if final.is_dir():  # another process made it meanwhile
             return final
-        report(f"preparing {name} from {model.distribution} ({source.stat().st_size / 1e6:.0f} MB) ...")
+        report(f"preparing {name} from the package {model.distribution} ...")
         started = time.monotonic()
         for stale in cache.glob(f".{name}-*"):  # left by a run that was interrupted
             shutil.rmtree(stale, ignore_errors=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,14 +19,24 @@ from laserve.errors import ConfigError, LaserveError
 
 logger = logging.getLogger(__name__)
 
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+#: Offline and quiet, unless the environment says otherwise; engine processes inherit it.
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "TORCH_LOGS": "-all",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+}
 
 
 def run(settings: Settings) -> int:
     """Serve until told to stop; returns the exit status."""
     logs.configure(level=settings.log.level, style=settings.log.format)
-    for name, value in _OFFLINE.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    warnings.simplefilter("ignore", FutureWarning)  # of libraries, about their next versions
     try:
         return asyncio.run(_serve(settings))
     except asyncio.CancelledError:  # told to stop before it listened
@@ -81,6 +92,7 @@ async def _serve(settings: Settings) -> int:
         loading.add_done_callback(loaded)
         logger.info("listening on %s, loading", _url(settings, listener))
         await server.serve(sockets=[listener])
+        logger.info("stopping")
         if not loading.done():
             loading.cancel()
         (outcome,) = await asyncio.gather(loading, return_exceptions=True)

@@ -135,6 +135,7 @@ class VllmGenerator:
             "max_model_len": settings.max_model_len,
             "kv_cache_memory_bytes": settings.kv_cache_bytes,
             "enable_prefix_caching": True,
+            "use_tqdm_on_load": False,
         }
         self._cpu = current_platform.is_cpu()
         if self._cpu:
