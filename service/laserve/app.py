@@ -64,7 +64,10 @@ def make_generator(settings: Settings) -> Generator:
         case "fake":
             from laserve.generation.fake import FakeGenerator
 
-            return FakeGenerator(max_model_len=generation.max_model_len)
+            try:
+                return FakeGenerator(max_model_len=generation.max_model_len, **generation.engine_args)
+            except TypeError as error:
+                raise ConfigError(f"generation.engine_args: {error}") from error
 
 
 def make_arms(settings: Settings, encoder: Encoder, metrics: Metrics) -> Arms:
@@ -129,7 +132,11 @@ def make_service(settings: Settings) -> Service:
             tasks=settings.context.tasks,
         ),
         feedback=FeedbackLog(
-            store=store, learner=learner, metrics=metrics, snapshot_every=settings.storage.snapshot_every
+            store=store,
+            learner=learner,
+            metrics=metrics,
+            snapshot_every=settings.storage.snapshot_every,
+            learn_from=settings.policy.learn_from,
         ),
         permits=Permits(settings.server.max_concurrent_requests, metrics=metrics),
     )

@@ -6,6 +6,7 @@ file, the profile, the defaults below. Errors name the setting and what was expe
 
 import os
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,8 @@ from pydantic_settings import (
 from laserve.errors import ConfigError
 
 PREFIX = "LASERVE_"
+#: `LASERVE_API_KEY` is for clients of a service and no setting of one.
+_CLIENT_KEY = "API_KEY"
 MAX_CANDIDATES = 64
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -55,7 +58,7 @@ class SamplingDefaults(Section):
     temperature: float = Field(0.8, ge=0, le=2, description="Softmax temperature.")
     top_p: float = Field(0.9, gt=0, le=1, description="Nucleus mass.")
     max_tokens: int = Field(128, ge=1, description="Longest candidate, in tokens.")
-    timeout_s: float = Field(120.0, gt=0, le=3600, description="Seconds until the answer is made.")
+    timeout_s: float = Field(120.0, gt=0, le=3600, description="Seconds to wait for candidates.")
 
 
 class GenerationSettings(Section):
@@ -75,7 +78,8 @@ class GenerationSettings(Section):
         None, ge=2**20, description="Memory for the KV cache; 2 GiB on a CPU, vLLM's choice on a GPU."
     )
     engine_args: dict[str, Any] = Field(
-        default_factory=dict, description="More of vLLM's `AsyncEngineArgs`, by their own names."
+        default_factory=dict,
+        description="More of vLLM's `AsyncEngineArgs`, by their own names; for `fake`, `delay_s`.",
     )
     url: str | None = Field(None, description="Base URL of the vLLM server, for `openai`.")
     api_key: SecretStr | None = Field(None, description="Bearer token for that server.")
@@ -268,7 +272,7 @@ def load(
     unknown = [
         f"{PREFIX}{name}: no such setting"
         for name in (key.removeprefix(PREFIX) for key in os.environ if key.startswith(PREFIX))
-        if name.partition("__")[0].lower() not in Settings.model_fields
+        if name.partition("__")[0].lower() not in Settings.model_fields and name != _CLIENT_KEY
     ]
     if unknown:
         raise ConfigError("; ".join(unknown))
@@ -277,18 +281,29 @@ def load(
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error))) from None
     except SettingsError as error:
-        raise ConfigError(f"environment: {error}; a list or mapping is given as JSON") from None
+        field = str(error).partition('field "')[2].partition('"')[0]
+        names = sorted(key for key in os.environ if key.startswith(f"{PREFIX}{field}".upper()))
+        raise ConfigError(f"{' or '.join(names)}: a list or mapping is given as JSON") from None
 
 
 def _explain(error: ValidationError) -> list[str]:
     lines = []
-    for detail in error.errors(include_url=False, include_input=False):
+    details = error.errors(include_url=False, include_input=False)
+    for detail in details:
+        if any(len(other["loc"]) > len(detail["loc"]) == _shared(other, detail) for other in details):
+            continue  # the reason stands deeper
         place = ".".join(str(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             message = "no such setting"
         lines.append(f"{place}: {message}" if place else message)
     return lines
+
+
+def _shared(one: Any, other: Any) -> int:
+    """How many leading steps two places have in common."""
+    pairs = zip(one["loc"], other["loc"], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _read_yaml(path: Path | None) -> dict[str, Any]:
@@ -300,10 +315,17 @@ def _read_yaml(path: Path | None) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config: cannot read {path}: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--config: {path} is not YAML: {error}") from error
+    except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a secret
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"--config: {path}{place}: is not YAML: {error.problem}") from None
+    except yaml.YAMLError:
+        raise ConfigError(f"--config: {path} is not YAML") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ConfigError(f"--config: {path} must hold settings by name, not a {type(content).__name__}")
+    for name in content:
+        if not isinstance(name, str):
+            raise ConfigError(f"{name}: no such setting")
     return content

@@ -41,5 +41,15 @@ def configure(*, level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for chatty in ("httpx", "httpcore", "alembic", "aiosqlite", "filelock", "asyncio", "uvicorn", "vllm"):
+    for chatty in (
+        "httpx",
+        "httpcore",
+        "alembic",
+        "aiosqlite",
+        "filelock",
+        "asyncio",
+        "sse_starlette",
+        "uvicorn",
+        "vllm",
+    ):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -62,7 +62,7 @@ class Request:
     policy: str | None = None
     task: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    #: Seconds from arrival until the answer is made from what has finished.
+    #: Seconds from arrival until the answer is made from the candidates that have finished.
     timeout_s: float
 
     @property

@@ -155,8 +155,18 @@ class CountRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                path = getattr(scope.get("route"), "path", "unmatched").removeprefix("/v1")
-                self.metrics.requests.labels(path, str(message["status"])).inc()
+                self._count(scope, message["status"])
             await send(message)
 
-        await self.app(scope, receive, counted if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, counted)
+        except Exception:
+            self._count(scope, 500)  # the answer is made outside, by the framework
+            raise
+
+    def _count(self, scope: Scope, status: int) -> None:
+        path = getattr(scope.get("route"), "path", "unmatched").removeprefix("/v1")
+        self.metrics.requests.labels(path, str(status)).inc()

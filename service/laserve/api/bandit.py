@@ -1,5 +1,7 @@
 """``GET /arms`` and ``GET /policy``: what can be chosen, and what was learned."""
 
+from typing import TypedDict
+
 from fastapi import APIRouter
 
 from laserve.api.dependencies import CallerDep, ServiceDep
@@ -47,5 +49,11 @@ async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
     )
 
 
-def _learned(arm: ArmState) -> dict[str, int | float | None]:
+class _Learned(TypedDict):
+    pulls: int
+    updates: int
+    mean_reward: float | None
+
+
+def _learned(arm: ArmState) -> _Learned:
     return {"pulls": arm.pulls, "updates": arm.updates, "mean_reward": arm.mean_reward}

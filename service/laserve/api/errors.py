@@ -1,6 +1,7 @@
 """Errors -> HTTP, in one place: ``{"error": {"type", "code", "message", "param"}}``."""
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from laserve.errors import (
     Unauthorized,
     Unavailable,
 )
+
+#: A field or a position; pydantic also names the branches of a union, which no client knows.
+_STEP = re.compile(r"[A-Za-z_]\w*|\d+")
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +52,20 @@ def invalid(problems: Sequence[Any], *, root: str = "body") -> InvalidRequest:
     parts = []
     params = []
     for problem in problems:
-        place = [str(part) for part in problem["loc"] if part != "body"]
-        if problem["type"] == "json_invalid":
-            place = []
+        place = _place(problem)
         params.append(".".join(place) or root)
         parts.append(f"{params[-1]}: {_reason(problem)}")
     return InvalidRequest("; ".join(parts), param=params[0])
+
+
+def _place(problem: Any) -> list[str]:
+    """Steps to the value that was refused, as its sender knows them; empty for the value as a whole."""
+    if problem["type"] == "json_invalid":
+        return []
+    root, *steps = problem["loc"] or ("",)
+    if root == "header":
+        return [str(step).title() for step in steps]
+    return [str(step) for step in problem["loc"] if step != "body" and _STEP.fullmatch(str(step))]
 
 
 def _reason(problem: Any) -> str:

@@ -62,7 +62,7 @@ async def batch(request: Request, service: ServiceDep, caller: CallerDep) -> Res
         _line(number, line, service, caller) for number, line in enumerate(lines, start=1) if line.strip()
     ]
     answers = await asyncio.gather(*work)
-    content = "".join(answer.model_dump_json(exclude_none=True) + "\n" for answer in answers)
+    content = "".join(answer.model_dump_json(exclude_unset=True) + "\n" for answer in answers)
     return Response(content, media_type="application/x-ndjson")
 
 

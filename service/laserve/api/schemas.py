@@ -1,8 +1,9 @@
 """What goes over HTTP. Unknown fields are refused; the bounds are in the OpenAPI document."""
 
+import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from laserve.config import MAX_CANDIDATES, SamplingDefaults
 from laserve.types import Candidate, Decision, Document, Feedback, FeedbackKind, Message, Request, Sampling
@@ -11,13 +12,41 @@ _Text = Annotated[str, Field(min_length=1)]
 _Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _SOURCES = ("prompt", "messages", "question")
 _KINDS: tuple[FeedbackKind, ...] = ("reward", "thumb", "chosen_index", "candidate_rewards", "references")
+_METADATA_DEPTH = 64
 _ID = "0199c0de-0000-7000-8000-000000000000"
 
 
-class Body(BaseModel):
-    """Base of all bodies."""
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what JSON text cannot hold, or holds too deep for every reader."""
+    if _depth(value) > _METADATA_DEPTH:
+        raise ValueError(f"nested deeper than {_METADATA_DEPTH} levels")
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:  # NaN, Infinity, or half of a surrogate pair
+        raise ValueError(f"cannot be kept as JSON: {error}") from error
+    return value
 
-    model_config = ConfigDict(extra="forbid")
+
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level and depth <= _METADATA_DEPTH:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return depth
+
+
+_Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+class Body(BaseModel):
+    """Base of all bodies: no unknown fields, no numbers in quotes, no booleans for numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class DocumentBody(Body):
@@ -70,9 +99,11 @@ class GenerateBody(Body):
     arm: str | None = Field(None, description="Pin this arm; such a decision teaches nothing.")
     policy: str | None = Field(None, description="Another policy for this request, such as `random`.")
     task: str | None = Field(None, min_length=1, max_length=64, description="What kind of work this is.")
-    metadata: dict[str, Any] = Field(default_factory=dict, description="Kept with the decision.")
+    metadata: _Metadata = Field(default_factory=dict, description="Kept with the decision.")
     return_candidates: bool = Field(True, description="Whether the answer lists all candidates.")
-    timeout_s: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False, description="Seconds.")
+    timeout_s: float | None = Field(
+        None, gt=0, le=3600, allow_inf_nan=False, description="Seconds to wait for candidates."
+    )
     stream: bool = Field(False, description="Server-sent events: each candidate, then the decision.")
 
     @model_validator(mode="after")

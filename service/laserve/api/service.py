@@ -37,6 +37,8 @@ class Service:
     @property
     def status(self) -> Progress:
         """Ready when the store, the generator and one arm are."""
-        if self.generator_state == "ready" and self.arms.ready:
+        if self.generator_state != "ready":
+            return self.generator_state
+        if self.arms.ready:
             return "ready"
-        return "failed" if self.generator_state == "failed" else "loading"
+        return "loading" if any(arm.state == "loading" for arm in self.arms) else "failed"

@@ -49,7 +49,7 @@ def uniform(seed: int, decision_id: str, attempt: int = 0) -> float:
     Replicas never explore in lockstep, since ids differ, and any draw can be replayed.
     """
     digest = hashlib.sha256(f"{seed}:{decision_id}:{attempt}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
 def draw(probabilities: Vector, u: float) -> int:

@@ -102,13 +102,16 @@ class BanditState:
         for update in (*event.replaces, *event.updates):
             if update.arm not in self.arms:
                 raise CorruptLog(f"event {event.position} teaches the unknown arm {update.arm!r}")
+        played = event.body.get("played")
+        if played not in self.arms:
+            raise CorruptLog(f"event {event.position} was played by the unknown arm {played!r}")
         for update in event.replaces:
             self.arms[update.arm].learn(event.x, update, -1)
         for update in event.updates:
             self.arms[update.arm].learn(event.x, update, 1)
         if not event.replaces:
             self.decisions += 1
-            self.arms[event.body["played"]].pulls += 1
+            self.arms[played].pulls += 1
         self.learn_from = self.learn_from or event.body["kind"]
 
     def digest(self) -> str:
@@ -154,9 +157,9 @@ class BanditState:
                 )
                 for name, counts in header.pop("arms").items()
             }
-        except (SafetensorError, KeyError, ValueError, struct.error) as error:
+            return cls(arms=arms, **header)
+        except (SafetensorError, KeyError, TypeError, ValueError, struct.error) as error:
             raise CorruptLog(f"a snapshot cannot be read: {error}") from error
-        return cls(arms=arms, **header)
 
     def _header(self) -> dict[str, Any]:
         return {

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from laserve.api.schemas import DecisionBody, GenerateBody
+from laserve.api.schemas import DecisionBody, GenerateBody, UsageBody
 from laserve.app import create_app, make_service, running
 from laserve.app import load as load_service
 from laserve.config import load
@@ -103,7 +103,7 @@ def _bare() -> FastAPI:
         score=0.0,
         candidates=[],
         why=[],
-        usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        usage=UsageBody(prompt_tokens=1, completion_tokens=1, total_tokens=2),
         timings={},
         truncated=False,
         degraded=["x" * 1500],

@@ -211,7 +211,7 @@ class Answerer:
             metrics.propensity.observe(decision.propensity)
             metrics.model_regret.observe(draw.regret)
             metrics.explored.inc(draw.explored)
-        if decision.scored_by != decision.arm:
+        if decision.scored_by not in (None, decision.arm):
             metrics.rm_fallback.labels(decision.arm).inc()
         if decision.scored_by and (margin := verdict.by_arm[decision.scored_by].margin) is not None:
             metrics.rm_margin.labels(decision.scored_by).observe(margin)

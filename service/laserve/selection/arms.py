@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,9 @@ from laserve.scoring.base import RewardModel
 from laserve.types import Candidate, Document, Request, Sampling, Vector
 
 logger = logging.getLogger(__name__)
+
+#: Seconds of the self-test at load; a model's first request may compile or warm up.
+SELF_TEST_S = 60.0
 
 
 @dataclass(kw_only=True)
@@ -80,12 +84,21 @@ class Arms:
         for arm in self._arms.values():
             try:
                 await arm.model.load()
-                await _self_test(arm.model)
+                async with asyncio.timeout(SELF_TEST_S):
+                    await _self_test(arm.model)
             except LaserveError as error:
-                arm.state, arm.error = "failed", error.message
-                logger.warning("arm %s failed to load and is left out: %s", arm.name, error.message)
+                self._leave_out(arm, error.message)
+            except TimeoutError:
+                self._leave_out(arm, f"the self-test took longer than {SELF_TEST_S:g} s")
+            except Exception as error:  # noqa: BLE001 - a scorer may raise anything: it costs the arm alone
+                self._leave_out(arm, f"{type(error).__name__}: {error}")
             else:
                 arm.state = "ready"
+
+    @staticmethod
+    def _leave_out(arm: Arm, why: str) -> None:
+        arm.state, arm.error = "failed", why
+        logger.error("arm %s failed to load and is left out: %s", arm.name, why)
 
     async def score(self, name: str, request: Request, candidates: Sequence[Candidate]) -> Scored:
         """Score all candidates by one arm; equal texts are scored once.
@@ -107,8 +120,10 @@ class Arms:
             raise
         except Exception as error:  # a scorer may raise anything: it costs the arm, not the request
             self._metrics.rm_failed.labels(name).inc()
-            logger.exception("arm %s raised", name)
-            raise ArmFailed(f"{type(error).__name__}: {error}") from error
+            # Its message may quote the request, which must go neither into the log nor past retention.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("arm %s raised %s:\n%s", name, type(error).__name__, where)  # noqa: TRY400
+            raise ArmFailed(f"raised {type(error).__name__}") from error
         finally:
             self._metrics.rm_seconds.labels(name).observe(time.perf_counter() - started)
 

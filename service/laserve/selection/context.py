@@ -1,6 +1,7 @@
 """The context x of a request: what the policy sees before a token is generated."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -48,6 +49,8 @@ class Features:
             source = path or files("laserve.selection") / "data" / "features.safetensors"
             payload = source.read_bytes()
             tensors = load(payload)
+            if not tensors["mean"].shape == tensors["sd"].shape == (len(SCALED),):
+                raise ConfigError(f"context.features: {path} has not {len(SCALED)} means and deviations")
             return cls(
                 mean=tensors["mean"].astype(np.float64),
                 sd=tensors["sd"].astype(np.float64),
@@ -148,7 +151,7 @@ class ContextBuilder:
 
 
 def _question_word(query: str) -> Vector:
-    words = query.lower().replace("?", " ").split()
+    words = re.findall(r"[a-z]+", query.lower())
     first = next((word for word in words if word in QUESTION_WORDS), None)
     hot = np.zeros(len(QUESTION_WORDS) + 1)
     hot[QUESTION_WORDS.index(first) if first else -1] = 1.0

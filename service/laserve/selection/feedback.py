@@ -26,13 +26,23 @@ class FeedbackLog:
 
     Args:
         snapshot_every: events between two snapshots.
+        learn_from: the kind that teaches, where the log has not settled it yet; None for the first to come.
     """
 
-    def __init__(self, *, store: Store, learner: Learner, metrics: Metrics, snapshot_every: int) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        learner: Learner,
+        metrics: Metrics,
+        snapshot_every: int,
+        learn_from: str | None = None,
+    ) -> None:
         self._store = store
         self._learner = learner
         self._metrics = metrics
         self._snapshot_every = snapshot_every
+        self._learn_from = learn_from
         self._snapshot_at = 0
         self._batches: GroupCommit[Feedback, FeedbackOutcome] = GroupCommit(self._commit)
 
@@ -67,7 +77,7 @@ class FeedbackLog:
         results: list[FeedbackOutcome | LaserveError] = []
         appended: list[tuple[Event, Decision]] = []
         now = time.time()
-        learn_from = self._learner.state.learn_from
+        learn_from = self._learner.state.learn_from or self._learn_from
         async with self._store.writing() as log:
             for feedback in batch:
                 try:
@@ -119,6 +129,10 @@ async def _known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
     stored = await log.feedback(feedback.key, feedback.identity)
     if stored is None:
         return None
+    if stored.decision_id != feedback.decision_id:
+        raise Conflict(
+            "Idempotency-Key: came before with feedback on another decision", param="Idempotency-Key"
+        )
     if stored.digest is not None and stored.digest != _digest(feedback):
         raise Conflict(
             "the same idempotency key, or the same decision, source and kind, came before with another body; "

@@ -47,7 +47,7 @@ async def open_log(
         prior_mean = context.prior_mean(prior["reward"])
     else:
         _agree(dict(learner.state.parameters["settings"]), wanted)
-        if learn_from not in (None, learner.state.learn_from):
+        if learner.state.learn_from is not None and learn_from not in (None, learner.state.learn_from):
             raise ConfigError(
                 f"policy.learn_from: is {learn_from!r}, but this log learns from "
                 f"{learner.state.learn_from!r}; set it back, or start another log in another data_dir"

@@ -37,6 +37,7 @@ class Retention:
             ),
             request=None if self.mode == "none" else _each_text(decision.request, keep),
             metadata={} if self.mode == "none" else _each_text(decision.metadata, keep),
+            sampling=replace(decision.sampling, stop=tuple(keep(stop) for stop in decision.sampling.stop)),
         )
 
     def _hash(self, text: str) -> str:
@@ -67,8 +68,13 @@ def hash_key(folder: Path) -> bytes:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            path.touch(mode=0o600)
-            path.write_bytes(secrets.token_bytes(32))
-        return path.read_bytes()
+            half = folder / f".hash.key-{secrets.token_hex(4)}"  # an interruption leaves no half key
+            half.touch(mode=0o600)
+            half.write_bytes(secrets.token_bytes(32))
+            half.replace(path)
+        key = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"storage.hash_key: cannot keep a key at {path}: {error}") from error
+    if not key:
+        raise ConfigError(f"storage.hash_key: the key file {path} is empty; remove it or set a key")
+    return key

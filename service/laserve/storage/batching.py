@@ -26,9 +26,11 @@ class GroupCommit(Generic[T, R]):
         self._max_batch = max_batch
         self._waiting: asyncio.Queue[tuple[T, asyncio.Future[R]]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
+        self._open = False
 
     def start(self) -> None:
         self._worker = asyncio.create_task(self._run(), name="group-commit")
+        self._open = True
 
     async def submit(self, item: T) -> R:
         """Wait until the item is durable and return its result.
@@ -38,14 +40,15 @@ class GroupCommit(Generic[T, R]):
         Raises:
             LaserveError: the item's own error, or the batch's.
         """
-        if self._worker is None or self._worker.done():
+        if not self._open:
             raise StoreError("the store is closed")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((item, future))
         return await future
 
     async def close(self) -> None:
-        """Commit what waits, then stop."""
+        """Commit what waits, then stop; nothing is taken any more."""
+        self._open = False
         if self._worker is not None:
             await self._waiting.join()
             self._worker.cancel()
@@ -56,12 +59,13 @@ class GroupCommit(Generic[T, R]):
             batch = [await self._waiting.get()]
             while len(batch) < self._max_batch and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
-            results: Sequence[R | BaseException]
+            answers: list[tuple[asyncio.Future[R], R | BaseException]]
             try:
                 results = await self._commit([item for item, _ in batch])
+                answers = [(future, result) for (_, future), result in zip(batch, results, strict=True)]
             except Exception as error:  # noqa: BLE001 - handed to everyone who waits for this batch
-                results = [error] * len(batch)
-            for (_, future), result in zip(batch, results, strict=True):
+                answers = [(future, error) for _, future in batch]
+            for future, result in answers:
                 if future.done():
                     pass  # its caller has gone
                 elif isinstance(result, BaseException):

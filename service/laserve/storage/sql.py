@@ -20,7 +20,8 @@ from laserve.storage import rows, tables
 from laserve.storage.base import LogWriter, Snapshot, StoredFeedback
 from laserve.types import Decision, Event, Update
 
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000", "foreign_keys = ON")
+#: `secure_delete` overwrites what is deleted, since deleted texts must not be found in the file.
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000", "secure_delete = ON")
 _PAGE = 1000
 
 
@@ -113,6 +114,7 @@ class SqlStore:
             await connection.execute(
                 update(feedback).where(feedback.c.decision_id == decision_id).values(body=None, digest=None)
             )
+        await self._scrub()
 
     async def expire_texts(self, before: float) -> int:
         async with self._transaction() as connection:
@@ -126,7 +128,9 @@ class SqlStore:
             result = await connection.execute(
                 update(decisions).where(decisions.c.id.in_(old)).values(texts=None)
             )
-            return result.rowcount
+        if result.rowcount:
+            await self._scrub()
+        return result.rowcount
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[LogWriter]:
@@ -182,6 +186,11 @@ class SqlStore:
             checksum = hashlib.sha256(snapshot.payload).hexdigest()
             statement = insert(tables.snapshots).prefix_with("OR REPLACE")
             await connection.execute(statement, vars(snapshot) | {"checksum": checksum})
+
+    async def _scrub(self) -> None:
+        """Empty the write-ahead log, which still holds the pages as they were before a text was removed."""
+        async with self._writing, self._reading() as connection:
+            await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:

@@ -1,0 +1,207 @@
+"""Small values for tests: every argument has a harmless default; a test names only what it is about."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from laserve.errors import ArmFailed
+from laserve.types import (
+    ArmWhy,
+    Candidate,
+    Decision,
+    Document,
+    Event,
+    Feedback,
+    FeedbackKind,
+    Request,
+    Sampling,
+    Update,
+    Vector,
+)
+
+
+def make_sampling(**changes: Any) -> Sampling:
+    return replace(Sampling(n=4, temperature=0.8, top_p=1.0, max_tokens=16), **changes)
+
+
+def make_request(**changes: Any) -> Request:
+    """A question without documents, unless a prompt or messages are given."""
+    if not changes.keys() & {"question", "prompt", "messages"}:
+        changes["question"] = "who built the bridge"
+    return Request(**{"sampling": make_sampling(), "timeout_s": 60.0} | changes)
+
+
+def make_documents(*texts: str) -> tuple[Document, ...]:
+    return tuple(Document(text=text) for text in texts)
+
+
+def make_candidate(index: int = 0, text: str = "blue", **changes: Any) -> Candidate:
+    return replace(
+        Candidate(index=index, text=text, finish_reason="stop", tokens=2, logprob=-1.0 - index), **changes
+    )
+
+
+def make_candidates(*texts: str) -> tuple[Candidate, ...]:
+    """Candidates with these texts; the mean log-probability falls with the index."""
+    return tuple(make_candidate(index, text) for index, text in enumerate(texts))
+
+
+def make_why(chances: Mapping[str, float]) -> tuple[ArmWhy, ...]:
+    return tuple(ArmWhy(arm=arm, mean=0.5, width=1.0, probability=chance) for arm, chance in chances.items())
+
+
+def make_decision(**changes: Any) -> Decision:
+    """A decision of three arms over candidates a, b, a, c; `loglik` chose the first."""
+    candidates = changes.pop("candidates", None) or make_candidates("a", "b", "a", "c")
+    texts = [candidate.text for candidate in candidates]
+    decision = Decision(
+        id="decision-1",
+        created_at=1000.0,
+        key="",
+        policy="linucb",
+        arm="loglik",
+        propensity=0.5,
+        scored_by="loglik",
+        why=make_why({"loglik": 0.5, "consensus": 0.25, "relevance": 0.25}),
+        log_position=4,
+        x=np.array([1.0, 0.5]),
+        task=None,
+        sampling=make_sampling(n=len(candidates)),
+        index=0,
+        score=-1.0,
+        choices={"loglik": 0, "consensus": 1, "relevance": 3},
+        scores={"loglik": tuple(candidate.logprob for candidate in candidates)},
+        same_text=tuple(texts.index(text) for text in texts),
+        prompt_tokens=7,
+        truncated=False,
+        degraded=(),
+        timings={"total": 0.1},
+        candidates=candidates,
+        metadata={},
+        request={"prompt": "p"},
+    )
+    return replace(decision, **changes)
+
+
+def make_feedback(kind: FeedbackKind, value: Any, **changes: Any) -> Feedback:
+    return replace(Feedback(decision_id="decision-1", kind=kind, value=value), **changes)
+
+
+def make_start(position: int = 1, *, prior_diagonal: Sequence[float], learn_from: str | None = None) -> Event:
+    return Event(
+        position=position,
+        kind="start",
+        created_at=1.0,
+        body={"settings": {}, "prior_diagonal": list(prior_diagonal), "learn_from": learn_from},
+    )
+
+
+def make_arm_event(position: int, name: str, prior_mean: Iterable[float]) -> Event:
+    return Event(
+        position=position,
+        kind="arm",
+        created_at=1.0,
+        body={"name": name, "prior_mean": [float(value) for value in prior_mean]},
+    )
+
+
+def make_teaching(
+    position: int,
+    x: Sequence[float] | Vector | None,
+    updates: Iterable[Update],
+    *,
+    replaces: Iterable[Update] = (),
+    played: str | None = None,
+    decision_id: str = "decision-1",
+) -> Event:
+    """A learned feedback; by default its first arm is the one that chose the answer."""
+    updates = tuple(updates)
+    return Event(
+        position=position,
+        kind="feedback",
+        created_at=1.0,
+        decision_id=decision_id,
+        x=None if x is None else np.asarray(x, dtype=np.float64),
+        updates=updates,
+        replaces=tuple(replaces),
+        body={
+            "kind": "reward",
+            "played": played or (updates[0].arm if updates else None),
+            "reward": updates[0].reward if updates else 0.0,
+            "learned": bool(updates),
+        },
+    )
+
+
+class Script:
+    """Writes events as the service does: no gap, and a second word on a decision takes the first one back."""
+
+    def __init__(
+        self, *, prior_diagonal: Sequence[float], prior_mean: Sequence[float], arms: Sequence[str]
+    ) -> None:
+        self.events = [make_start(prior_diagonal=prior_diagonal)]
+        self.events += [make_arm_event(2 + place, arm, prior_mean) for place, arm in enumerate(arms)]
+        #: Decision -> its context and what the log holds of it now.
+        self.taught: dict[str, tuple[Vector, tuple[Update, ...]]] = {}
+
+    def teach(self, decision_id: str, x: Vector, updates: Sequence[Update]) -> Event:
+        _, before = self.taught.get(decision_id, (x, ()))
+        event = make_teaching(
+            len(self.events) + 1, x, updates, replaces=before, played=updates[0].arm, decision_id=decision_id
+        )
+        self.events.append(event)
+        self.taught[decision_id] = (x, tuple(updates))
+        return event
+
+    def sums(self, arm: str, d: int) -> tuple[np.ndarray[Any, Any], Vector]:
+        """S and b of one arm in closed form, from what stands after all replacements."""
+        S, b = np.zeros((d, d)), np.zeros(d)
+        for x, updates in self.taught.values():
+            for update in updates:
+                if update.arm == arm:
+                    S += update.weight * np.outer(x, x)
+                    b += update.weight * update.reward * x
+        return S, b
+
+
+class StubModel:
+    """A reward model that does what the test says and remembers what it was asked.
+
+    Args:
+        scores: text -> score; or an exception to raise; or any other value to return as it is.
+    """
+
+    kind = "stub"
+
+    def __init__(self, scores: Any = None, *, free: bool = False, needs_all: bool = False) -> None:
+        self.scores = {} if scores is None else scores
+        self.free = free
+        self.needs_all = needs_all
+        self.asked: list[list[str]] = []
+        self.closed = False
+
+    async def load(self) -> None: ...
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Any:
+        self.asked.append([candidate.text for candidate in candidates])
+        if isinstance(self.scores, Exception):
+            raise self.scores
+        if isinstance(self.scores, Mapping):
+            return np.array([self.scores.get(candidate.text, 0.0) for candidate in candidates])
+        return self.scores
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class UnloadableModel(StubModel):
+    """Fails to load."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.error = error or ArmFailed("no weights")
+
+    async def load(self) -> None:
+        raise self.error

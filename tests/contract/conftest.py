@@ -1,0 +1,24 @@
+"""The encoders, loaded once: what scorers and encoders are tested with."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from laserve.config import load
+from laserve.embedding import HashEncoder, SentenceEncoder
+from laserve.models import prepare
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sentence_encoder() -> AsyncIterator[SentenceEncoder]:
+    encoder = SentenceEncoder(str(prepare("all-minilm-l6-v2", load().cache_dir.expanduser())))
+    await encoder.load()
+    yield encoder
+    await encoder.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hash_encoder() -> HashEncoder:
+    encoder = HashEncoder()
+    await encoder.load()
+    return encoder

@@ -1,0 +1,222 @@
+"""Every reward model keeps the protocol of `laserve.scoring.base`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contract import samples
+from laserve.errors import ArmFailed
+from laserve.scoring import registry
+from laserve.scoring.base import RewardModel
+from laserve.types import Candidate, Document, Message, Request
+
+some = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+#: Name -> kind, and the encoder that it is given.
+MODELS = {
+    "loglik": ("loglik", "hash_encoder"),
+    "consensus": ("consensus", "hash_encoder"),
+    "relevance, fake encoder": ("relevance", "hash_encoder"),
+    "relevance": ("relevance", "sentence_encoder"),
+    "fake": ("fake", "hash_encoder"),
+}
+RELEVANCE = {name: parts for name, parts in MODELS.items() if parts[0] == "relevance"}
+
+REQUESTS = {
+    "a question with documents": samples.request(),
+    "a question without documents": samples.request(documents=()),
+    "a question with an empty document": samples.request(documents=(Document(text=""),)),
+    "a question with a long document": samples.request(documents=(Document(text="clock tower " * 150),)),
+    "messages": samples.request(
+        messages=(
+            Message(role="system", content="be brief"),
+            Message(role="user", content="who built the clock?"),
+            Message(role="assistant", content="which one?"),
+            Message(role="user", content="that of the harbour"),
+        )
+    ),
+    "messages without a user": samples.request(messages=(Message(role="system", content="be brief"),)),
+    "a prompt": samples.request(prompt="The harbour clock was built by"),
+}
+
+
+async def make(request: pytest.FixtureRequest, kind: str, encoder: str, **options: Any) -> RewardModel:
+    model = registry.create(kind, options, {"encoder": request.getfixturevalue(encoder)})
+    await model.load()
+    return model
+
+
+@pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
+async def model(request: pytest.FixtureRequest) -> RewardModel:
+    return await make(request, *request.param)
+
+
+@pytest.fixture(params=RELEVANCE.values(), ids=RELEVANCE.keys())
+async def relevance(request: pytest.FixtureRequest) -> RewardModel:
+    return await make(request, *request.param)
+
+
+def candidates(*texts: str) -> list[Candidate]:
+    return [samples.candidate(index, text, logprob=-1.5 - index) for index, text in enumerate(texts)]
+
+
+VARIED = candidates("Ada Thorn", "in 1874", "", "Ada Thorn", samples.ODD_TEXT, "the clock " * 30, "\n\t")
+
+
+async def check(model: RewardModel, request: Request, given: Sequence[Candidate]) -> None:
+    """What must hold for all requests and candidates."""
+    scores = await model.score(request, given)
+    assert scores.shape == (len(given),)
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    assert (await model.score(request, given)).tobytes() == scores.tobytes()
+
+
+class TestProtocol:
+    @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
+    async def test_every_candidate_gets_one_finite_score_and_always_the_same(
+        self, model: RewardModel, asked: Request
+    ) -> None:
+        await check(model, asked, VARIED)
+
+    @pytest.mark.parametrize("text", ["Ada Thorn", "", samples.ODD_TEXT])
+    @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
+    async def test_one_candidate_is_enough(self, model: RewardModel, asked: Request, text: str) -> None:
+        await check(model, asked, candidates(text))
+
+    async def test_sixty_four_candidates_are_not_too_many(self, model: RewardModel) -> None:
+        await check(model, samples.request(), candidates(*(f"answer {number % 50}" for number in range(64))))
+
+    @some
+    @given(
+        question=samples.texts,
+        documents=st.lists(samples.texts, max_size=2),
+        texts=st.lists(samples.texts, min_size=1, max_size=4),
+    )
+    async def test_no_characters_break_that(
+        self, model: RewardModel, question: str, documents: list[str], texts: list[str]
+    ) -> None:
+        asked = samples.request(question=question, documents=tuple(Document(text=text) for text in documents))
+        await check(model, asked, candidates(*texts))
+
+    @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
+    async def test_scores_move_with_their_candidates(self, model: RewardModel, asked: Request) -> None:
+        order = np.random.default_rng(1).permutation(len(VARIED))
+        scores = await model.score(asked, VARIED)
+        moved = await model.score(asked, [VARIED[place] for place in order])
+        # Sums in another order round differently, those of a float32 encoder at 6e-8.
+        assert moved == pytest.approx(scores[order], abs=2e-6)
+
+    async def test_a_model_that_says_so_looks_at_each_text_alone(self, model: RewardModel) -> None:
+        together = await model.score(samples.request(), VARIED)
+        alone = [(await model.score(samples.request(), [one]))[0] for one in VARIED]
+        assert model.needs_all == (np.abs(together - alone).max() > 2e-6)
+
+
+class TestLogLikelihood:
+    async def test_scores_are_the_log_probabilities(self, request: pytest.FixtureRequest) -> None:
+        model = await make(request, *MODELS["loglik"])
+        given = [
+            samples.candidate(0, "a", -3.5),
+            samples.candidate(1, "b", -1e-300),
+            samples.candidate(2, "", 0),
+        ]
+        assert (await model.score(samples.request(), given)).tolist() == [-3.5, -1e-300, 0.0]
+
+
+class TestConsensus:
+    @pytest.fixture
+    async def model(self, request: pytest.FixtureRequest) -> RewardModel:
+        return await make(request, *MODELS["consensus"])
+
+    async def test_the_majority_wins(self, model: RewardModel) -> None:
+        given = candidates("1911", "Ada Thorn", "a fish", "Ada Thorn", "the Ada Thorn!")
+        scores = await model.score(samples.request(), given)
+        assert set(np.flatnonzero(scores == scores.max())) == {1, 3, 4}
+
+    async def test_what_overlaps_with_most_others_beats_what_stands_apart(self, model: RewardModel) -> None:
+        scores = await model.score(
+            samples.request(), candidates("Ada Thorn", "Ada Thorn 1874", "1874", "fish")
+        )
+        assert scores.argmax() == 1
+        assert scores.argmin() == 3
+
+    async def test_a_score_is_the_mean_f1_with_all_candidates(self, model: RewardModel) -> None:
+        scores = await model.score(samples.request(), candidates("x y", "x", "z"))
+        # F1 of "x y" and "x": 2 * 1 / (2 + 1).
+        assert scores == pytest.approx([(1 + 2 / 3) / 3, (2 / 3 + 1) / 3, 1 / 3])
+
+    async def test_scores_lie_between_zero_and_one(self, model: RewardModel) -> None:
+        scores = await model.score(samples.request(), VARIED)
+        assert (scores > 0).all()
+        assert (scores <= 1).all()
+        assert (await model.score(samples.request(), candidates("same", "same"))).tolist() == [1.0, 1.0]
+
+
+class TestRelevance:
+    async def test_an_answer_that_the_documents_support_beats_one_that_they_do_not(
+        self, relevance: RewardModel
+    ) -> None:
+        scores = await relevance.score(
+            samples.request(), candidates("a fisherman of Merrow", "Ada Thorn in 1874", "forty sheep")
+        )
+        assert scores.argmax() == 1
+
+    async def test_the_closest_window_counts_wherever_it_stands(self, relevance: RewardModel) -> None:
+        filler = "Bread is sold from eight and fish from six in the morning. " * 20
+        told = "The harbour clock was built by Ada Thorn in 1874. " * 10
+        given = candidates("Ada Thorn in 1874", "Peter Quill in 1902")
+        for texts in ([told + filler], [filler + told + filler], [filler + told], [filler, told]):
+            documents = tuple(Document(text=text) for text in texts)
+            scores = await relevance.score(samples.request(documents=documents), given)
+            assert scores[0] > scores[1]
+
+    async def test_more_documents_never_lower_a_score(self, relevance: RewardModel) -> None:
+        one = samples.request()
+        two = samples.request(documents=(*one.documents, Document(text="Fish is sold from six.")))
+        given = candidates("Ada Thorn", "fish")
+        assert (await relevance.score(two, given) >= await relevance.score(one, given) - 2e-6).all()
+
+    async def test_without_documents_it_is_closeness_to_the_question(self, relevance: RewardModel) -> None:
+        asked = samples.request(prompt="the harbour clock of velm")
+        scores = await relevance.score(asked, candidates("forty sheep", "the harbour clock of velm"))
+        assert scores.argmax() == 1
+        assert scores[1] == pytest.approx(1.0, abs=1e-5)
+
+    async def test_an_empty_answer_says_nothing(self, relevance: RewardModel) -> None:
+        for asked in REQUESTS.values():
+            scores = await relevance.score(asked, candidates("", "Ada Thorn", " \n"))
+            assert scores[[0, 2]].tolist() == [-1.0, -1.0]
+            assert -1.0 < scores[1] <= 1.0 + 1e-5
+
+
+class TestFake:
+    async def test_scores_lie_between_zero_and_one_and_differ_by_salt(
+        self, request: pytest.FixtureRequest
+    ) -> None:
+        one, two = [await make(request, *MODELS["fake"], salt=salt) for salt in ("a", "b")]
+        given = candidates(*(f"answer {number}" for number in range(20)))
+        first, second = await one.score(samples.request(), given), await two.score(samples.request(), given)
+        assert (np.concatenate([first, second]) >= 0).all()
+        assert (np.concatenate([first, second]) < 1).all()
+        assert (first != second).all()
+
+    async def test_it_fails_when_told_to(self, request: pytest.FixtureRequest) -> None:
+        model = await make(request, *MODELS["fake"], fail=True)
+        with pytest.raises(ArmFailed):
+            await model.score(samples.request(), candidates("a"))
+
+
+async def test_an_encoder_that_fails_costs_the_arm_and_not_the_process(
+    request: pytest.FixtureRequest,
+) -> None:
+    class Broken:
+        async def encode(self, texts: Sequence[str]) -> Any:
+            raise RuntimeError("out of memory")
+
+    model = registry.create("relevance", {}, {"encoder": Broken()})
+    with pytest.raises(ArmFailed, match="out of memory"):
+        await model.score(samples.request(), candidates("a"))

@@ -1,0 +1,126 @@
+"""What keeps a server from starting is told in a line, with exit status 1."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from integration.operation import FAKE, on_disk
+from processes import launch, serving
+
+
+def refused(log: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """What a server says that ends at once with exit status 1, without a traceback."""
+    server = launch(log, *FAKE, *arguments, env=env)
+    try:
+        # Far less than it takes to load a model; nothing is loaded before these checks.
+        assert server.process.wait(30) == 1
+    finally:
+        server.process.kill()
+        server.process.wait()
+        server.client.close()
+    assert "Traceback" not in server.output()
+    assert server.output().startswith("laserve: ")
+    return server.output()
+
+
+def assert_one_line(said: str, *names: str) -> None:
+    for name in names:
+        assert name in said
+    assert said.count("\n") == 1, said
+    assert said.endswith("\n")
+
+
+@pytest.fixture
+def used(tmp_path: Path) -> None:
+    """The folder is that of a service which was started and stopped."""
+    with serving(tmp_path / "first", *FAKE, env=on_disk(tmp_path)):
+        pass
+
+
+def test_a_second_server_on_the_same_folder_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
+    with serving(tmp_path / "first", *FAKE, env=on_disk(tmp_path)) as server:
+        said = refused(tmp_path / "second", env=on_disk(tmp_path))
+        assert_one_line(said, "data_dir", str(tmp_path))
+        assert server.client.post("/generate", json={"prompt": "Once"}).status_code == 200
+
+
+def test_a_folder_is_free_again_after_kill_9(tmp_path: Path) -> None:
+    with serving(tmp_path / "first", *FAKE, env=on_disk(tmp_path)) as server:
+        server.kill()
+    with serving(tmp_path / "second", *FAKE, env=on_disk(tmp_path)) as server:
+        assert server.client.get("/readyz").status_code == 200
+
+
+@pytest.mark.usefixtures("used")
+@pytest.mark.parametrize(
+    ("setting", "value", "name"),
+    [
+        ("context__tasks", '["math"]', "context.tasks"),
+        ("policy__prior_embedding", "7", "policy.prior_embedding"),
+    ],
+)
+def test_a_setting_that_contradicts_the_log_is_refused_by_its_name(
+    tmp_path: Path, setting: str, value: str, name: str
+) -> None:
+    said = refused(tmp_path / "second", env=on_disk(tmp_path, **{setting: value}))
+    assert said.startswith(f"laserve: {name}: ")
+    # Nothing was changed: with the first settings it starts again.
+    with serving(tmp_path / "third", *FAKE, env=on_disk(tmp_path)) as server:
+        assert server.client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (b"server: {port: [", ["config.yaml"]),
+        (b"\xff\xfe\x00", ["config.yaml"]),
+        (b"server: {prot: 1}\n", ["server.prot", "no such setting"]),
+        (b"server: {max_body_bytes: many}\n", ["server.max_body_bytes"]),
+        (b"policy: {name: greedy}\n", ["policy.name"]),
+        (b"arms: [{name: a, kind: nothing}]\n", ["arms.0.kind", "nothing"]),
+        (b"arms: [{name: a, kind: relevance, options: {windows: 3}}]\n", ["arms.0.options.windows"]),
+    ],
+    ids=[
+        "broken YAML",
+        "not UTF-8",
+        "unknown setting",
+        "not a number",
+        "unknown policy",
+        "unknown scorer",
+        "unknown option",
+    ],
+)
+def test_a_wrong_file_of_settings_is_told_in_one_line(
+    tmp_path: Path, content: bytes, names: list[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_bytes(content)
+    assert_one_line(refused(tmp_path / "log", "--config", str(config), env=on_disk(tmp_path)), *names)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LASERVE_SEVER__PORT", "1", "LASERVE_SEVER__PORT"),
+        ("LASERVE_SERVER__PROT", "1", "server.prot"),
+        ("LASERVE_ARMS", "loglik", "arms"),
+    ],
+)
+def test_a_wrong_variable_is_told_in_one_line(tmp_path: Path, name: str, value: str, told: str) -> None:
+    said = refused(tmp_path / "log", env=on_disk(tmp_path) | {name: value})
+    assert_one_line(said, told)
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(tmp_path / "log", "--port", str(port), env=on_disk(tmp_path))
+    assert_one_line(said, "server.port", str(port))
+    assert not (tmp_path / "laserve.db").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert_one_line(refused(tmp_path / "log", env=on_disk(tmp_path / "file")), "data_dir")

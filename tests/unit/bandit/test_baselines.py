@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from laserve.bandit.baselines import FixedArm, RandomArm
+from laserve.bandit.linear import LinearModel
+from laserve.bandit.state import BanditState
+
+# Baselines look at nothing, so an empty model will do.
+VIEW = LinearModel(BanditState())
+X = np.ones(2)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 7])
+def test_the_random_policy_gives_every_arm_the_same_chance(k: int) -> None:
+    chances = RandomArm().probabilities(VIEW, X, [str(arm) for arm in range(k)])
+    assert chances.tolist() == [1 / k] * k
+
+
+def test_a_fixed_policy_gives_all_to_its_arm_wherever_it_stands() -> None:
+    assert FixedArm("b").probabilities(VIEW, X, ["a", "b", "c"]).tolist() == [0.0, 1.0, 0.0]
+    assert FixedArm("b").probabilities(VIEW, X, ["b"]).tolist() == [1.0]
+
+
+def test_a_fixed_policy_whose_arm_is_not_eligible_can_choose_none() -> None:
+    assert FixedArm("b").probabilities(VIEW, X, ["a", "c"]).tolist() == [0.0, 0.0]
+
+
+def test_a_policy_is_called_what_settings_call_it() -> None:
+    assert RandomArm().name == "random"
+    assert FixedArm("loglik").name == "fixed:loglik"

@@ -1,0 +1,268 @@
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from builders import Script, make_arm_event, make_start, make_teaching
+from laserve.bandit.state import ArmState, BanditState
+from laserve.errors import CorruptLog
+from laserve.types import Event, Update
+
+D = 3
+ARMS = ("loglik", "consensus", "relevance")
+
+# Multiples of 1/16 make every sum exact in float64, so that closed forms can be compared with ==.
+SIXTEENTHS = st.integers(0, 16).map(lambda number: number / 16)
+VECTORS = st.lists(st.integers(-16, 16).map(lambda number: number / 8), min_size=D, max_size=D).map(np.array)
+UPDATES = st.lists(
+    st.builds(Update, arm=st.sampled_from(ARMS), reward=SIXTEENTHS, weight=st.sampled_from([1.0, 0.5, 2.0])),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda update: update.arm,
+)
+#: (decision, context, updates); a decision that comes again replaces what it taught before.
+LESSONS = st.lists(st.tuples(st.integers(0, 4), VECTORS, UPDATES), max_size=12)
+
+
+def write(lessons: Sequence[tuple[int, np.ndarray, list[Update]]]) -> Script:
+    script = Script(prior_diagonal=[1.0, 2.0, 30.0], prior_mean=[0.5, 0.0, 0.0], arms=ARMS)
+    for number, x, updates in lessons:
+        # A decision has one context, the one of its first lesson.
+        context, _ = script.taught.get(str(number), (x, ()))
+        script.teach(str(number), context, updates)
+    return script
+
+
+def folded(events: Sequence[Event]) -> BanditState:
+    state = BanditState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+def small_state() -> BanditState:
+    return folded(write([(0, np.ones(D), [Update(arm="loglik", reward=0.5)])]).events)
+
+
+@given(lessons=LESSONS)
+def test_the_fold_equals_the_closed_form_sums(lessons: list[Any]) -> None:
+    script = write(lessons)
+    state = folded(script.events)
+    for name in ARMS:
+        S, b = script.sums(name, D)
+        np.testing.assert_array_equal(state.arms[name].S, S)
+        np.testing.assert_array_equal(state.arms[name].b, b)
+
+
+@given(lessons=LESSONS)
+def test_counters_tell_decisions_pulls_and_rewards(lessons: list[Any]) -> None:
+    script = write(lessons)
+    state = folded(script.events)
+    played: dict[int, str] = {}
+    for number, _, updates in lessons:
+        played.setdefault(number, updates[0].arm)  # a later word on the decision pulls nothing again
+    standing = [update for _, updates in script.taught.values() for update in updates]
+
+    assert state.position == len(script.events)
+    assert state.decisions == len(played)
+    for name, arm in state.arms.items():
+        rewards = [Fraction(update.reward) for update in standing if update.arm == name]
+        assert arm.pulls == sum(chosen == name for chosen in played.values())
+        assert arm.updates == len(rewards)
+        assert arm.reward_sum == float(sum(rewards))
+        assert arm.mean_reward == (float(sum(rewards)) / len(rewards) if rewards else None)
+
+
+@given(lessons=LESSONS, x=VECTORS, wrong=UPDATES, right=UPDATES)
+def test_a_replacement_nets_out(
+    lessons: list[Any], x: np.ndarray, wrong: list[Update], right: list[Update]
+) -> None:
+    corrected, direct = write(lessons), write(lessons)
+    corrected.teach("new", x, wrong)
+    corrected.teach("new", x, right)
+    direct.teach("new", x, right)
+
+    after, expected = folded(corrected.events), folded(direct.events)
+    assert after.decisions == expected.decisions
+    for name in ARMS:
+        for part in ("S", "b"):
+            np.testing.assert_array_equal(getattr(after.arms[name], part), getattr(expected.arms[name], part))
+        assert after.arms[name].updates == expected.arms[name].updates
+        assert after.arms[name].reward_sum == expected.arms[name].reward_sum
+
+
+def test_the_start_event_sets_the_parameters() -> None:
+    state = folded([make_start(prior_diagonal=[1.0, 30.0], learn_from="thumb")])
+    np.testing.assert_array_equal(state.prior_diagonal, [1.0, 30.0])
+    assert state.learn_from == "thumb"
+    assert state.position == 1
+
+
+def test_an_arm_event_adds_an_arm_that_has_learned_nothing() -> None:
+    state = folded([make_start(prior_diagonal=[1, 1]), make_arm_event(2, "new", [0.5, 0.25])])
+    arm = state.arms["new"]
+    np.testing.assert_array_equal(arm.prior_mean, [0.5, 0.25])
+    assert not arm.S.any()
+    assert not arm.b.any()
+    assert (arm.pulls, arm.updates, arm.mean_reward) == (0, 0, None)
+
+
+def test_the_first_feedback_that_teaches_settles_the_kind() -> None:
+    state = small_state()
+    assert state.learn_from == "reward"
+    later = make_teaching(state.position + 1, np.ones(D), [Update(arm="loglik", reward=1.0)])
+    state.apply(replace(later, body=dict(later.body) | {"kind": "thumb"}))
+    assert state.learn_from == "reward"
+
+
+def test_a_feedback_that_teaches_nothing_moves_the_position_alone() -> None:
+    state = small_state()
+    decisions, b = state.decisions, state.arms["loglik"].b.copy()
+    state.apply(make_teaching(state.position + 1, np.ones(D), []))
+    assert state.position == small_state().position + 1
+    assert state.decisions == decisions
+    np.testing.assert_array_equal(state.arms["loglik"].b, b)
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 2, 10])
+def test_a_gap_or_a_repeat_in_the_positions_is_a_corrupt_log(offset: int) -> None:
+    state = small_state()
+    event = make_teaching(state.position + offset, np.ones(D), [Update(arm="loglik", reward=1.0)])
+    before = state.digest()
+    with pytest.raises(CorruptLog, match=f"event {event.position} follows event {state.position}"):
+        state.apply(event)
+    assert state.digest() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"updates": (Update(arm="nobody", reward=1.0),)},
+        {"replaces": (Update(arm="nobody", reward=1.0),)},
+        {"updates": (Update(arm="loglik", reward=1.0), Update(arm="nobody", reward=1.0))},
+        {"body": {"kind": "reward", "played": "nobody", "reward": 1.0, "learned": True}},
+    ],
+    ids=["updates", "replaces", "second update", "played"],
+)
+def test_an_unknown_arm_is_a_corrupt_log(change: dict[str, Any]) -> None:
+    state = small_state()
+    event = make_teaching(state.position + 1, np.ones(D), [Update(arm="loglik", reward=1.0)])
+    before = state.digest()
+    with pytest.raises(CorruptLog, match="nobody"):
+        state.apply(replace(event, **change))
+    assert state.digest() == before  # nothing of it was folded in
+
+
+def test_a_lesson_without_a_context_is_a_corrupt_log() -> None:
+    state = small_state()
+    event = make_teaching(state.position + 1, None, [Update(arm="loglik", reward=1.0)])
+    with pytest.raises(CorruptLog, match="without a context"):
+        state.apply(event)
+
+
+def test_an_unknown_kind_of_event_is_a_corrupt_log() -> None:
+    state = small_state()
+    with pytest.raises(CorruptLog, match="unknown kind 'rename'"):
+        state.apply(Event(position=state.position + 1, kind="rename", created_at=1.0))
+
+
+@given(lessons=LESSONS, more=LESSONS)
+def test_a_restored_snapshot_is_the_same_state_and_goes_on_the_same(
+    lessons: list[Any], more: list[Any]
+) -> None:
+    events = write([*lessons, *more]).events
+    cut = len(write(lessons).events)
+    state = folded(events[:cut])
+    restored = BanditState.from_bytes(state.to_bytes())
+
+    assert restored.digest() == state.digest()
+    assert restored.to_bytes() == state.to_bytes()
+    for event in events[cut:]:
+        restored.apply(event)
+    assert restored.digest() == folded(events).digest()
+
+
+def test_an_empty_state_survives_a_snapshot() -> None:
+    assert BanditState.from_bytes(BanditState().to_bytes()).digest() == BanditState().digest()
+
+
+@given(lessons=LESSONS.filter(bool), data=st.data())
+def test_the_digest_changes_with_any_reward(lessons: list[Any], data: st.DataObject) -> None:
+    # Every lesson is about a decision of its own, so that no reward is replaced later.
+    lessons = [(number, x, updates) for number, (_, x, updates) in enumerate(lessons)]
+    place = data.draw(st.integers(0, len(lessons) - 1))
+    number, x, updates = lessons[place]
+    other = data.draw(SIXTEENTHS)
+    assume(other != updates[0].reward)
+    changed = [replace(updates[0], reward=other), *updates[1:]]
+    altered = [*lessons[:place], (number, x, changed), *lessons[place + 1 :]]
+
+    assert folded(write(altered).events).digest() != folded(write(lessons).events).digest()
+
+
+@given(lessons=LESSONS)
+def test_the_digest_changes_at_every_position(lessons: list[Any]) -> None:
+    state = BanditState()
+    digests = {state.digest()}
+    events = write(lessons).events
+    for event in events:
+        state.apply(event)
+        digests.add(state.digest())
+    assert len(digests) == len(events) + 1
+
+
+def _move(state: BanditState, change: Callable[[ArmState], None]) -> None:
+    change(state.arms["loglik"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: setattr(state, "position", state.position + 1),
+        lambda state: setattr(state, "decisions", state.decisions + 1),
+        lambda state: setattr(state, "learn_from", "thumb"),
+        lambda state: setattr(state, "parameters", dict(state.parameters) | {"prior_diagonal": [1, 2, 3]}),
+        lambda state: state.arms.pop("relevance"),
+        lambda state: _move(state, lambda arm: setattr(arm, "pulls", 9)),
+        lambda state: _move(state, lambda arm: setattr(arm, "updates", 9)),
+        lambda state: _move(state, lambda arm: setattr(arm, "reward_sum", np.nextafter(0.5, 1))),
+        lambda state: _move(state, lambda arm: arm.S.__setitem__((0, 1), np.nextafter(1, 2))),
+        lambda state: _move(state, lambda arm: arm.b.__setitem__(2, np.nextafter(0.5, 1))),
+        lambda state: _move(state, lambda arm: arm.prior_mean.__setitem__(0, np.nextafter(0.5, 1))),
+    ],
+)
+def test_the_digest_covers_every_part_to_the_last_bit(change: Callable[[BanditState], None]) -> None:
+    state = small_state()
+    change(state)
+    assert state.digest() != small_state().digest()
+
+
+def test_the_digest_does_not_depend_on_the_order_in_which_arms_joined() -> None:
+    # A snapshot restores arms by name; the log has them in the order of the configuration.
+    state = small_state()
+    state.arms = dict(reversed(state.arms.items()))
+    assert state.digest() == small_state().digest()
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 100, -1])
+def test_a_torn_snapshot_is_refused(keep: int) -> None:
+    with pytest.raises(CorruptLog, match="snapshot"):
+        BanditState.from_bytes(small_state().to_bytes()[:keep])
+
+
+@given(payload=st.binary(max_size=64))
+def test_bytes_that_are_no_snapshot_are_refused(payload: bytes) -> None:
+    with pytest.raises(CorruptLog, match="snapshot"):
+        BanditState.from_bytes(payload)
+
+
+def test_a_tensor_file_that_is_no_snapshot_is_refused() -> None:
+    from safetensors.numpy import save
+
+    with pytest.raises(CorruptLog, match="snapshot"):
+        BanditState.from_bytes(save({"b": np.zeros(3)}))

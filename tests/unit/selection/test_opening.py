@@ -1,0 +1,197 @@
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders import make_teaching
+from laserve.embedding import HashEncoder
+from laserve.errors import ConfigError
+from laserve.selection.context import ContextBuilder, Features
+from laserve.selection.learner import Learner
+from laserve.selection.opening import open_log
+from laserve.storage.sql import SqlStore
+from laserve.types import Event, Update
+
+E = 8
+ARMS = ("loglik", "consensus")
+PRIOR = {"structure": 1.0, "embedding": 30.0, "reward": 0.25}
+FEATURES = Features(
+    mean=np.zeros(4),
+    sd=np.ones(4),
+    center=np.zeros(E, dtype=np.float32),
+    components=np.eye(3, E, dtype=np.float32),
+    fingerprint="constants-1",
+)
+
+
+class OtherEncoder(HashEncoder):
+    """The same dimension, other vectors."""
+
+    def __init__(self) -> None:
+        super().__init__(E)
+        self.fingerprint = "other-encoder"
+
+
+def context(**changes: Any) -> ContextBuilder:
+    return ContextBuilder(**{"encoder": HashEncoder(E), "features": FEATURES, "tasks": ("chat",)} | changes)
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[SqlStore]:
+    made = SqlStore(None)
+    await made.open()
+    yield made
+    await made.close()
+
+
+async def opened(store: SqlStore, **changes: Any) -> Learner:
+    """Open the log as a process does that has just started."""
+    learner = Learner(seed=0)
+    arguments = {"context": context(), "arms": ARMS, "prior": PRIOR, "learn_from": None} | changes
+    await open_log(store=store, learner=learner, **arguments)
+    return learner
+
+
+async def logged(store: SqlStore) -> list[Event]:
+    return [event async for event in store.events()]
+
+
+async def teach(store: SqlStore, learner: Learner, arm: str, reward: float) -> None:
+    x = np.zeros(context().dimension)
+    x[0] = 1.0
+    event = make_teaching(0, x, [Update(arm=arm, reward=reward)], decision_id=f"d{learner.state.position}")
+    async with store.writing() as log:
+        learner.apply([await log.append(event)])
+
+
+async def test_a_fresh_log_is_started_and_its_arms_join(store: SqlStore) -> None:
+    learner = await opened(store, learn_from="thumb")
+
+    start, first, second = await logged(store)
+    assert [event.position for event in (start, first, second)] == [1, 2, 3]
+    assert start.kind == "start"
+    assert start.body["learn_from"] == "thumb"
+    assert start.body["settings"] == {
+        "context.encoder": "hash-8",
+        "context.features": "constants-1",
+        "context.tasks": ["chat"],
+        "policy.prior_structure": 1.0,
+        "policy.prior_embedding": 30.0,
+    }
+    ridge = context().prior_diagonal(structure=1.0, embedding=30.0)
+    assert start.body["prior_diagonal"] == ridge.tolist()
+    for event, name in ((first, "loglik"), (second, "consensus")):
+        assert event.kind == "arm"
+        assert event.body == {"name": name, "prior_mean": context().prior_mean(0.25).tolist()}
+    assert learner.state.position == 3
+    assert list(learner.state.arms) == list(ARMS)
+
+
+async def test_the_first_arms_are_expected_to_give_the_prior_reward(store: SqlStore) -> None:
+    learner = await opened(store)
+    x = np.full(context().dimension, 3.0)
+    x[0] = 1.0
+    np.testing.assert_allclose(learner.model.means(x, ARMS), [0.25, 0.25])
+
+
+async def test_reopening_appends_nothing_and_gives_the_same_state(store: SqlStore) -> None:
+    first = await opened(store)
+    await teach(store, first, "loglik", 1.0)
+    again = await opened(store)
+    assert len(await logged(store)) == 4
+    assert again.state.digest() == first.state.digest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"context": context(tasks=("chat", "math"))},
+            r"^context\.tasks: is \['chat', 'math'\], but the log was started with \['chat'\]",
+        ),
+        (
+            {"context": context(encoder=OtherEncoder())},
+            r"^context\.encoder: is 'other-encoder', but the log was started with 'hash-8'",
+        ),
+        (
+            {"context": context(features=replace(FEATURES, fingerprint="constants-2"))},
+            r"^context\.features: is 'constants-2', but the log was started with 'constants-1'",
+        ),
+        (
+            {"prior": PRIOR | {"structure": 2.0}},
+            r"^policy\.prior_structure: is 2\.0, but the log was started with 1\.0",
+        ),
+        (
+            {"prior": PRIOR | {"embedding": 3.0}},
+            r"^policy\.prior_embedding: is 3\.0, but the log was started with 30\.0",
+        ),
+        (
+            {"learn_from": "reward"},
+            r"^policy\.learn_from: is 'reward', but this log learns from 'thumb'",
+        ),
+    ],
+    ids=["tasks", "encoder", "features", "prior_structure", "prior_embedding", "learn_from"],
+)
+async def test_a_setting_that_contradicts_the_log_is_refused_by_name(
+    store: SqlStore, changes: dict[str, Any], message: str
+) -> None:
+    await opened(store, learn_from="thumb")
+    with pytest.raises(ConfigError, match=message):
+        await opened(store, **{"learn_from": "thumb", "arms": (*ARMS, "new")} | changes)
+    assert len(await logged(store)) == 3  # the new arm has not joined either
+
+
+async def test_all_settings_that_contradict_the_log_are_named_at_once(store: SqlStore) -> None:
+    await opened(store)
+    with pytest.raises(ConfigError) as caught:
+        await opened(store, context=context(tasks=()), prior=PRIOR | {"structure": 2.0})
+    assert [line.partition(":")[0] for line in caught.value.message.splitlines()[:2]] == [
+        "context.tasks",
+        "policy.prior_structure",
+    ]
+
+
+@pytest.mark.parametrize("changes", [{}, {"learn_from": "thumb"}, {"prior": PRIOR | {"reward": 0.9}}])
+async def test_a_setting_that_does_not_touch_what_was_learned_may_change(
+    store: SqlStore, changes: dict[str, Any]
+) -> None:
+    first = await opened(store, learn_from="thumb")
+    again = await opened(store, **changes)
+    assert again.state.digest() == first.state.digest()
+
+
+async def test_the_kind_that_the_first_feedback_settled_binds_too(store: SqlStore) -> None:
+    learner = await opened(store)
+    await teach(store, learner, "loglik", 1.0)  # by a reward
+    assert (await opened(store, learn_from="reward")).state.learn_from == "reward"
+    with pytest.raises(
+        ConfigError, match=r"^policy\.learn_from: is 'thumb', but this log learns from 'reward'"
+    ):
+        await opened(store, learn_from="thumb")
+
+
+async def test_an_arm_that_joins_later_expects_what_the_others_have_learned(store: SqlStore) -> None:
+    learner = await opened(store)
+    for reward in (1.0, 0.9, 1.0):
+        await teach(store, learner, "loglik", reward)
+    await teach(store, learner, "consensus", 0.4)
+    mean = (learner.model.theta("loglik") + learner.model.theta("consensus")) / 2
+
+    later = await opened(store, arms=("loglik", "new", "consensus"))
+
+    joined = (await logged(store))[-1]
+    assert (joined.kind, joined.body["name"]) == ("arm", "new")
+    np.testing.assert_allclose(joined.body["prior_mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(later.model.theta("new"), mean, rtol=1e-12)
+    assert later.state.arms["new"].updates == 0
+    assert (await opened(store, arms=("loglik", "new", "consensus"))).state.digest() == later.state.digest()
+
+
+async def test_an_arm_that_has_gone_from_the_settings_keeps_what_it_learned(store: SqlStore) -> None:
+    learner = await opened(store)
+    await teach(store, learner, "consensus", 1.0)
+    without = await opened(store, arms=("loglik",))
+    assert without.state.digest() == learner.state.digest()
+    assert (await opened(store)).state.arms["consensus"].updates == 1

@@ -1,0 +1,268 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from laserve import config
+from laserve.config import Settings, load
+from laserve.errors import ConfigError
+
+SECRET = "s3cret-of-the-house"
+
+
+@pytest.fixture
+def yaml_file(tmp_path: Path) -> Path:
+    return tmp_path / "laserve.yaml"
+
+
+def test_defaults_are_valid_and_complete() -> None:
+    settings = load()
+    assert settings.server.port == 8000
+    assert [arm.name for arm in settings.arms] == ["loglik", "consensus", "relevance"]
+    assert settings.policy.name == "linucb"
+    assert settings.storage.retention == "full"
+
+
+@pytest.mark.parametrize("missing", range(6))
+def test_flags_beat_the_environment_beats_port_beats_yaml_beats_the_profile_beats_defaults(
+    missing: int, yaml_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each run leaves out the `missing` highest sources; the highest of the rest must win.
+    monkeypatch.setitem(config.PROFILES, "test", {"server": {"port": 5005} if missing <= 4 else {}})
+    if missing <= 3:
+        yaml_file.write_text("server: {port: 4004}")
+    if missing <= 2:
+        monkeypatch.setenv("PORT", "3003")
+    if missing <= 1:
+        monkeypatch.setenv("LASERVE_SERVER__PORT", "2002")
+    flags = {"server": {"port": 1001}} if missing <= 0 else None
+
+    settings = load(config=yaml_file if missing <= 3 else None, profile="test", flags=flags)
+
+    assert settings.server.port == (1001, 2002, 3003, 4004, 5005, 8000)[missing]
+
+
+def test_sources_are_merged_setting_by_setting(yaml_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    yaml_file.write_text("server: {max_body_bytes: 2048, port: 1}\npolicy: {alpha: 2}")
+    monkeypatch.setenv("HOST", "0.0.0.0")
+    monkeypatch.setenv("LASERVE_POLICY__SEED", "7")
+
+    settings = load(config=yaml_file, profile="fake", flags={"server": {"port": 9}})
+
+    server, policy = settings.server, settings.policy
+    assert (server.host, server.port, server.max_body_bytes) == ("0.0.0.0", 9, 2048)
+    assert (policy.alpha, policy.seed, policy.epsilon) == (2.0, 7, 0.02)
+    assert settings.generation.kind == "fake"
+
+
+def test_an_empty_host_or_port_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST", "")
+    monkeypatch.setenv("PORT", "")
+    assert (load().server.host, load().server.port) == ("127.0.0.1", 8000)
+
+
+def test_a_list_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LASERVE_CONTEXT__TASKS", '["chat", "maths"]')
+    monkeypatch.setenv("LASERVE_ARMS", '[{"name": "one", "kind": "fake", "options": {"salt": "x"}}]')
+    settings = load()
+    assert settings.context.tasks == ("chat", "maths")
+    assert [(arm.name, arm.options) for arm in settings.arms] == [("one", {"salt": "x"})]
+
+
+def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
+    yaml_file.write_text("# all defaults\n")
+    assert load(config=yaml_file) == load()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("servr: {}", "servr: no such setting"),
+        ("server: {prot: 1}", "server.prot: no such setting"),
+        ("server: {port: 70000}", "server.port: Input should be less than or equal to 65535"),
+        ("server: {port: web}", "server.port: Input should be a valid integer"),
+        ("server: {max_concurrent_requests: 0}", "server.max_concurrent_requests: "),
+        ("server: {max_body_bytes: 10}", "server.max_body_bytes: "),
+        ("server: {heartbeat_s: 0}", "server.heartbeat_s: "),
+        ("server: {api_keys: {'two words': x}}", "server.api_keys.two words"),
+        ("server: 5", "server: "),
+        ("server:", "server: "),
+        ("generation: {kind: gpt}", "generation.kind: Input should be 'vllm', 'openai' or 'fake'"),
+        ("generation: {kind: openai}", "generation: url is for kind 'openai'"),
+        ("generation: {url: 'http://x'}", "generation: url is for kind 'openai'"),
+        ("generation: {defaults: {n: 65}}", "generation.defaults.n: "),
+        ("generation: {defaults: {temperature: 3}}", "generation.defaults.temperature: "),
+        ("generation: {defaults: {top_p: 0}}", "generation.defaults.top_p: "),
+        ("generation: {defaults: {max_tokens: 0}}", "generation.defaults.max_tokens: "),
+        ("generation: {defaults: {timeout_s: 0}}", "generation.defaults.timeout_s: "),
+        ("arms: []", "arms: "),
+        ("arms: [{name: a}]", "arms.0.kind: Field required"),
+        ("arms: [{name: a b, kind: fake}]", "arms.0.name: "),
+        ("arms: [{name: a, kind: fake, timeout_s: 0}]", "arms.0.timeout_s: "),
+        ("arms: [{name: a, kind: fake}, {name: a, kind: fake}]", "arms: names must differ"),
+        ("policy: {alpha: -1}", "policy.alpha: "),
+        ("policy: {epsilon: 1.5}", "policy.epsilon: "),
+        ("policy: {prior_structure: 0}", "policy.prior_structure: "),
+        ("policy: {prior_reward: 2}", "policy.prior_reward: "),
+        ("policy: {learn_from: stars}", "policy.learn_from: "),
+        ("policy: {name: 'fixed:nobody'}", "policy.name: 'fixed:nobody' names no arm; there are: loglik"),
+        ("context: {tasks: [a, a]}", "context: tasks must differ"),
+        ("context: {tasks: ['a b']}", "context.tasks.0: "),
+        ("storage: {kind: tape}", "storage.kind: Input should be 'sqlite' or 'memory'"),
+        ("storage: {snapshot_every: 0}", "storage.snapshot_every: "),
+        ("storage: {retention: some}", "storage.retention: "),
+        ("storage: {retention_days: 0}", "storage.retention_days: "),
+        ("log: {level: loud}", "log.level: "),
+        ("log: {format: xml}", "log.format: "),
+        ("data_dir: 5", "data_dir: "),
+        ("[1, 2]", "--config: {path} must hold settings by name, not a list"),
+        ("just words", "--config: {path} must hold settings by name, not a str"),
+        ("a: [", "--config: {path}, line 1, column 5: is not YAML"),
+        ("1: 2", "1: "),
+    ],
+)
+def test_a_wrong_setting_in_the_file_is_named(content: str, expected: str, yaml_file: Path) -> None:
+    yaml_file.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load(config=yaml_file)
+    lines = caught.value.message.splitlines()
+    assert any(line.startswith(expected.format(path=yaml_file)) for line in lines), caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PORT", "web", "server.port"),
+        ("LASERVE_SERVER__PORT", "-1", "server.port"),
+        ("LASERVE_SERVER__PROT", "1", "server.prot: no such setting"),
+        ("LASERVE_SERVR__PORT", "1", "LASERVE_SERVR__PORT: no such setting"),
+        ("LASERVE_SERVER_PORT", "1", "LASERVE_SERVER_PORT: no such setting"),
+        ("LASERVE_WHATEVER", "1", "LASERVE_WHATEVER: no such setting"),
+        ("LASERVE_ARMS", "loglik", "LASERVE_ARMS"),
+        ("LASERVE_ARMS", "[]", "arms: "),
+        ("LASERVE_CONTEXT__TASKS", "chat", "tasks"),
+        ("LASERVE_POLICY__NAME", "fixed:nobody", "policy.name: 'fixed:nobody'"),
+        ("LASERVE_GENERATION__DEFAULTS__N", "0", "generation.defaults.n"),
+    ],
+)
+def test_a_wrong_setting_in_the_environment_is_named(
+    name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert expected.lower() in caught.value.message.lower()
+
+
+def test_a_setting_that_must_be_json_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LASERVE_CONTEXT__TASKS", "chat")
+    with pytest.raises(ConfigError, match="JSON"):
+        load()
+
+
+def test_a_wrong_flag_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^server\.port: "):
+        load(flags={"server": {"port": -1}})
+
+
+def test_an_unknown_profile_is_named_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"^--profile: no 'prod'; there are: fake$"):
+        load(profile="prod")
+
+
+def test_each_wrong_setting_gets_a_line_of_its_own(yaml_file: Path) -> None:
+    yaml_file.write_text("server: {port: -1, prot: 2}\nlog: {level: loud}")
+    with pytest.raises(ConfigError) as caught:
+        load(config=yaml_file)
+    places = [line.partition(":")[0] for line in caught.value.message.splitlines()]
+    assert sorted(places) == ["log.level", "server.port", "server.prot"]
+
+
+@pytest.mark.parametrize("make", ["absent", "folder", "binary"])
+def test_a_file_that_cannot_be_read_is_named(make: str, yaml_file: Path) -> None:
+    if make == "folder":
+        yaml_file.mkdir()
+    elif make == "binary":
+        yaml_file.write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(ConfigError, match="--config: cannot read") as caught:
+        load(config=yaml_file)
+    assert str(yaml_file) in caught.value.message
+
+
+def _with_secrets(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("LASERVE_SERVER__API_KEYS", json.dumps({"ann": SECRET}))
+    monkeypatch.setenv("LASERVE_GENERATION__KIND", "openai")
+    monkeypatch.setenv("LASERVE_GENERATION__URL", "http://vllm:8000")
+    monkeypatch.setenv("LASERVE_GENERATION__API_KEY", SECRET)
+    monkeypatch.setenv("LASERVE_STORAGE__HASH_KEY", SECRET)
+    return load()
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        str,
+        lambda settings: repr(settings.server),
+        lambda settings: f"{settings.generation}",
+        lambda settings: settings.model_dump_json(),
+        lambda settings: str(settings.model_dump()),
+    ],
+    ids=["repr", "str", "repr of a section", "str of a section", "json", "dict"],
+)
+def test_settings_never_show_a_secret(show: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _with_secrets(monkeypatch)
+    assert settings.server.api_keys["ann"].get_secret_value() == SECRET
+    assert SECRET not in show(settings)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"server: {{api_keys: [{SECRET}]}}",
+        f"server: {{api_keys: {{'two words': {SECRET}}}}}",
+        f"server: {{api_keys: {{ann: [{SECRET}]}}}}",
+        f"storage: {{hash_key: [{SECRET}]}}",
+        # The parser's own message quotes the line that it stumbles over.
+        f"storage:\n  hash_key: '{SECRET}\n",
+        f"storage:\n  hash_key: {SECRET}: oops\n",
+    ],
+)
+def test_an_error_never_shows_a_secret(content: str, yaml_file: Path) -> None:
+    yaml_file.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load(config=yaml_file)
+    assert SECRET not in caught.value.message
+
+
+def test_an_error_never_shows_a_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LASERVE_SERVER__API_KEYS", f'{{"ann": "{SECRET}')
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert SECRET not in caught.value.message
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = load()
+    with pytest.raises(ValidationError):
+        settings.server.port = 1
+    with pytest.raises(ValidationError):
+        settings.server = settings.server
+
+
+@pytest.mark.parametrize(
+    ("storage", "tail"),
+    [({}, "data/laserve.db"), ({"path": "elsewhere/log.db"}, "elsewhere/log.db")],
+)
+def test_the_database_lies_in_the_data_folder_unless_it_has_a_path(
+    storage: dict[str, str], tail: str
+) -> None:
+    settings = load(flags={"data_dir": "data", "storage": storage})
+    assert settings.database == Path(tail)
+
+
+def test_a_tilde_in_the_data_folder_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert load(flags={"data_dir": "~/laserve"}).database == Path("/home/ann/laserve/laserve.db")

@@ -1,0 +1,101 @@
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laserve import textmetrics
+
+TEXTS = st.text(max_size=60) | st.lists(
+    st.sampled_from(["the", "red", "Red!", "fox", "an", "1911", "a"]), max_size=12
+).map(" ".join)
+WORDS = st.lists(st.sampled_from(["x", "y", "z", "w"]), max_size=7)
+METRICS = sorted(textmetrics.METRICS)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The Cat, an owl & a dog.", ["cat", "owl", "dog"]),
+        ("theatre another banana", ["theatre", "another", "banana"]),  # articles only as whole words
+        ("U.S. twenty-one", ["us", "twentyone"]),  # punctuation goes without leaving a space
+        ("  folded\t\nwhite  space ", ["folded", "white", "space"]),
+        ("ÉCOLE Straße", ["école", "straße"]),
+        ("the a an !?", []),
+        ("", []),
+    ],
+)
+def test_normalisation_keeps_lower_case_words_without_punctuation_and_articles(
+    text: str, words: list[str]
+) -> None:
+    assert textmetrics.tokens(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "f1", "exact", "rouge"),
+    [
+        ("Ada Thorn", "ada thorn.", 1, 1, 1),
+        ("the Ada Thorn", "Ada Thorn", 1, 1, 1),
+        ("Ada", "Ada Thorn", 2 / 3, 0, 2 / 3),
+        ("Thorn Ada", "Ada Thorn", 1, 0, 1 / 2),  # order counts for the subsequence alone
+        ("x y z", "x q z", 2 / 3, 0, 2 / 3),
+        ("x x y", "x", 1 / 2, 0, 1 / 2),  # a repeated word is matched once
+        ("x x", "x x x", 4 / 5, 0, 4 / 5),
+        ("z y x", "x y z", 1, 0, 1 / 3),
+        ("red", "blue", 0, 0, 0),
+        ("", "blue", 0, 0, 0),
+        ("blue", "", 0, 0, 0),
+        ("", "", 1, 1, 1),
+        ("the", "an", 1, 1, 1),  # both normalise to nothing
+    ],
+)
+def test_metrics_of_known_cases(text: str, reference: str, f1: float, exact: float, rouge: float) -> None:
+    assert textmetrics.f1(text, reference) == pytest.approx(f1)
+    assert textmetrics.exact_match(text, reference) == exact
+    assert textmetrics.rouge_l(text, reference) == pytest.approx(rouge)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@given(ours=TEXTS, theirs=TEXTS)
+def test_a_metric_lies_between_zero_and_one(metric: str, ours: str, theirs: str) -> None:
+    assert 0.0 <= textmetrics.METRICS[metric](ours, theirs) <= 1.0
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@given(ours=TEXTS, theirs=TEXTS)
+def test_a_metric_is_symmetric(metric: str, ours: str, theirs: str) -> None:
+    measure = textmetrics.METRICS[metric]
+    assert measure(ours, theirs) == measure(theirs, ours)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@given(text=TEXTS)
+def test_a_text_agrees_with_itself(metric: str, text: str) -> None:
+    assert textmetrics.METRICS[metric](text, text) == 1.0
+
+
+@given(ours=TEXTS, theirs=TEXTS)
+def test_exact_match_implies_rouge_implies_f1(ours: str, theirs: str) -> None:
+    # A common subsequence is a common multiset as well, and equal texts share both.
+    exact, rouge, f1 = (textmetrics.METRICS[name](ours, theirs) for name in ("exact_match", "rouge_l", "f1"))
+    assert exact <= rouge <= f1
+
+
+@given(ours=WORDS, theirs=WORDS)
+def test_rouge_l_is_the_longest_common_subsequence_of_a_brute_force(
+    ours: list[str], theirs: list[str]
+) -> None:
+    def subsequences(words: list[str]) -> set[tuple[str, ...]]:
+        return {part for length in range(len(words) + 1) for part in combinations(words, length)}
+
+    longest = max(len(part) for part in subsequences(ours) & subsequences(theirs))
+    total = len(ours) + len(theirs)
+    expected = 2 * longest / total if ours and theirs else float(ours == theirs)
+    assert textmetrics.rouge_l(" ".join(ours), " ".join(theirs)) == pytest.approx(expected)
+
+
+def test_the_closest_reference_counts() -> None:
+    references = ["red fox", "blue whale", "blue"]
+    assert textmetrics.best("f1", "the blue whale", references) == 1.0
+    assert textmetrics.best("exact_match", "blue fox", references) == 0.0
+    assert textmetrics.best("rouge_l", "blue fox", ["red fox", "nothing"]) == pytest.approx(0.5)
