@@ -32,13 +32,6 @@ def assert_one_line(said: str, *names: str) -> None:
     assert said.endswith("\n")
 
 
-@pytest.fixture
-def used(tmp_path: Path) -> None:
-    """The folder is that of a service which was started and stopped."""
-    with serving(tmp_path / "first", *FAKE, env=on_disk(tmp_path)):
-        pass
-
-
 def test_a_second_server_on_the_same_folder_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
     with serving(tmp_path / "first", *FAKE, env=on_disk(tmp_path)) as server:
         said = refused(tmp_path / "second", env=on_disk(tmp_path))
@@ -53,22 +46,18 @@ def test_a_folder_is_free_again_after_kill_9(tmp_path: Path) -> None:
         assert server.client.get("/readyz").status_code == 200
 
 
-@pytest.mark.usefixtures("used")
-@pytest.mark.parametrize(
-    ("setting", "value", "name"),
-    [
+def test_a_setting_that_contradicts_the_log_is_refused_by_its_name(tmp_path: Path) -> None:
+    with serving(tmp_path / "first", *FAKE, env=on_disk(tmp_path)) as server:
+        digest = server.client.get("/policy").json()["digest"]
+    for setting, value, name in (
         ("context__tasks", '["math"]', "context.tasks"),
         ("policy__prior_embedding", "7", "policy.prior_embedding"),
-    ],
-)
-def test_a_setting_that_contradicts_the_log_is_refused_by_its_name(
-    tmp_path: Path, setting: str, value: str, name: str
-) -> None:
-    said = refused(tmp_path / "second", env=on_disk(tmp_path, **{setting: value}))
-    assert said.startswith(f"laserve: {name}: ")
-    # Nothing was changed: with the first settings it starts again.
-    with serving(tmp_path / "third", *FAKE, env=on_disk(tmp_path)) as server:
-        assert server.client.get("/readyz").status_code == 200
+    ):
+        said = refused(tmp_path / setting, env=on_disk(tmp_path, **{setting: value}))
+        assert said.startswith(f"laserve: {name}: ")
+    # Nothing was changed: with the first settings it starts again where it was.
+    with serving(tmp_path / "last", *FAKE, env=on_disk(tmp_path)) as server:
+        assert server.client.get("/policy").json()["digest"] == digest
 
 
 @pytest.mark.parametrize(

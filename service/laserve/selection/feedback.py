@@ -131,7 +131,9 @@ async def _known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
         return None
     if stored.decision_id != feedback.decision_id:
         raise Conflict(
-            "Idempotency-Key: came before with feedback on another decision", param="Idempotency-Key"
+            "Idempotency-Key: came before with feedback on another decision",
+            stored=stored.body,
+            param="Idempotency-Key",
         )
     if stored.digest is not None and stored.digest != _digest(feedback):
         raise Conflict(
