@@ -110,6 +110,8 @@ class SentenceEncoder:
     def _encode(self, texts: list[str]) -> Matrix:
         import torch
 
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
         ids = self._tokenizer(
             texts, truncation=True, max_length=self.max_tokens, split_special_tokens=True
         ).input_ids

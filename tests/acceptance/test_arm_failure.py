@@ -1,6 +1,5 @@
 """An arm that fails costs the request its scores, never its answer."""
 
-
 import pytest
 
 from acceptance.wire import Service

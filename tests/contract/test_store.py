@@ -30,7 +30,7 @@ from laserve.storage.sql import SqlStore
 from laserve.types import Event, Update
 
 # A test's store serves all examples of that test: each adds rows of its own.
-many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @asynccontextmanager

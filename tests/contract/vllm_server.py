@@ -7,7 +7,7 @@ arrive interleaved, token by token, and end in another order than they began.
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -198,13 +198,6 @@ async def _reply(send: Any, status: int, body: Any) -> None:
     await send({"type": "http.response.body", "body": raw})
 
 
-class _Uvicorn(uvicorn.Server):
-    """Leaves the signals to pytest."""
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
-
-
 @asynccontextmanager
 async def vllm_server() -> AsyncIterator[VllmServer]:
     """A server on a port of its own, in this event loop."""
@@ -218,13 +211,14 @@ async def vllm_server() -> AsyncIterator[VllmServer]:
         ws="none",
         timeout_graceful_shutdown=1,
     )
-    server = _Uvicorn(config)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
     listener = config.bind_socket()
     state.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    # Not `serve`, which takes the signals and looks only now and then whether it shall end.
+    await server.startup(sockets=[listener])
     try:
         yield state
     finally:
-        server.should_exit = True
-        await serving
-        listener.close()
+        await server.shutdown(sockets=[listener])

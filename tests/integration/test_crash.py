@@ -16,7 +16,7 @@ from processes import Server, launch, wait_ready
 
 CLIENTS = 50
 #: The server is killed as soon as so many feedbacks of the round were acknowledged.
-ROUNDS = (40, 100, 1)
+ROUNDS = (30, 70, 1)
 KIND = "candidate_rewards"
 SETTINGS = {"storage__snapshot_every": "40", "policy__learn_from": KIND}
 ARMS = ("loglik", "consensus", "relevance")

@@ -134,6 +134,7 @@ class OpenAIGenerator:
         if sampling.seed is not None:
             body["seed"] = sampling.seed
         partial: dict[int, _Partial] = {}
+        finished = 0
         try:
             async with httpx_sse.aconnect_sse(self._client, "POST", "/v1/completions", json=body) as source:
                 await _check(source.response)
@@ -145,9 +146,12 @@ class OpenAIGenerator:
                         part.text.append(choice["text"])
                         part.logprobs += (choice.get("logprobs") or {}).get("token_logprobs") or []
                         if choice.get("finish_reason"):
+                            finished += 1
                             yield _candidate(choice, part, strip=rendered.strip)
         except (httpx.HTTPError, httpx_sse.SSEError) as error:
             raise EngineError(f"the vLLM server broke off: {error!r}") from error
+        if finished < sampling.n:
+            raise EngineError(f"the vLLM server sent {finished} of {sampling.n} candidates")
 
 
 async def _check(response: httpx.Response) -> None:
@@ -163,7 +167,9 @@ def _choices(data: str) -> list[dict[str, Any]]:
         if "error" in chunk:
             raise EngineError(f"the vLLM server failed: {chunk['error'].get('message', 'no reason given')}")
         choices: list[dict[str, Any]] = chunk["choices"]
-    except (ValueError, KeyError, AttributeError) as error:
+        if not all({"index", "text"} <= choice.keys() for choice in choices):
+            raise EngineError("the vLLM server sent a choice without index or text")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError("the vLLM server sent a line that is no completion") from error
     return choices
 

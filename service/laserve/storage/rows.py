@@ -60,8 +60,17 @@ def checksum(row: Row, previous: str) -> str:
     columns = [row["position"], row["kind"], row["created_at"], row["decision_id"], row["payload"]]
     hasher = hashlib.sha256(previous.encode())
     hasher.update(dumps(columns).encode())
-    hasher.update(b"" if row["x"] is None else bytes(row["x"]))
+    if row["x"] is not None:
+        hasher.update(b"x" + bytes(row["x"]))
     return hasher.hexdigest()
+
+
+def intact(row: Row, previous: str) -> bool:
+    """Whether an event's row is as it was written behind that checksum."""
+    try:
+        return bool(row["checksum"] == checksum(row, previous))
+    except (TypeError, ValueError):  # a column holds what none was ever written with
+        return False
 
 
 def event_from(row: Row) -> Event:

@@ -84,6 +84,8 @@ class SqlStore:
 
         @event.listens_for(self._engine.sync_engine, "connect")
         def set_pragmas(connection: Any, _record: object) -> None:
+            # Text that is not UTF-8 was not written here: it must reach the checksum, not fail the read.
+            connection.driver_connection.text_factory = _decode
             cursor = connection.cursor()
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
@@ -158,7 +160,7 @@ class SqlStore:
             for row in page:
                 if row["position"] != after + 1:
                     raise CorruptLog(f"event {after + 1} is missing")
-                if row["checksum"] != rows.checksum(row, previous):
+                if not rows.intact(row, previous):
                     raise CorruptLog(f"event {row['position']} was altered: its checksum does not match")
                 after, previous = row["position"], row["checksum"]
                 yield rows.event_from(row)
@@ -264,6 +266,10 @@ async def _decision(connection: AsyncConnection, decision_id: str) -> Decision:
     return rows.decision_from(row)
 
 
+def _decode(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
+
+
 def _migrate(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
@@ -272,6 +278,8 @@ def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", "laserve.storage:migrations")
     config.attributes["connection"] = connection
+    # SQLite begins no transaction for DDL by itself: an interrupted migration would leave half of its tables.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         command.upgrade(config, "head")
     except CommandError as error:
