@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from laserve import logs
+from laserve.api.service import DRAIN_S
 from laserve.app import create_app, load, make_service, running
 from laserve.config import Settings
 from laserve.errors import ConfigError, LaserveError
@@ -73,7 +74,7 @@ async def _serve(settings: Settings) -> int:
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                timeout_graceful_shutdown=30,
+                timeout_graceful_shutdown=DRAIN_S,
             )
         )
         _on_signal(lambda number: server.handle_exit(number, None))

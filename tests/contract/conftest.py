@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+import torch
 
 from laserve.config import load
 from laserve.embedding import HashEncoder, SentenceEncoder
@@ -11,6 +12,8 @@ from laserve.models import prepare
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def sentence_encoder() -> AsyncIterator[SentenceEncoder]:
+    # Texts here are short, and threads that wait for each other on busy cores cost more than they help.
+    torch.set_num_threads(1)
     encoder = SentenceEncoder(str(prepare("all-minilm-l6-v2", load().cache_dir.expanduser())))
     await encoder.load()
     yield encoder

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
 from laserve.api.schemas import CandidateEvent, DecisionBody, ErrorBody, GenerateBody
-from laserve.api.service import Service
+from laserve.api.service import DRAIN_S, Service
 from laserve.errors import InvalidRequest, LaserveError, NotReady
 from laserve.types import Candidate, Decision, Request
 
@@ -44,7 +44,9 @@ async def generate(body: GenerateBody, service: ServiceDep, caller: CallerDep) -
         events = _events(service, request, body, caller)
         first = await anext(events)  # what can be refused is refused with a status, before the stream
         return EventSourceResponse(
-            _resume(first, events), ping=max(1, round(service.settings.server.heartbeat_s))
+            _resume(first, events),
+            ping=max(1, round(service.settings.server.heartbeat_s)),
+            shutdown_grace_period=DRAIN_S,
         )
     with service.permits.permit():
         async with aclosing(service.answerer.answer(request, key=caller)) as steps:

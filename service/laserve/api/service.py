@@ -14,6 +14,9 @@ from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.storage.base import Store
 
+#: Seconds that answers under way may take to finish once the service is told to stop.
+DRAIN_S = 30
+
 Progress = Literal["loading", "ready", "failed"]
 
 
