@@ -26,6 +26,7 @@ from laserve.selection.arms import Arm, Arms
 from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
+from laserve.selection.observing import Observer
 from laserve.selection.opening import open_log
 from laserve.selection.retention import Retention, hash_key
 from laserve.storage.base import Store
@@ -128,8 +129,7 @@ def make_service(settings: Settings) -> Service:
             policy=settings.policy.name,
             store=store,
             retention=make_retention(settings),
-            metrics=metrics,
-            tasks=settings.context.tasks,
+            observer=Observer(metrics, tasks=settings.context.tasks),
         ),
         feedback=FeedbackLog(
             store=store,

@@ -5,7 +5,7 @@ import httpx_sse
 import pytest
 
 from acceptance.wire import Service
-from laserve.api.schemas import ErrorBody
+from laserve.api.answers import ErrorBody
 
 ALICE = {"Authorization": "Bearer s3cret"}
 BOB = {"Authorization": "Bearer hunter2"}

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from acceptance.wire import FORMS, Service
-from laserve.api.schemas import ArmsBody, ErrorBody, Health, PolicyBody, Readiness, StoredDecision
+from laserve.api.answers import ArmsBody, ErrorBody, Health, PolicyBody, Readiness, StoredDecision
 
 UNKNOWN = "0199c0de-0000-7000-8000-000000000000"
 

@@ -6,7 +6,7 @@ import httpx_sse
 import pytest
 
 from acceptance.wire import FORMS, Service
-from laserve.api.schemas import CandidateEvent, DecisionBody
+from laserve.api.answers import CandidateEvent, DecisionBody
 
 
 def stream(service: Service, **body: Any) -> list[httpx_sse.ServerSentEvent]:

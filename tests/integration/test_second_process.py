@@ -39,13 +39,6 @@ def test_a_second_server_on_the_same_folder_is_refused_by_the_name_of_the_settin
         assert server.client.post("/generate", json={"prompt": "Once"}).status_code == 200
 
 
-def test_a_folder_is_free_again_after_kill_9(tmp_path: Path) -> None:
-    with serving(tmp_path / "first", *FAKE, env=on_disk(tmp_path)) as server:
-        server.kill()
-    with serving(tmp_path / "second", *FAKE, env=on_disk(tmp_path)) as server:
-        assert server.client.get("/readyz").status_code == 200
-
-
 def test_a_setting_that_contradicts_the_log_is_refused_by_its_name(tmp_path: Path) -> None:
     with serving(tmp_path / "first", *FAKE, env=on_disk(tmp_path)) as server:
         digest = server.client.get("/policy").json()["digest"]

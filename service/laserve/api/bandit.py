@@ -4,8 +4,8 @@ from typing import TypedDict
 
 from fastapi import APIRouter
 
+from laserve.api.answers import ArmBody, ArmsBody, PolicyArm, PolicyBody
 from laserve.api.dependencies import CallerDep, ServiceDep
-from laserve.api.schemas import ArmBody, ArmsBody, PolicyArm, PolicyBody
 from laserve.bandit.state import ArmState
 
 router = APIRouter(tags=["bandit"])

@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from laserve.api.answers import DecisionBody, ErrorBody, StoredDecision, StoredFeedbackBody
 from laserve.api.dependencies import CallerDep, ServiceDep
-from laserve.api.schemas import DecisionBody, ErrorBody, StoredDecision, StoredFeedbackBody
 
 router = APIRouter(tags=["decisions"])
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Header, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from laserve.api.answers import ErrorBody, ErrorDetail, FeedbackAnswer, LineAnswer
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail, invalid
-from laserve.api.schemas import ErrorBody, ErrorDetail, FeedbackAnswer, FeedbackBody, LineAnswer
+from laserve.api.schemas import FeedbackBody
 from laserve.api.service import Service
 from laserve.errors import LaserveError
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends
 from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
 from starlette.responses import Response
 
+from laserve.api.answers import CandidateEvent, DecisionBody, ErrorBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
-from laserve.api.schemas import CandidateEvent, DecisionBody, ErrorBody, GenerateBody
+from laserve.api.schemas import GenerateBody
 from laserve.api.service import DRAIN_S, Service
 from laserve.errors import InvalidRequest, LaserveError, NotReady
 from laserve.types import Candidate, Decision, Request

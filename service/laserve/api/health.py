@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from laserve.api.answers import Health, Readiness
 from laserve.api.dependencies import ServiceDep
-from laserve.api.schemas import Health, Readiness
 
 router = APIRouter(tags=["operation"])
 

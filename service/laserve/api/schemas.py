@@ -1,4 +1,4 @@
-"""What goes over HTTP. Unknown fields are refused; the bounds are in the OpenAPI document."""
+"""What comes over HTTP. Unknown fields are refused; the bounds are in the OpenAPI document."""
 
 import json
 from typing import Annotated, Any, Literal, Self
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from laserve.config import MAX_CANDIDATES, SamplingDefaults
-from laserve.types import Candidate, Decision, Document, Feedback, FeedbackKind, Message, Request, Sampling
+from laserve.types import Document, Feedback, FeedbackKind, Message, Request, Sampling
 
 _Text = Annotated[str, Field(min_length=1)]
 _Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -151,103 +151,6 @@ class GenerateBody(Body):
         )
 
 
-class CandidateBody(Body):
-    """One candidate."""
-
-    text: str | None = Field(description="None where the text is not kept.")
-    score: float | None = Field(description="By the arm that chose; None where it gave no finite one.")
-    finish_reason: str
-    tokens: int
-    logprob: float = Field(description="Sum of raw log-probabilities, in nats.")
-
-
-class WhyBody(Body):
-    """What the policy saw in one arm."""
-
-    arm: str
-    mean: float = Field(description="Predicted reward.")
-    width: float = Field(description="Uncertainty, sqrt(x' A^-1 x).")
-    probability: float = Field(description="Chance of being drawn.")
-
-
-class UsageBody(Body):
-    """Tokens read and sampled."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-
-class DecisionBody(Body):
-    """The answer, and all that explains it."""
-
-    decision_id: str
-    text: str | None
-    index: int = Field(description="Of the returned candidate.")
-    arm: str = Field(description="Arm that was drawn (or pinned).")
-    scored_by: str | None = Field(description="Arm whose scores chose; None when every arm failed.")
-    policy: str
-    propensity: float | None = Field(description="Chance with which `arm` was drawn; None when pinned.")
-    score: float | None
-    candidates: list[CandidateBody] | None
-    why: list[WhyBody]
-    usage: UsageBody
-    timings: dict[str, float] = Field(description="Seconds by stage.")
-    truncated: bool = Field(description="Whether documents were cut to fit the model.")
-    degraded: list[str] = Field(description="What fell short, if anything.")
-
-    @classmethod
-    def of(cls, decision: Decision, *, candidates: bool = True) -> Self:
-        known = decision.retention != "none"
-        scores = decision.scores.get(decision.scored_by or "", (None,) * len(decision.candidates))
-        generated = sum(candidate.tokens for candidate in decision.candidates)
-        return cls(
-            decision_id=decision.id,
-            text=decision.text if known else None,
-            index=decision.index,
-            arm=decision.arm,
-            scored_by=decision.scored_by,
-            policy=decision.policy,
-            propensity=decision.propensity,
-            score=decision.score,
-            candidates=[
-                CandidateBody(
-                    text=candidate.text if known else None,
-                    score=score,
-                    finish_reason=candidate.finish_reason,
-                    tokens=candidate.tokens,
-                    logprob=candidate.logprob,
-                )
-                for candidate, score in zip(decision.candidates, scores, strict=True)
-            ]
-            if candidates
-            else None,
-            why=[WhyBody(**vars(why)) for why in decision.why],
-            usage=UsageBody(
-                prompt_tokens=decision.prompt_tokens,
-                completion_tokens=generated,
-                total_tokens=decision.prompt_tokens + generated,
-            ),
-            timings=dict(decision.timings),
-            truncated=decision.truncated,
-            degraded=list(decision.degraded),
-        )
-
-
-class CandidateEvent(Body):
-    """A candidate as it finishes, before it is scored."""
-
-    index: int
-    text: str
-    finish_reason: str
-    tokens: int
-    logprob: float
-
-    @classmethod
-    def of(cls, candidate: Candidate) -> Self:
-        return cls(**vars(candidate))
-
-
 class FeedbackBody(Body):
     """What came back about a decision: `decision_id` and exactly one kind of feedback."""
 
@@ -292,117 +195,3 @@ class FeedbackBody(Body):
             key=key,
             idempotency_key=idempotency_key,
         )
-
-
-class FeedbackAnswer(Body):
-    """What became of a feedback. It is on disk."""
-
-    status: Literal["recorded", "duplicate"]
-    learned: bool = Field(description="Whether the policy learned from it.")
-    reward: float | None = Field(description="Reward of the returned answer.")
-
-
-class ErrorDetail(Body):
-    """What went wrong."""
-
-    type: str
-    code: str
-    message: str
-    param: str | None
-
-
-class ErrorBody(Body):
-    """Every error."""
-
-    error: ErrorDetail
-
-
-class LineAnswer(Body):
-    """The answer to one line of a batch: a feedback's, or an error."""
-
-    line: int = Field(description="1 for the first.")
-    status: Literal["recorded", "duplicate", "error"]
-    learned: bool | None = None
-    reward: float | None = None
-    error: ErrorDetail | None = None
-
-
-class StoredFeedbackBody(Body):
-    """A feedback on a decision."""
-
-    position: int
-    learned: bool
-    reward: float | None
-    created_at: float
-    body: dict[str, Any] | None = Field(description="What the client said; None once it is not kept.")
-
-
-class StoredDecision(DecisionBody):
-    """A decision as it was logged."""
-
-    created_at: float
-    log_position: int = Field(description="Position of the state that chose.")
-    task: str | None
-    sampling: dict[str, Any]
-    request: dict[str, Any] | None
-    metadata: dict[str, Any]
-    choices: dict[str, int] = Field(description="Arm -> the candidate it would have returned.")
-    scores: dict[str, list[float | None]] = Field(description="Arm -> its scores.")
-    feedback: list[StoredFeedbackBody]
-
-
-class ArmBody(Body):
-    """One arm."""
-
-    name: str
-    kind: str
-    state: Literal["loading", "ready", "failed"]
-    error: str | None
-    free: bool = Field(description="Scores every request, whoever is chosen.")
-    pulls: int = Field(description="Learned decisions whose answer it chose.")
-    updates: int = Field(description="Rewards learned.")
-    mean_reward: float | None = Field(description="Average of those rewards.")
-
-
-class ArmsBody(Body):
-    """All arms."""
-
-    arms: list[ArmBody]
-
-
-class PolicyArm(Body):
-    """What the log says of one arm."""
-
-    name: str
-    pulls: int
-    updates: int
-    mean_reward: float | None
-    theta: list[float] = Field(description="Learned weights, in the order of `context`.")
-
-
-class PolicyBody(Body):
-    """The policy and its state."""
-
-    name: str
-    parameters: dict[str, Any]
-    context: list[str] = Field(description="Names of the features.")
-    log_position: int
-    digest: str = Field(description="SHA-256 of the state.")
-    decisions: int = Field(description="Learned decisions.")
-    learn_from: str | None = Field(description="Kind of feedback that teaches.")
-    arms: list[PolicyArm]
-
-
-class Health(Body):
-    """Whether the process lives."""
-
-    status: Literal["ok"]
-
-
-class Readiness(Body):
-    """Whether requests are served, and what is missing."""
-
-    status: Literal["ready", "loading", "failed"]
-    store: str
-    generator: str
-    arms: dict[str, str]

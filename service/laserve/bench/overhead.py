@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from laserve.api.schemas import DecisionBody, GenerateBody, UsageBody
+from laserve.api.answers import DecisionBody, UsageBody
+from laserve.api.schemas import GenerateBody
 from laserve.app import create_app, make_service, running
 from laserve.app import load as load_service
 from laserve.config import load

@@ -2,21 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import uuid_utils
 
 from laserve.bandit.base import Policy
 from laserve.bandit.registry import Policies
-from laserve.errors import ArmFailed, NoCandidate, NotReady
+from laserve.errors import ArmFailed, NotReady
 from laserve.generation.base import Generator, Rendered
-from laserve.metrics import Metrics
 from laserve.selection.arms import Arms, Scored
 from laserve.selection.context import ContextBuilder
+from laserve.selection.deciding import Verdict, decide, in_order
 from laserve.selection.learner import Draw, Learner
+from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
@@ -37,21 +37,11 @@ class _Clock:
         self.spent["total"] = now - self.started
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Verdict:
-    """Who scored a request, and how."""
-
-    scored_by: str | None
-    by_arm: Mapping[str, Scored]
-    failed: Mapping[str, str]
-
-
 class Answerer:
     """Answers requests with the candidate that the chosen arm scores best.
 
     Args:
         policy: name of the configured policy.
-        tasks: tasks with a metric label of their own; others count as ``other``.
     """
 
     def __init__(
@@ -65,8 +55,7 @@ class Answerer:
         policy: str,
         store: Store,
         retention: Retention,
-        metrics: Metrics,
-        tasks: Sequence[str],
+        observer: Observer,
     ) -> None:
         self._generator = generator
         self._context = context
@@ -76,8 +65,7 @@ class Answerer:
         self._policy = policy
         self._store = store
         self._retention = retention
-        self._metrics = metrics
-        self._tasks = tuple(tasks)
+        self._observer = observer
         self._decisions: GroupCommit[Decision, None] = GroupCommit(self._commit)
 
     def start(self) -> None:
@@ -111,13 +99,13 @@ class Answerer:
             async for candidate in stream:
                 finished.append(candidate)
                 yield candidate
-        candidates = _in_order(finished, request)
+        candidates = in_order(finished, request)
         clock.lap("generate")
 
         verdict = await self._score(draw, request, candidates, decision_id)
         clock.lap("score")
 
-        decision = _decide(
+        decision = decide(
             decision_id=decision_id,
             request=request,
             rendered=rendered,
@@ -130,7 +118,7 @@ class Answerer:
         await self._decisions.submit(self._retention.redact(replace(decision, timings=dict(clock.spent))))
         clock.lap("store")
         decision = replace(decision, timings=dict(clock.spent))
-        self._observe(decision, draw, verdict)
+        self._observer.decided(decision, draw, verdict)
         yield decision
 
     def _check(self, request: Request) -> Policy:
@@ -171,7 +159,7 @@ class Answerer:
 
     async def _score(
         self, draw: Draw, request: Request, candidates: Sequence[Candidate], decision_id: str
-    ) -> _Verdict:
+    ) -> Verdict:
         """Scores by the drawn arm, or by others in its place while it fails; free arms score as well."""
         by_arm: dict[str, Scored] = {}
         failed: dict[str, str] = {}
@@ -188,105 +176,8 @@ class Answerer:
             arm = self._learner.redraw(draw, failed, decision_id)
             if arm is not None and arm not in by_arm:
                 await attempt(arm)
-        return _Verdict(scored_by=arm, by_arm=by_arm, failed=failed)
+        return Verdict(scored_by=arm, by_arm=by_arm, failed=failed)
 
     async def _commit(self, batch: Sequence[Decision]) -> Sequence[None]:
         await self._store.add_decisions(batch)
         return [None] * len(batch)
-
-    def _observe(self, decision: Decision, draw: Draw, verdict: _Verdict) -> None:
-        metrics = self._metrics
-        task = decision.task if decision.task in self._tasks or decision.task is None else "other"
-        metrics.decisions.labels(decision.arm, decision.policy, task or "none").inc()
-        for stage, seconds in decision.timings.items():
-            metrics.stage_seconds.labels(stage).observe(seconds)
-        for candidate in decision.candidates:
-            metrics.candidates.labels(candidate.finish_reason).inc()
-        metrics.tokens.labels("prompt").inc(decision.prompt_tokens)
-        metrics.tokens.labels("generated").inc(sum(candidate.tokens for candidate in decision.candidates))
-        for why in draw.why:
-            metrics.arm_mean.labels(why.arm).set(why.mean)
-            metrics.arm_width.labels(why.arm).set(why.width)
-        if decision.propensity is not None:
-            metrics.propensity.observe(decision.propensity)
-            metrics.model_regret.observe(draw.regret)
-            metrics.explored.inc(draw.explored)
-        if decision.scored_by not in (None, decision.arm):
-            metrics.rm_fallback.labels(decision.arm).inc()
-        if decision.scored_by and (margin := verdict.by_arm[decision.scored_by].margin) is not None:
-            metrics.rm_margin.labels(decision.scored_by).observe(margin)
-        metrics.truncated.inc(decision.truncated)
-        for reason in decision.degraded:
-            metrics.degraded.labels(reason.partition(":")[0]).inc()
-
-
-def _in_order(finished: Sequence[Candidate], request: Request) -> tuple[Candidate, ...]:
-    """Candidates by index; where some are missing, those that are there are numbered anew."""
-    if not finished:
-        raise NoCandidate(
-            f"timeout_s: no candidate finished within {request.timeout_s:g} s", param="timeout_s"
-        )
-    ordered = sorted(finished, key=lambda candidate: candidate.index)
-    return tuple(replace(candidate, index=index) for index, candidate in enumerate(ordered))
-
-
-def _decide(
-    *,
-    decision_id: str,
-    request: Request,
-    rendered: Rendered,
-    x: Vector,
-    draw: Draw,
-    verdict: _Verdict,
-    candidates: tuple[Candidate, ...],
-) -> Decision:
-    first_with: dict[str, int] = {}
-    for candidate in candidates:
-        first_with.setdefault(candidate.text, candidate.index)
-    winner = verdict.by_arm[verdict.scored_by] if verdict.scored_by else None
-    index = winner.best if winner else max(candidates, key=lambda c: (c.mean_logprob, -c.index)).index
-    return Decision(
-        id=decision_id,
-        created_at=time.time(),
-        key="",
-        policy="",
-        arm=draw.arm,
-        propensity=draw.propensity,
-        scored_by=verdict.scored_by,
-        why=draw.why,
-        log_position=draw.log_position,
-        x=x,
-        task=request.task,
-        sampling=rendered.sampling,
-        index=index,
-        score=None if winner is None else float(winner.scores[index]),
-        choices={arm: scored.best for arm, scored in verdict.by_arm.items()},
-        scores={arm: scored.values() for arm, scored in verdict.by_arm.items()},
-        same_text=tuple(first_with[candidate.text] for candidate in candidates),
-        prompt_tokens=rendered.tokens,
-        truncated=rendered.truncated,
-        degraded=_shortfalls(request, verdict, candidates),
-        timings={},
-        candidates=candidates,
-        metadata=request.metadata,
-        request=_texts(request),
-    )
-
-
-def _shortfalls(request: Request, verdict: _Verdict, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    reasons = [f"arm_failed: {name}: {why}" for name, why in verdict.failed.items()]
-    if verdict.scored_by is None:
-        reasons.append("unscored: every arm failed; best mean log-probability")
-    if len(candidates) < request.sampling.n:
-        reasons.append(f"timeout: {len(candidates)} of {request.sampling.n} candidates finished in time")
-    return tuple(reasons)
-
-
-def _texts(request: Request) -> dict[str, Any]:
-    """What the client asked, as JSON values."""
-    if request.question is not None:
-        documents = [{"title": document.title, "text": document.text} for document in request.documents]
-        return {"question": request.question, "documents": documents}
-    if request.messages:
-        return {"messages": [{"role": m.role, "content": m.content} for m in request.messages]}
-    return {"prompt": request.prompt}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import laserve_client
-from laserve.api import schemas
+from laserve.api import answers, schemas
 from laserve.api.errors import detail, respond
 from laserve.errors import (
     ArmFailed,
@@ -118,17 +118,17 @@ def test_requests_have_every_field_that_the_service_takes(ours, theirs, elsewher
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (laserve_client.Decision, schemas.DecisionBody),
-        (laserve_client.StoredDecision, schemas.StoredDecision),
-        (laserve_client.StoredFeedback, schemas.StoredFeedbackBody),
-        (laserve_client.Why, schemas.WhyBody),
-        (laserve_client.Usage, schemas.UsageBody),
-        (laserve_client.FeedbackOutcome, schemas.FeedbackAnswer),
-        (laserve_client.BatchOutcome, schemas.LineAnswer),
-        (laserve_client.Arm, schemas.ArmBody),
-        (laserve_client.PolicyArm, schemas.PolicyArm),
-        (laserve_client.PolicyState, schemas.PolicyBody),
-        (laserve_client.Readiness, schemas.Readiness),
+        (laserve_client.Decision, answers.DecisionBody),
+        (laserve_client.StoredDecision, answers.StoredDecision),
+        (laserve_client.StoredFeedback, answers.StoredFeedbackBody),
+        (laserve_client.Why, answers.WhyBody),
+        (laserve_client.Usage, answers.UsageBody),
+        (laserve_client.FeedbackOutcome, answers.FeedbackAnswer),
+        (laserve_client.BatchOutcome, answers.LineAnswer),
+        (laserve_client.Arm, answers.ArmBody),
+        (laserve_client.PolicyArm, answers.PolicyArm),
+        (laserve_client.PolicyState, answers.PolicyBody),
+        (laserve_client.Readiness, answers.Readiness),
     ],
 )
 def test_answers_have_every_field_that_the_service_gives(ours, theirs):
@@ -137,7 +137,7 @@ def test_answers_have_every_field_that_the_service_gives(ours, theirs):
 
 def test_a_candidate_has_the_fields_of_a_decisions_and_of_a_streams():
     ours = {field.name for field in fields(laserve_client.Candidate)}
-    assert ours == set(schemas.CandidateBody.model_fields) | set(schemas.CandidateEvent.model_fields)
+    assert ours == set(answers.CandidateBody.model_fields) | set(answers.CandidateEvent.model_fields)
 
 
 def raised(kind: type[LaserveError] = LaserveError) -> list[type[LaserveError]]:

@@ -1,0 +1,95 @@
+"""From scores to the decision: which candidate goes back, and everything that explains it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from laserve.errors import NoCandidate
+from laserve.generation.base import Rendered
+from laserve.selection.arms import Scored
+from laserve.selection.learner import Draw
+from laserve.types import Candidate, Decision, Request, Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Who scored a request, and how."""
+
+    #: Arm whose scores choose; None when every arm failed.
+    scored_by: str | None
+    by_arm: Mapping[str, Scored]
+    #: Arm -> why it could not score.
+    failed: Mapping[str, str]
+
+
+def in_order(finished: Sequence[Candidate], request: Request) -> tuple[Candidate, ...]:
+    """Candidates by index; where some are missing, those that are there are numbered anew."""
+    if not finished:
+        raise NoCandidate(
+            f"timeout_s: no candidate finished within {request.timeout_s:g} s", param="timeout_s"
+        )
+    ordered = sorted(finished, key=lambda candidate: candidate.index)
+    return tuple(replace(candidate, index=index) for index, candidate in enumerate(ordered))
+
+
+def decide(
+    *,
+    decision_id: str,
+    request: Request,
+    rendered: Rendered,
+    x: Vector,
+    draw: Draw,
+    verdict: Verdict,
+    candidates: tuple[Candidate, ...],
+) -> Decision:
+    first_with: dict[str, int] = {}
+    for candidate in candidates:
+        first_with.setdefault(candidate.text, candidate.index)
+    winner = verdict.by_arm[verdict.scored_by] if verdict.scored_by else None
+    index = winner.best if winner else max(candidates, key=lambda c: (c.mean_logprob, -c.index)).index
+    return Decision(
+        id=decision_id,
+        created_at=time.time(),
+        key="",
+        policy="",
+        arm=draw.arm,
+        propensity=draw.propensity,
+        scored_by=verdict.scored_by,
+        why=draw.why,
+        log_position=draw.log_position,
+        x=x,
+        task=request.task,
+        sampling=rendered.sampling,
+        index=index,
+        score=None if winner is None else float(winner.scores[index]),
+        choices={arm: scored.best for arm, scored in verdict.by_arm.items()},
+        scores={arm: scored.values() for arm, scored in verdict.by_arm.items()},
+        same_text=tuple(first_with[candidate.text] for candidate in candidates),
+        prompt_tokens=rendered.tokens,
+        truncated=rendered.truncated,
+        degraded=_shortfalls(request, verdict, candidates),
+        timings={},
+        candidates=candidates,
+        metadata=request.metadata,
+        request=_texts(request),
+    )
+
+
+def _shortfalls(request: Request, verdict: Verdict, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    reasons = [f"arm_failed: {name}: {why}" for name, why in verdict.failed.items()]
+    if verdict.scored_by is None:
+        reasons.append("unscored: every arm failed; best mean log-probability")
+    if len(candidates) < request.sampling.n:
+        reasons.append(f"timeout: {len(candidates)} of {request.sampling.n} candidates finished in time")
+    return tuple(reasons)
+
+
+def _texts(request: Request) -> dict[str, Any]:
+    """What the client asked, as JSON values."""
+    if request.question is not None:
+        documents = [{"title": document.title, "text": document.text} for document in request.documents]
+        return {"question": request.question, "documents": documents}
+    if request.messages:
+        return {"messages": [{"role": m.role, "content": m.content} for m in request.messages]}
+    return {"prompt": request.prompt}
