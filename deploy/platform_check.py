@@ -10,5 +10,5 @@ if here != TRIED:
     sys.exit(
         f"make: the CPU lock was tried on {TRIED} only and this is {here}; name such a Python "
         "(make PYTHON=python3.11 ...), or install without the lock: `pip install '.[vllm]'` with a GPU, "
-        "`pip install '.[encoder,default-models]'` beside a vLLM server elsewhere (deploy/remote.yaml)."
+        "`pip install '.[encoder]'` beside a vLLM server elsewhere (deploy/remote.yaml)."
     )

@@ -5,6 +5,7 @@ file, the profile, the defaults below. Errors name the setting and what was expe
 """
 
 import os
+import re
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -22,8 +23,8 @@ from pydantic_settings import (
 from laserve.errors import ConfigError
 
 PREFIX = "LASERVE_"
-#: `LASERVE_API_KEY` is for clients of a service and no setting of one.
-_CLIENT_KEY = "API_KEY"
+#: Not settings: what clients read, and what Kubernetes puts there for a Service named laserve.
+_FOREIGN = re.compile(r"API_KEY$|SERVICE_(HOST|PORT)|PORT($|_)")
 MAX_CANDIDATES = 64
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -45,7 +46,7 @@ class ServerSettings(Section):
     )
     max_body_bytes: int = Field(4 * 2**20, ge=1024, description="Largest request body; a larger one is 413.")
     heartbeat_s: float = Field(15.0, gt=0, description="Seconds between comments that keep a stream open.")
-    api_keys: dict[Name, SecretStr] = Field(
+    api_keys: dict[Name, Annotated[SecretStr, Field(min_length=1)]] = Field(
         default_factory=dict,
         description="Caller's name -> secret, sent as `Authorization: Bearer SECRET`; empty serves anyone.",
     )
@@ -59,6 +60,12 @@ class SamplingDefaults(Section):
     top_p: float = Field(0.9, gt=0, le=1, description="Nucleus mass.")
     max_tokens: int = Field(128, ge=1, description="Longest candidate, in tokens.")
     timeout_s: float = Field(120.0, gt=0, le=3600, description="Seconds to wait for candidates.")
+
+    @model_validator(mode="after")
+    def _candidates_differ(self) -> "SamplingDefaults":
+        if self.temperature == 0 and self.n > 1:
+            raise ValueError(f"temperature 0 gives {self.n} equal candidates; use n = 1 or one above 0")
+        return self
 
 
 class GenerationSettings(Section):
@@ -86,9 +93,14 @@ class GenerationSettings(Section):
     defaults: SamplingDefaults = Field(default_factory=SamplingDefaults)
 
     @model_validator(mode="after")
-    def _url_where_needed(self) -> "GenerationSettings":
+    def _fits_its_kind(self) -> "GenerationSettings":
         if (self.kind == "openai") != (self.url is not None):
             raise ValueError("url is for kind 'openai', and needed there")
+        if self.api_key is not None and self.kind != "openai":
+            raise ValueError("api_key is for kind 'openai'")
+        for name in ("engine_args", "kv_cache_bytes"):
+            if getattr(self, name) and self.kind == "openai":
+                raise ValueError(f"{name}: the server at url has its own; kind 'openai' takes none")
         return self
 
 
@@ -272,7 +284,7 @@ def load(
     unknown = [
         f"{PREFIX}{name}: no such setting"
         for name in (key.removeprefix(PREFIX) for key in os.environ if key.startswith(PREFIX))
-        if name.partition("__")[0].lower() not in Settings.model_fields and name != _CLIENT_KEY
+        if name.partition("__")[0].lower() not in Settings.model_fields and not _FOREIGN.match(name)
     ]
     if unknown:
         raise ConfigError("; ".join(unknown))

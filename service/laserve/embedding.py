@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 from laserve.errors import ConfigError
 
+#: Texts of one job of the encoder's thread.
+_JOB_TEXTS = 16
+
 Matrix = npt.NDArray[np.float32]
 
 
@@ -85,14 +88,27 @@ class SentenceEncoder:
         await asyncio.get_running_loop().run_in_executor(self._threads, self._load)
 
     async def encode(self, texts: Sequence[str]) -> Matrix:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._encode, list(texts))
+        # In small jobs: other requests get their turn in between, and a caller that is cancelled stops.
+        loop = asyncio.get_running_loop()
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        rows = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for start in range(0, len(order), _JOB_TEXTS):
+            places = order[start : start + _JOB_TEXTS]
+            job = [texts[place] for place in places]
+            rows[places] = await loop.run_in_executor(self._threads, self._encode, job)
+        return rows
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _load(self) -> None:
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+        try:
+            from transformers import AutoModel, AutoTokenizer
+            from transformers.utils import logging
+        except ImportError as error:
+            raise ConfigError(
+                f"context.encoder: {error}; pip install 'laserve[encoder]', or set it to hash"
+            ) from error
 
         logging.disable_progress_bar()
         weights = self.path / "model.safetensors"
@@ -110,8 +126,6 @@ class SentenceEncoder:
     def _encode(self, texts: list[str]) -> Matrix:
         import torch
 
-        if not texts:
-            return np.empty((0, self.dimension), dtype=np.float32)
         ids = self._tokenizer(
             texts, truncation=True, max_length=self.max_tokens, split_special_tokens=True
         ).input_ids

@@ -101,6 +101,16 @@ def prepare(name: str, cache: Path, report: Report = lambda line: None) -> Path:
     if final.is_dir():
         return final
     source = model.locate()
+    try:
+        return _write(model, source, cache, report)
+    except OSError as error:
+        raise ConfigError(f"cache_dir: cannot prepare {name} in {cache}: {error}") from error
+    except ImportError as error:
+        raise ConfigError(f"model {name!r} needs torch, transformers, gguf, accelerate: {error}") from error
+
+
+def _write(model: PackagedModel, source: Path, cache: Path, report: Report) -> Path:
+    name, final = model.name, cache / model.name
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{name}.lock"):
         if final.is_dir():  # another process made it meanwhile

@@ -66,7 +66,7 @@ async def _serve(settings: Settings) -> int:
     this = asyncio.current_task()
     _on_signal(lambda _number: this.cancel() if this else None)
     listener = _listen(settings)
-    service = make_service(settings)
+    service = await asyncio.to_thread(make_service, settings)  # it may have to prepare models
     async with running(service):
         server = _Server(
             uvicorn.Config(

@@ -20,15 +20,14 @@ def tokens(text: str) -> list[str]:
 
 def f1(text: str, reference: str) -> float:
     """Harmonic mean of word precision and recall, in [0, 1]; two empty texts agree (1)."""
-    return f1_tokens(tokens(text), tokens(reference))
+    return f1_bags(Counter(tokens(text)), Counter(tokens(reference)))
 
 
-def f1_tokens(ours: Sequence[str], theirs: Sequence[str]) -> float:
-    """`f1` of texts that are already normalised."""
+def f1_bags(ours: Counter[str], theirs: Counter[str]) -> float:
+    """`f1` of texts that are already normalised and counted."""
     if not ours or not theirs:
-        return float(list(ours) == list(theirs))
-    shared = (Counter(ours) & Counter(theirs)).total()
-    return 2 * shared / (len(ours) + len(theirs))
+        return float(ours == theirs)
+    return 2 * (ours & theirs).total() / (ours.total() + theirs.total())
 
 
 def exact_match(text: str, reference: str) -> float:

@@ -135,7 +135,7 @@ REFUSALS: dict[str, Refusal] = {
     "references empty": feedback("references", references=[]),
     "references with an empty text": feedback("references.1", references=["a", ""]),
     "references a text": feedback("references", "list", references="a"),
-    "references too many": feedback("references", "256", references=["a"] * 257),
+    "references too many": feedback("references", "64", references=["a"] * 65),
     "metric unknown": feedback("metric", "'f1'", references=["a"], metric="bleu"),
     "metric without references": feedback("body", "metric", "references", reward=1, metric="f1"),
     "two kinds of feedback": feedback("body", "reward and thumb", reward=1, thumb="up"),

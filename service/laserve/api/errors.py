@@ -2,6 +2,7 @@
 
 import logging
 import re
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,7 +87,9 @@ def install(app: FastAPI) -> None:
     """Register the handlers: of laserve's errors, of refused schemas, of the framework's, of bugs."""
 
     @app.exception_handler(LaserveError)
-    async def _ours(_request: Request, error: LaserveError) -> JSONResponse:
+    async def _ours(request: Request, error: LaserveError) -> JSONResponse:
+        if error.status >= 500:
+            logger.warning("%s: %s: %s", request.scope["route"].path, error.code, error.message)
         return respond(error)
 
     @app.exception_handler(RequestValidationError)
@@ -104,5 +107,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> JSONResponse:
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        # Without its message, which may quote the request.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("%s: %s:\n%s", request.url.path, type(error).__name__, where)
         return respond(LaserveError("an unexpected error; the server's log has it"))

@@ -1,7 +1,5 @@
 """``POST /feedback`` and ``POST /feedback/batch``."""
 
-import asyncio
-from collections.abc import Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -12,8 +10,8 @@ from laserve.api.answers import ErrorBody, ErrorDetail, FeedbackAnswer, LineAnsw
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail, invalid
 from laserve.api.schemas import FeedbackBody
-from laserve.api.service import Service
-from laserve.errors import LaserveError
+from laserve.errors import InvalidRequest, LaserveError
+from laserve.types import Feedback, FeedbackOutcome
 
 router = APIRouter(tags=["feedback"])
 
@@ -23,6 +21,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     410: {"model": ErrorBody, "description": "The decision was deleted."},
     422: {"model": ErrorBody, "description": "The feedback breaks a bound; `param` names the field."},
 }
+_MAX_LINES = 10_000
 _LINE = (
     '{"decision_id": "0199c0de-0000-7000-8000-000000000000", "thumb": "up"}\n'
     '{"decision_id": "0199c0de-0000-7000-8000-000000000001", "reward": 0.25}\n'
@@ -59,25 +58,27 @@ async def feedback(
 async def batch(request: Request, service: ServiceDep, caller: CallerDep) -> Response:
     """Many feedbacks, one JSON object a line. A line that is refused does not stop the others."""
     lines = (await request.body()).split(b"\n")
-    work: list[Coroutine[Any, Any, LineAnswer]] = [
-        _line(number, line, service, caller) for number, line in enumerate(lines, start=1) if line.strip()
+    if len(lines) > _MAX_LINES:
+        raise InvalidRequest(f"body: {len(lines)} lines; at most {_MAX_LINES} in one batch", param="body")
+    read = [(number, _read(line, caller)) for number, line in enumerate(lines, start=1) if line.strip()]
+    sent = [parsed for _, parsed in read if isinstance(parsed, Feedback)]
+    outcomes = iter(await service.feedback.record_all(sent))
+    answers = [
+        _answer(number, next(outcomes) if isinstance(parsed, Feedback) else parsed) for number, parsed in read
     ]
-    answers = await asyncio.gather(*work)
     content = "".join(answer.model_dump_json(exclude_unset=True) + "\n" for answer in answers)
     return Response(content, media_type="application/x-ndjson")
 
 
-async def _line(number: int, line: bytes, service: Service, caller: str) -> LineAnswer:
+def _read(line: bytes, caller: str) -> Feedback | LaserveError:
     try:
-        body = FeedbackBody.model_validate_json(line)
-        outcome = await service.feedback.record(body.to_feedback(key=caller, idempotency_key=None))
+        return FeedbackBody.model_validate_json(line).to_feedback(key=caller, idempotency_key=None)
     except ValidationError as error:
-        return _refused(number, invalid(error.errors()))
-    except LaserveError as error:
-        return _refused(number, error)
-    return LineAnswer(line=number, status=outcome.status, learned=outcome.learned, reward=outcome.reward)
+        return invalid(error.errors())
 
 
-def _refused(number: int, error: LaserveError) -> LineAnswer:
-    fields = {name: value for name, value in detail(error).items() if name in ErrorDetail.model_fields}
+def _answer(number: int, result: FeedbackOutcome | LaserveError) -> LineAnswer:
+    if isinstance(result, FeedbackOutcome):
+        return LineAnswer(line=number, status=result.status, learned=result.learned, reward=result.reward)
+    fields = {name: value for name, value in detail(result).items() if name in ErrorDetail.model_fields}
     return LineAnswer(line=number, status="error", error=ErrorDetail(**fields))

@@ -1,8 +1,8 @@
 """``POST /generate``."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import Any
+from contextlib import AsyncExitStack, aclosing
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
@@ -17,6 +17,15 @@ from laserve.errors import InvalidRequest, LaserveError, NotReady
 from laserve.types import Candidate, Decision, Request
 
 router = APIRouter(tags=["generate"])
+
+
+async def _closing() -> AsyncIterator[AsyncExitStack]:
+    """Closed when the answer has been sent, or will not be: a client may leave before its stream begins."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+ClosingDep = Annotated[AsyncExitStack, Depends(_closing)]
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     422: {"model": ErrorBody, "description": "The request breaks a bound; `param` names the field."},
@@ -33,21 +42,24 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     | {200: {"description": "The best candidate; with `stream`, server-sent events.", "model": DecisionBody}},
     dependencies=[Depends(whole_characters)],
 )
-async def generate(body: GenerateBody, service: ServiceDep, caller: CallerDep) -> Response | DecisionBody:
+async def generate(
+    body: GenerateBody, service: ServiceDep, caller: CallerDep, closing: ClosingDep
+) -> Response | DecisionBody:
     """Sample n candidates, let the policy choose the reward model, return the best one."""
     if service.status != "ready":
-        raise NotReady("the service is loading; see /readyz")
+        raise NotReady(f"the service is {service.status}; see /readyz")
     try:
         request = body.to_request(service.settings.generation.defaults)
     except ValueError as error:
         raise InvalidRequest(str(error), param="temperature") from error
     if body.stream:
         events = _events(service, request, body, caller)
+        closing.push_async_callback(events.aclose)
         first = await anext(events)  # what can be refused is refused with a status, before the stream
         return EventSourceResponse(
             _resume(first, events),
-            ping=max(1, round(service.settings.server.heartbeat_s)),
-            shutdown_grace_period=DRAIN_S,
+            ping=service.settings.server.heartbeat_s,
+            shutdown_grace_period=DRAIN_S - 1,
         )
     with service.permits.permit():
         async with aclosing(service.answerer.answer(request, key=caller)) as steps:
@@ -73,7 +85,9 @@ async def _events(
             yield JSONServerSentEvent({"error": detail(error)}, event="error")
 
 
-def _event(step: Candidate | Decision, body: GenerateBody) -> ServerSentEvent:
+def _event(step: str | Candidate | Decision, body: GenerateBody) -> ServerSentEvent:
+    if isinstance(step, str):
+        return ServerSentEvent(comment=f"decision {step}")
     if isinstance(step, Candidate):
         return ServerSentEvent(CandidateEvent.of(step).model_dump_json(), event="candidate")
     answer = DecisionBody.of(step, candidates=body.return_candidates)
@@ -81,9 +95,8 @@ def _event(step: Candidate | Decision, body: GenerateBody) -> ServerSentEvent:
 
 
 async def _resume(
-    first: ServerSentEvent, rest: AsyncGenerator[ServerSentEvent]
+    first: ServerSentEvent, rest: AsyncIterator[ServerSentEvent]
 ) -> AsyncIterator[ServerSentEvent]:
-    async with aclosing(rest):
-        yield first
-        async for event in rest:
-            yield event
+    yield first
+    async for event in rest:
+        yield event

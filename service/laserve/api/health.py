@@ -5,6 +5,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from laserve.api.answers import Health, Readiness
 from laserve.api.dependencies import ServiceDep
+from laserve.api.service import Progress
+from laserve.errors import StoreError
 
 router = APIRouter(tags=["operation"])
 
@@ -19,11 +21,16 @@ async def healthz() -> Health:
 async def readyz(service: ServiceDep, response: Response) -> Readiness:
     """200 when the store, the generator and at least one arm serve."""
     status = service.status
+    store: Progress = "ready"
+    try:
+        await service.store.check()
+    except StoreError:
+        status = store = "failed"
     response.status_code = 200 if status == "ready" else 503
     return Readiness(
         status=status,
-        store="ready",
-        generator=service.generator_state,
+        store=store,
+        generator=service.generator_status,
         arms={arm.name: arm.state for arm in service.arms},
     )
 

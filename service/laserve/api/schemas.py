@@ -9,6 +9,7 @@ from laserve.config import MAX_CANDIDATES, SamplingDefaults
 from laserve.types import Document, Feedback, FeedbackKind, Message, Request, Sampling
 
 _Text = Annotated[str, Field(min_length=1)]
+_Reference = Annotated[str, Field(min_length=1, max_length=10_000)]
 _Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _SOURCES = ("prompt", "messages", "question")
 _KINDS: tuple[FeedbackKind, ...] = ("reward", "thumb", "chosen_index", "candidate_rewards", "references")
@@ -166,7 +167,7 @@ class FeedbackBody(Body):
     candidate_rewards: Annotated[list[_Unit], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = Field(
         None, description="How good each candidate was, 0 to 1, in their order."
     )
-    references: Annotated[list[_Text], Field(min_length=1, max_length=256)] | None = Field(
+    references: Annotated[list[_Reference], Field(min_length=1, max_length=64)] | None = Field(
         None, description="Right answers; each candidate is measured against the closest."
     )
     metric: Literal["f1", "exact_match", "rouge_l"] | None = Field(

@@ -5,6 +5,7 @@ from typing import Literal
 
 from laserve.api.admission import Permits
 from laserve.config import Settings
+from laserve.errors import Unavailable
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.selection.answering import Answerer
@@ -38,10 +39,21 @@ class Service:
     generator_state: Progress = "loading"
 
     @property
-    def status(self) -> Progress:
-        """Ready when the store, the generator and one arm are."""
+    def generator_status(self) -> Progress:
+        """How far the generator has come, or ``failed`` once it has died."""
         if self.generator_state != "ready":
             return self.generator_state
+        try:
+            self.generator.check()
+        except Unavailable:
+            return "failed"
+        return "ready"
+
+    @property
+    def status(self) -> Progress:
+        """Ready when the generator and one arm are."""
+        if self.generator_status != "ready":
+            return self.generator_status
         if self.arms.ready:
             return "ready"
         return "loading" if any(arm.state == "loading" for arm in self.arms) else "failed"

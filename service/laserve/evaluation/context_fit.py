@@ -16,6 +16,7 @@ from laserve.config import Settings
 from laserve.embedding import Encoder
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.evaluation.questions import json_lines
+from laserve.generation.prompts import SOLVED
 
 #: Features of the embedding.
 COMPONENTS = 32
@@ -80,7 +81,8 @@ def _requests(path: Path) -> Iterator[tuple[str, int, int]]:
         if not isinstance(query, str):
             raise InvalidRequest(f"{path}:{number}: holds neither question nor prompt")
         texts = [document["text"] for document in row.get("documents", ())]
-        yield query, len(query) + sum(map(len, texts)), len(texts)
+        shown = len(SOLVED) if "question" in row else 0
+        yield query, shown + len(query) + sum(map(len, texts)), len(texts)
 
 
 async def _embed(encoder: Encoder, queries: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:

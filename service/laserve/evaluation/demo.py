@@ -112,8 +112,11 @@ async def _ask_all(
             progress.advance(bar)
             return asked
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(question)) for question in questions]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(question)) for question in questions]
+        except* LaserveError as errors:
+            raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from laserve.errors import EngineError
 from laserve.types import Candidate, Request, Sampling
 
 
@@ -23,6 +24,13 @@ class Rendered:
     @property
     def tokens(self) -> int:
         return len(self.token_ids)
+
+
+def check_finish(reason: str) -> str:
+    """The reason itself; raises EngineError when it says that the engine gave the candidate up."""
+    if reason in ("abort", "error"):
+        raise EngineError(f"the engine ended a candidate with {reason!r}")
+    return reason
 
 
 class Tokenizer(Protocol):

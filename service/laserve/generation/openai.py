@@ -11,7 +11,7 @@ import httpx_sse
 
 from laserve.config import GenerationSettings
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
-from laserve.generation.base import Rendered
+from laserve.generation.base import Rendered, check_finish
 from laserve.generation.prompts import render
 from laserve.types import Candidate, Request
 
@@ -78,6 +78,7 @@ class OpenAIGenerator:
             base_url=(settings.url or "").rstrip("/").removesuffix("/v1"),
             headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
             timeout=httpx.Timeout(None, connect=_CONNECT_S),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             transport=transport,
         )
         self._wanted_len = settings.max_model_len
@@ -86,6 +87,8 @@ class OpenAIGenerator:
     async def start(self) -> None:
         try:
             answer = await self._client.get("/v1/models", timeout=_CONNECT_S)
+            if answer.status_code in (401, 403):
+                raise ConfigError(f"generation.api_key: {self._client.base_url} refuses it")
             answer.raise_for_status()
             served = {model["id"]: model for model in answer.json()["data"]}
         except httpx.HTTPError as error:
@@ -179,7 +182,7 @@ def _candidate(choice: dict[str, Any], part: _Partial, *, strip: bool) -> Candid
     return Candidate(
         index=choice["index"],
         text=text.strip() if strip else text,
-        finish_reason=choice["finish_reason"],
+        finish_reason=check_finish(choice["finish_reason"]),
         tokens=len(part.logprobs),
         logprob=math.fsum(part.logprobs),
     )

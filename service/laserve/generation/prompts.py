@@ -4,6 +4,7 @@ A small model answers briefly only when it has seen how: solved examples, about 
 exist, stand before the question, and a line break ends the answer.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -120,12 +121,12 @@ async def render(request: Request, tokenizer: Tokenizer, max_model_len: int) -> 
 
 
 async def _render_question(request: Request, tokenizer: Tokenizer, room: int) -> Rendered:
-    examples = await tokenizer.encode("".join(_solved(example) for example in EXAMPLES), literal=True)
     heads = [_head(place, document) for place, document in enumerate(request.documents, start=1)]
-    titles = [await tokenizer.encode(head, literal=True) for head in heads]
-    texts = [await tokenizer.encode(document.text, literal=True) for document in request.documents]
-    line_break = await tokenizer.encode("\n", literal=True)
-    tail = await tokenizer.encode(_tail(request.question or ""), literal=True)
+    parts = [SOLVED, "\n", _tail(request.question or ""), *heads]
+    parts += [document.text for document in request.documents]
+    encoded = await asyncio.gather(*(tokenizer.encode(part, literal=True) for part in parts))
+    examples, line_break, tail = encoded[:3]
+    titles, texts = encoded[3 : 3 + len(heads)], encoded[3 + len(heads) :]
 
     fixed = len(examples) + len(tail) + sum(len(title) + len(line_break) for title in titles)
     _check_room("question", fixed, room, request)
@@ -180,3 +181,7 @@ def _solved(example: Example) -> str:
         for place, document in enumerate(example.documents, start=1)
     )
     return f"{documents}{_tail(example.question)} {example.answer}\n\n"
+
+
+#: The solved examples as they stand before every question.
+SOLVED = "".join(_solved(example) for example in EXAMPLES)

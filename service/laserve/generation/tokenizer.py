@@ -1,6 +1,9 @@
 """The tokenizer of a model in a folder, by transformers."""
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from laserve.errors import ConfigError, InvalidRequest
@@ -16,19 +19,23 @@ class FolderTokenizer:
     def __init__(self, path: str) -> None:
         from transformers import AutoTokenizer
 
+        # One thread: a long text must not stop the event loop, and the tokenizer keeps its options as state.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(path)
         except (OSError, ValueError) as error:
             raise ConfigError(f"generation.model: no tokenizer at {path}: {error}") from error
 
     async def encode(self, text: str, *, literal: bool = False) -> Sequence[int]:
-        ids: list[int] = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=literal, verbose=False
-        ).input_ids
-        return ids
+        return await self._run(text, add_special_tokens=False, split_special_tokens=literal)
 
     async def encode_prompt(self, text: str) -> Sequence[int]:
-        ids: list[int] = self._tokenizer(text, verbose=False).input_ids
+        return await self._run(text, split_special_tokens=False)
+
+    async def _run(self, text: str, **options: bool) -> Sequence[int]:
+        loop = asyncio.get_running_loop()
+        work = partial(self._tokenizer, text, verbose=False, **options)
+        ids: list[int] = (await loop.run_in_executor(self._thread, work)).input_ids
         return ids
 
     async def encode_chat(self, messages: Sequence[dict[str, str]]) -> Sequence[int]:

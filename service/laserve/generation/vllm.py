@@ -11,7 +11,7 @@ import uuid_utils
 
 from laserve.config import GenerationSettings
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
-from laserve.generation.base import Rendered
+from laserve.generation.base import Rendered, check_finish
 from laserve.generation.prompts import render
 from laserve.generation.tokenizer import FolderTokenizer
 from laserve.types import Candidate, Request, Sampling
@@ -71,7 +71,7 @@ class VllmGenerator:
         return await render(request, self._tokenizer, self.max_model_len)
 
     async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
-        from vllm.exceptions import VLLMServerError
+        from vllm.exceptions import VLLMClientError, VLLMServerError
 
         self.check()
         sampling = rendered.sampling
@@ -89,7 +89,7 @@ class VllmGenerator:
                         yield _candidate(completion, index + completion.index, strip=rendered.strip)
         except VLLMServerError as error:
             raise EngineError(f"the engine failed: {error}") from error
-        except ValueError as error:  # how vLLM refuses parameters
+        except (VLLMClientError, ValueError) as error:  # how vLLM refuses parameters
             raise InvalidRequest(f"the engine refused the request: {error}") from error
 
     async def _sample(
@@ -124,9 +124,14 @@ class VllmGenerator:
                         yield completion
 
     def _start(self) -> None:
-        from vllm import AsyncEngineArgs
-        from vllm.platforms import current_platform
-        from vllm.v1.engine.async_llm import AsyncLLM
+        try:
+            from vllm import AsyncEngineArgs
+            from vllm.platforms import current_platform
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise ConfigError(
+                f"generation.kind: {error}; pip install 'laserve[vllm]', or `make install` for the CPU build"
+            ) from error
 
         settings = self._settings
         arguments: dict[str, Any] = {
@@ -185,7 +190,7 @@ def _candidate(completion: Any, index: int, *, strip: bool) -> Candidate:
     return Candidate(
         index=index,
         text=completion.text.strip() if strip else completion.text,
-        finish_reason=completion.finish_reason,
+        finish_reason=check_finish(completion.finish_reason),
         tokens=len(completion.token_ids),
         logprob=float(completion.cumulative_logprob),
     )

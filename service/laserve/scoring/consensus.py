@@ -1,11 +1,16 @@
 """Agreement among the candidates."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from laserve import textmetrics
 from laserve.types import Candidate, Request, Vector
+
+#: Characters of all candidates from which they are compared on a thread of their own.
+_LONG = 10_000
 
 
 class Consensus:
@@ -24,6 +29,19 @@ class Consensus:
     async def close(self) -> None: ...
 
     async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
-        words = [textmetrics.tokens(candidate.text) for candidate in candidates]
-        utility = np.array([[textmetrics.f1_tokens(ours, theirs) for theirs in words] for ours in words])
-        return np.asarray(utility.mean(axis=1), dtype=np.float64)
+        texts = [candidate.text for candidate in candidates]
+        if sum(map(len, texts)) < _LONG:
+            return _mean_f1(texts)
+        return await asyncio.to_thread(_mean_f1, texts)
+
+
+def _mean_f1(texts: Sequence[str]) -> Vector:
+    """Mean token F1 of each text with all of them, shape (len(texts),); equal texts are compared once."""
+    distinct = list(dict.fromkeys(texts))
+    bags = [Counter(textmetrics.tokens(text)) for text in distinct]
+    utility = np.empty((len(distinct), len(distinct)))
+    for i, ours in enumerate(bags):
+        for j, theirs in enumerate(bags[: i + 1]):
+            utility[i, j] = utility[j, i] = textmetrics.f1_bags(ours, theirs)
+    places = [distinct.index(text) for text in texts]
+    return np.asarray(utility[np.ix_(places, places)].mean(axis=1), dtype=np.float64)

@@ -14,7 +14,7 @@ from laserve.errors import ArmFailed, NotReady
 from laserve.generation.base import Generator, Rendered
 from laserve.selection.arms import Arms, Scored
 from laserve.selection.context import ContextBuilder
-from laserve.selection.deciding import Verdict, decide, in_order
+from laserve.selection.deciding import Verdict, decide, in_order, out_of_time
 from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
@@ -74,8 +74,10 @@ class Answerer:
     async def close(self) -> None:
         await self._decisions.close()
 
-    async def answer(self, request: Request, *, key: str) -> AsyncGenerator[Candidate | Decision]:
-        """Yield each candidate as it finishes, and at last the decision, which is durable by then.
+    async def answer(self, request: Request, *, key: str) -> AsyncGenerator[str | Candidate | Decision]:
+        """Yield the decision's id once the request is taken, each candidate as it finishes, and the decision.
+
+        The decision is durable by then.
 
         Args:
             key: name of the API key that asks.
@@ -89,10 +91,15 @@ class Answerer:
         clock = _Clock()
         deadline = clock.started + request.timeout_s
         decision_id = str(uuid_utils.uuid7())
-        rendered = await self._generator.render(request)
-        x = await self._context.build(request, rendered.tokens)
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                rendered = await self._generator.render(request)
+                x = await self._context.build(request, rendered.tokens)
+        except TimeoutError:
+            raise out_of_time(request) from None
         draw = self._draw(request, policy, x, decision_id)
         clock.lap("choose")
+        yield decision_id
 
         finished: list[Candidate] = []
         async with aclosing(self._generate(rendered, deadline)) as stream:

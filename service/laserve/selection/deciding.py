@@ -26,11 +26,14 @@ class Verdict:
 def in_order(finished: Sequence[Candidate], request: Request) -> tuple[Candidate, ...]:
     """Candidates by index; where some are missing, those that are there are numbered anew."""
     if not finished:
-        raise NoCandidate(
-            f"timeout_s: no candidate finished within {request.timeout_s:g} s", param="timeout_s"
-        )
+        raise out_of_time(request)
     ordered = sorted(finished, key=lambda candidate: candidate.index)
     return tuple(replace(candidate, index=index) for index, candidate in enumerate(ordered))
+
+
+def out_of_time(request: Request) -> NoCandidate:
+    """The error of a request of which nothing has finished in time."""
+    return NoCandidate(f"timeout_s: no candidate finished within {request.timeout_s:g} s", param="timeout_s")
 
 
 def decide(

@@ -1,21 +1,33 @@
 """One feedback top to bottom: known decision, new identity, resolved rewards, on disk, learned."""
 
+import asyncio
 import hashlib
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from laserve.bandit.state import BanditState
-from laserve.errors import Conflict, LaserveError, StoreError
+from laserve.errors import Conflict, InvalidRequest, LaserveError, StoreError
 from laserve.metrics import Metrics
 from laserve.selection.learner import Learner
-from laserve.selection.rewards import resolve
+from laserve.selection.rewards import Resolved, resolve
 from laserve.storage.base import LogWriter, Store, StoredFeedback
 from laserve.storage.batching import GroupCommit
 from laserve.storage.rows import dumps
 from laserve.types import Decision, Event, Feedback, FeedbackOutcome
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Resolution:
+    """A feedback on its way into the log."""
+
+    feedback: Feedback
+    decision: Decision
+    #: What it says of the arms, or why it cannot; a repeat is answered all the same.
+    resolved: Resolved | InvalidRequest
 
 
 class FeedbackLog:
@@ -44,7 +56,7 @@ class FeedbackLog:
         self._snapshot_every = snapshot_every
         self._learn_from = learn_from
         self._snapshot_at = 0
-        self._batches: GroupCommit[Feedback, FeedbackOutcome] = GroupCommit(self._commit)
+        self._batches: GroupCommit[_Resolution, FeedbackOutcome] = GroupCommit(self._commit)
 
     async def start(self) -> None:
         snapshot = await self._store.latest_snapshot()
@@ -65,34 +77,73 @@ class FeedbackLog:
             InvalidRequest: the value does not fit the decision.
             StoreError: the database refused; nothing was recorded.
         """
+        return await self._submit(await self._resolve(feedback))
+
+    async def record_all(self, batch: Sequence[Feedback]) -> list[FeedbackOutcome | LaserveError]:
+        """Acknowledge many, in their order; an error stands in its place and does not stop the others."""
+        ready: list[_Resolution | LaserveError] = []
+        for feedback in batch:
+            try:
+                ready.append(await self._resolve(feedback))
+            except LaserveError as error:
+                ready.append(error)
+        waiting = [
+            asyncio.ensure_future(self._submit(item)) for item in ready if isinstance(item, _Resolution)
+        ]
+        outcomes = iter(await asyncio.gather(*waiting, return_exceptions=True))
+        results: list[FeedbackOutcome | LaserveError] = []
+        for item in ready:
+            result = item if isinstance(item, LaserveError) else next(outcomes)
+            if not isinstance(result, FeedbackOutcome | LaserveError):
+                raise result
+            results.append(result)
+        return results
+
+    async def _resolve(self, feedback: Feedback) -> _Resolution:
+        """Look the decision up and resolve, before the log is opened.
+
+        Measuring long texts would hold the log, and the event loop, for long.
+        """
+        decision = await self._store.decision(feedback.decision_id)
+        resolved: Resolved | InvalidRequest
         try:
-            outcome = await self._batches.submit(feedback)
+            if feedback.kind == "references":
+                resolved = await asyncio.to_thread(resolve, feedback, decision)
+            else:
+                resolved = resolve(feedback, decision)
+        except InvalidRequest as error:
+            resolved = error
+        return _Resolution(feedback=feedback, decision=decision, resolved=resolved)
+
+    async def _submit(self, item: _Resolution) -> FeedbackOutcome:
+        kind = item.feedback.kind
+        try:
+            outcome = await self._batches.submit(item)
         except Conflict:
-            self._metrics.feedback.labels(feedback.kind, "conflict").inc()
+            self._metrics.feedback.labels(kind, "conflict").inc()
             raise
-        self._metrics.feedback.labels(feedback.kind, outcome.status).inc()
+        self._metrics.feedback.labels(kind, outcome.status).inc()
         return outcome
 
-    async def _commit(self, batch: Sequence[Feedback]) -> Sequence[FeedbackOutcome | LaserveError]:
+    async def _commit(self, batch: Sequence[_Resolution]) -> Sequence[FeedbackOutcome | LaserveError]:
         results: list[FeedbackOutcome | LaserveError] = []
         appended: list[tuple[Event, Decision]] = []
         now = time.time()
         learn_from = self._learner.state.learn_from or self._learn_from
         async with self._store.writing() as log:
-            for feedback in batch:
+            for item in batch:
                 try:
-                    decision = await log.decision(feedback.decision_id)
-                    if (known := await _known(log, feedback)) is not None:
+                    if (known := await _known(log, item.feedback)) is not None:
                         results.append(known)
                         continue
-                    event = await _append(log, feedback, decision, learn_from, now)
+                    event = await _append(log, item, learn_from, now)
                 except LaserveError as error:
                     if error.status >= 500:  # the store itself: the whole batch is rolled back
                         raise
                     results.append(error)
                     continue
-                learn_from = learn_from or (feedback.kind if event.updates else None)
-                appended.append((event, decision))
+                learn_from = learn_from or (item.feedback.kind if event.updates else None)
+                appended.append((event, item.decision))
                 results.append(_outcome(event))
         for event, decision in appended:
             self._learner.apply([event])
@@ -146,10 +197,11 @@ async def _known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
     )
 
 
-async def _append(
-    log: LogWriter, feedback: Feedback, decision: Decision, learn_from: str | None, now: float
-) -> Event:
-    resolved = resolve(feedback, decision)
+async def _append(log: LogWriter, item: _Resolution, learn_from: str | None, now: float) -> Event:
+    feedback, decision = item.feedback, item.decision
+    if isinstance(item.resolved, InvalidRequest):
+        raise item.resolved
+    resolved = item.resolved
     learned = decision.learnable and learn_from in (None, feedback.kind)
     event = await log.append(
         Event(

@@ -37,6 +37,7 @@ async def open_log(
     wanted: dict[str, Any] = context.fingerprint() | {
         "policy.prior_structure": prior["structure"],
         "policy.prior_embedding": prior["embedding"],
+        "policy.prior_reward": prior["reward"],
     }
     events = []
     now = time.time()

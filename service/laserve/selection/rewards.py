@@ -70,6 +70,6 @@ def _measured(feedback: Feedback, decision: Decision) -> list[float]:
             f"{decision.retention!r} or storage.retention_days have passed); send candidate_rewards instead",
             param="references",
         )
-    return [
-        textmetrics.best(feedback.metric, candidate.text, feedback.value) for candidate in decision.candidates
-    ]
+    texts = {candidate.text for candidate in decision.candidates}
+    quality = {text: textmetrics.best(feedback.metric, text, feedback.value) for text in texts}
+    return [quality[candidate.text] for candidate in decision.candidates]

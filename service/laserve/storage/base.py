@@ -70,6 +70,9 @@ class Store(Protocol):
 
     async def close(self) -> None: ...
 
+    async def check(self) -> None:
+        """Raise StoreError when the database does not answer."""
+
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         """All or none, in one commit."""
 

@@ -104,7 +104,7 @@ _APART = {"id", "created_at", "key", "x", "candidates", "metadata", "request", "
 
 def decision_row(decision: Decision) -> dict[str, Any]:
     record = {name: value for name, value in vars(decision).items() if name not in _APART}
-    record["sampling"] = vars(decision.sampling)
+    record["sampling"] = {name: value for name, value in vars(decision.sampling).items() if name != "stop"}
     record["why"] = [vars(why) for why in decision.why]
     record["candidates"] = [
         {name: value for name, value in vars(candidate).items() if name != "text"}
@@ -115,6 +115,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         texts = dumps(
             {
                 "request": decision.request,
+                "stop": decision.sampling.stop,
                 "candidates": [candidate.text for candidate in decision.candidates],
                 "metadata": dict(decision.metadata),
             }
@@ -143,7 +144,7 @@ def decision_from(row: Row) -> Decision:
             "created_at": row["created_at"],
             "key": row["key"],
             "x": bytes_vector(row["x"]),
-            "sampling": Sampling(**sampling | {"stop": tuple(sampling["stop"])}),
+            "sampling": Sampling(**sampling, stop=tuple(texts["stop"]) if texts else ()),
             "why": tuple(ArmWhy(**why) for why in record["why"]),
             "candidates": tuple(
                 Candidate(text=text, **shape) for text, shape in zip(words, shapes, strict=True)

@@ -9,9 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, Connection, event, func, insert, select, update
+from sqlalchemy import Connection, delete, event, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -21,8 +22,11 @@ from laserve.storage.base import LogWriter, Snapshot, StoredFeedback
 from laserve.types import Decision, Event, Update
 
 #: `secure_delete` overwrites what is deleted, since deleted texts must not be found in the file.
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000", "secure_delete = ON")
+_READING = ("busy_timeout = 5000",)
+_WRITING = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _PAGE = 1000
+#: Snapshots kept; the older ones are there in case the newest is torn.
+_SNAPSHOTS = 3
 
 
 @contextmanager
@@ -52,6 +56,7 @@ class SqlStore:
         self._resources = AsyncExitStack()
         self._writing = asyncio.Lock()
         self._engine: AsyncEngine | None = None
+        self._unscrubbed = False
 
     async def open(self) -> None:
         if self.path is None:
@@ -60,17 +65,18 @@ class SqlStore:
         if self._read_only:
             if not self.path.is_file():
                 raise ConfigError(f"data_dir: no database at {self.path}")
-            self._connect((*_PRAGMAS, "query_only = ON"))
+            self._connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&uri=true", _READING)
             return
         self._hold(self.path)
-        self._connect(_PRAGMAS)
+        self._connect(str(self.path), (*_READING, *_WRITING))
         async with self._transaction() as connection:
             await connection.run_sync(_migrate)
 
     def _hold(self, path: Path) -> None:
         """Take the lock file beside the database."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # it holds prompts and answers; SQLite gives its side files the same mode
             self._resources.enter_context(FileLock(f"{path}.lock", timeout=0))
         except Timeout:
             raise ConfigError(
@@ -79,8 +85,8 @@ class SqlStore:
         except OSError as error:
             raise ConfigError(f"data_dir: cannot write in {path.parent}: {error}") from error
 
-    def _connect(self, pragmas: Sequence[str]) -> None:
-        self._engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(self.path)))
+    def _connect(self, database: str, pragmas: Sequence[str]) -> None:
+        self._engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
 
         @event.listens_for(self._engine.sync_engine, "connect")
         def set_pragmas(connection: Any, _record: object) -> None:
@@ -96,6 +102,10 @@ class SqlStore:
     async def close(self) -> None:
         self._engine = None
         await self._resources.aclose()
+
+    async def check(self) -> None:
+        async with self._reading() as connection:
+            await connection.execute(select(1))
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         async with self._transaction() as connection:
@@ -125,12 +135,14 @@ class SqlStore:
                 decisions.c.created_at < before, decisions.c.texts.is_not(None)
             )
             await connection.execute(
-                update(feedback).where(feedback.c.decision_id.in_(old)).values(body=None, digest=None)
+                update(feedback)
+                .where(feedback.c.decision_id.in_(old), feedback.c.body.contains('"references":'))
+                .values(body=None, digest=None)
             )
             result = await connection.execute(
                 update(decisions).where(decisions.c.id.in_(old)).values(texts=None)
             )
-        if result.rowcount:
+        if result.rowcount or self._unscrubbed:
             await self._scrub()
         return result.rowcount
 
@@ -177,8 +189,10 @@ class SqlStore:
 
     async def latest_snapshot(self) -> Snapshot | None:
         async with self._reading() as connection:
-            query = select(tables.snapshots).order_by(tables.snapshots.c.position.desc())
-            for row in (await connection.execute(query)).mappings():
+            positions = select(tables.snapshots.c.position).order_by(tables.snapshots.c.position.desc())
+            for position in (await connection.scalars(positions)).all():
+                query = select(tables.snapshots).where(tables.snapshots.c.position == position)
+                row = (await connection.execute(query)).mappings().one()
                 if row["checksum"] == hashlib.sha256(row["payload"]).hexdigest():
                     return Snapshot(**{name: row[name] for name in Snapshot.__dataclass_fields__})
         return None
@@ -188,11 +202,24 @@ class SqlStore:
             checksum = hashlib.sha256(snapshot.payload).hexdigest()
             statement = insert(tables.snapshots).prefix_with("OR REPLACE")
             await connection.execute(statement, vars(snapshot) | {"checksum": checksum})
+            kept = (
+                select(tables.snapshots.c.position)
+                .order_by(tables.snapshots.c.position.desc())
+                .limit(_SNAPSHOTS)
+            )
+            await connection.execute(delete(tables.snapshots).where(tables.snapshots.c.position.not_in(kept)))
 
     async def _scrub(self) -> None:
-        """Empty the write-ahead log, which still holds the pages as they were before a text was removed."""
+        """Empty the write-ahead log, which still holds the pages as they were before a text was removed.
+
+        A reader may hold it; then the next call tries again, and `expire_texts` makes one every hour.
+        """
+        self._unscrubbed = True
         async with self._writing, self._reading() as connection:
-            await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            await connection.exec_driver_sql("PRAGMA busy_timeout = 100")
+            row = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+            await connection.exec_driver_sql(f"PRAGMA {_READING[0]}")
+        self._unscrubbed = bool(row[0])
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:

@@ -77,6 +77,7 @@ async def test_a_fresh_log_is_started_and_its_arms_join(store: SqlStore) -> None
         "context.encoder": "hash-8",
         "context.features": "constants-1",
         "context.tasks": ["chat"],
+        "policy.prior_reward": 0.25,
         "policy.prior_structure": 1.0,
         "policy.prior_embedding": 30.0,
     }
@@ -153,7 +154,7 @@ async def test_all_settings_that_contradict_the_log_are_named_at_once(store: Sql
     ]
 
 
-@pytest.mark.parametrize("changes", [{}, {"learn_from": "thumb"}, {"prior": PRIOR | {"reward": 0.9}}])
+@pytest.mark.parametrize("changes", [{}, {"learn_from": "thumb"}])
 async def test_a_setting_that_does_not_touch_what_was_learned_may_change(
     store: SqlStore, changes: dict[str, Any]
 ) -> None:
