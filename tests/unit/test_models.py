@@ -89,7 +89,7 @@ def test_an_interrupted_write_leaves_no_folder_and_can_be_repeated(
 ) -> None:
     write = Writer(OSError("disk full"))
     packaged(tmp_path, monkeypatch, write)
-    with pytest.raises(ConfigError, match="cache_dir: .* disk full"):
+    with pytest.raises(ConfigError, match=r"cache_dir: .* disk full"):
         prepare("tiny", cache)
     assert not [path for path in cache.iterdir() if path.is_dir()]
 
