@@ -163,8 +163,8 @@ class CountRequests:
             return
         try:
             await self.app(scope, receive, counted)
-        except Exception:
-            self._count(scope, 500)  # the answer is made outside, by the framework
+        except Exception:  # counted and raised on: the framework makes the answer further out
+            self._count(scope, 500)
             raise
 
     def _count(self, scope: Scope, status: int) -> None:
