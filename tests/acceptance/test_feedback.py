@@ -129,7 +129,8 @@ def test_what_is_learned_moves_the_prediction_towards_the_reward(main: Service) 
         return why["mean"]
 
     first, second, third = (mean() for _ in range(3))
-    assert first > second > third > 0
+    # Whatever the service has been taught before, reward 0 draws the prediction at this x towards 0.
+    assert abs(first) > abs(second) > abs(third)
 
 
 def test_an_integer_thumb_is_the_same_thumb(learners: dict[str, Service]) -> None:

@@ -35,7 +35,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
                 assert corrected.json()["learned"]
     assert sql(folder, "SELECT max(position) FROM events") == [(LAST,)]
-    assert len(sql(folder, "SELECT position FROM snapshots")) >= 4
+    assert len(sql(folder, "SELECT position FROM snapshots")) >= 3
     return folder
 
 

@@ -137,7 +137,12 @@ class SqlStore:
             await connection.execute(
                 update(feedback)
                 .where(feedback.c.decision_id.in_(old), feedback.c.body.contains('"references":'))
-                .values(body=None, digest=None)
+                .values(
+                    digest=None
+                )  # the others' digests hold no text, and still tell a repeat from a conflict
+            )
+            await connection.execute(
+                update(feedback).where(feedback.c.decision_id.in_(old)).values(body=None)
             )
             result = await connection.execute(
                 update(decisions).where(decisions.c.id.in_(old)).values(texts=None)
