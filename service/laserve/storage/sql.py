@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, delete, event, func, insert, select, update
+from sqlalchemy import URL, Connection, delete, event, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -21,6 +21,7 @@ from laserve.storage import rows, tables
 from laserve.storage.base import LogWriter, Snapshot, StoredFeedback
 from laserve.types import Decision, Event, Update
 
+_DRIVER = "sqlite+aiosqlite"
 #: `secure_delete` overwrites what is deleted, since deleted texts must not be found in the file.
 _READING = ("busy_timeout = 5000",)
 _WRITING = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
@@ -65,10 +66,13 @@ class SqlStore:
         if self._read_only:
             if not self.path.is_file():
                 raise ConfigError(f"data_dir: no database at {self.path}")
-            self._connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&uri=true", _READING)
+            database = f"file:{quote(str(self.path.resolve()))}"
+            self._connect(
+                URL.create(_DRIVER, database=database, query={"mode": "ro", "uri": "true"}), _READING
+            )
             return
         self._hold(self.path)
-        self._connect(str(self.path), (*_READING, *_WRITING))
+        self._connect(URL.create(_DRIVER, database=str(self.path)), (*_READING, *_WRITING))
         async with self._transaction() as connection:
             await connection.run_sync(_migrate)
 
@@ -85,8 +89,9 @@ class SqlStore:
         except OSError as error:
             raise ConfigError(f"data_dir: cannot write in {path.parent}: {error}") from error
 
-    def _connect(self, database: str, pragmas: Sequence[str]) -> None:
-        self._engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
+    def _connect(self, url: URL, pragmas: Sequence[str]) -> None:
+        # Parameters are prompts and answers, which no error message may quote.
+        self._engine = create_async_engine(url, hide_parameters=True)
 
         @event.listens_for(self._engine.sync_engine, "connect")
         def set_pragmas(connection: Any, _record: object) -> None:
