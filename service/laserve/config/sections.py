@@ -1,30 +1,17 @@
-"""Settings: one YAML file and environment variables, validated at start.
+"""All settings, section by section; their descriptions are their documentation."""
 
-Precedence, highest first: command-line flags, ``LASERVE_SECTION__NAME``, ``HOST`` and ``PORT``, the YAML
-file, the profile, the defaults below. Errors name the setting and what was expected.
-"""
-
-import os
-import re
-from collections.abc import Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
-from laserve.errors import ConfigError
-
 PREFIX = "LASERVE_"
-#: Not settings: what clients read, and what Kubernetes puts there for a Service named laserve.
-_FOREIGN = re.compile(r"API_KEY$|SERVICE_(HOST|PORT)|PORT($|_)")
 MAX_CANDIDATES = 64
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -240,104 +227,3 @@ class Settings(BaseSettings):
         layers: list[dict[str, Any]] = init_settings.init_kwargs["layers"]  # type: ignore[attr-defined]
         flags, *rest = (InitSettingsSource(settings_cls, layer) for layer in layers)
         return (flags, env_settings, *rest)
-
-
-PROFILES: dict[str, dict[str, Any]] = {
-    "fake": {
-        "generation": {"kind": "fake", "model": "fake"},
-        "arms": [
-            {"name": "loglik", "kind": "loglik"},
-            {"name": "consensus", "kind": "consensus"},
-            {"name": "relevance", "kind": "relevance"},
-        ],
-        "context": {"encoder": "hash"},
-        "storage": {"kind": "memory"},
-    }
-}
-
-
-def load(
-    *,
-    config: Path | None = None,
-    profile: str | None = None,
-    flags: Mapping[str, Any] | None = None,
-) -> Settings:
-    """Read all sources and validate.
-
-    Args:
-        config: the YAML file.
-        profile: a name in `PROFILES`.
-        flags: nested settings from the command line, which win over all else.
-
-    Raises:
-        ConfigError: with a line for each setting that is wrong or unknown.
-    """
-    if profile is not None and profile not in PROFILES:
-        raise ConfigError(f"--profile: no {profile!r}; there are: {', '.join(PROFILES)}")
-    server = {name.lower(): os.environ[name] for name in ("HOST", "PORT") if os.environ.get(name)}
-    layers = [
-        dict(flags or {}),
-        {"server": server} if server else {},
-        _read_yaml(config),
-        PROFILES.get(profile or "", {}),
-    ]
-    unknown = [
-        f"{PREFIX}{name}: no such setting"
-        for name in (key.removeprefix(PREFIX) for key in os.environ if key.startswith(PREFIX))
-        if name.partition("__")[0].lower() not in Settings.model_fields and not _FOREIGN.match(name)
-    ]
-    if unknown:
-        raise ConfigError("; ".join(unknown))
-    try:
-        return Settings(layers=layers)  # type: ignore[call-arg]
-    except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error))) from None
-    except SettingsError as error:
-        field = str(error).partition('field "')[2].partition('"')[0]
-        names = sorted(key for key in os.environ if key.startswith(f"{PREFIX}{field}".upper()))
-        raise ConfigError(f"{' or '.join(names)}: a list or mapping is given as JSON") from None
-
-
-def _explain(error: ValidationError) -> list[str]:
-    lines = []
-    details = error.errors(include_url=False, include_input=False)
-    for detail in details:
-        if any(len(other["loc"]) > len(detail["loc"]) == _shared(other, detail) for other in details):
-            continue  # the reason stands deeper
-        place = ".".join(str(part) for part in detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            message = "no such setting"
-        lines.append(f"{place}: {message}" if place else message)
-    return lines
-
-
-def _shared(one: Any, other: Any) -> int:
-    """How many leading steps two places have in common."""
-    pairs = zip(one["loc"], other["loc"], strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def _read_yaml(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config: cannot read {path}: {error}") from error
-    except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a secret
-        mark = error.problem_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"--config: {path}{place}: is not YAML: {error.problem}") from None
-    except yaml.YAMLError:
-        raise ConfigError(f"--config: {path} is not YAML") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"--config: {path} must hold settings by name, not a {type(content).__name__}")
-    for name in content:
-        if not isinstance(name, str):
-            raise ConfigError(f"{name}: no such setting")
-    return content

@@ -1,0 +1,34 @@
+"""Settings: the sections and where their values come from."""
+
+from laserve.config.loading import PROFILES, load
+from laserve.config.sections import (
+    MAX_CANDIDATES,
+    PREFIX,
+    ArmSettings,
+    ContextSettings,
+    GenerationSettings,
+    LogSettings,
+    PolicySettings,
+    SamplingDefaults,
+    Section,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+)
+
+__all__ = [
+    "MAX_CANDIDATES",
+    "PREFIX",
+    "PROFILES",
+    "ArmSettings",
+    "ContextSettings",
+    "GenerationSettings",
+    "LogSettings",
+    "PolicySettings",
+    "SamplingDefaults",
+    "Section",
+    "ServerSettings",
+    "Settings",
+    "StorageSettings",
+    "load",
+]
