@@ -49,15 +49,14 @@ def make_encoder(settings: Settings) -> Encoder:
     return SentenceEncoder(resolve(name, settings.cache_dir.expanduser(), logger.info))
 
 
-def make_generator(settings: Settings) -> Generator:
+def make_generator(settings: Settings, metrics: Metrics) -> Generator:
     generation = settings.generation
     match generation.kind:
         case "vllm":
             from laserve.generation.vllm import VllmGenerator
 
-            return VllmGenerator(
-                generation, resolve(generation.model, settings.cache_dir.expanduser(), logger.info)
-            )
+            model = resolve(generation.model, settings.cache_dir.expanduser(), logger.info)
+            return VllmGenerator(generation, model, metrics)
         case "openai":
             from laserve.generation.openai import OpenAIGenerator
 
@@ -104,7 +103,7 @@ def make_service(settings: Settings) -> Service:
         encoder=encoder, features=Features.read(settings.context.features), tasks=settings.context.tasks
     )
     arms = make_arms(settings, encoder, metrics)
-    generator = make_generator(settings)
+    generator = make_generator(settings, metrics)
     learner = Learner(seed=settings.policy.seed)
     linucb = settings.policy.model_dump(include=set(LinUCB.__dataclass_fields__))
     policies = Policies(linucb=LinUCB(**linucb), arms=[arm.name for arm in arms])
@@ -211,7 +210,7 @@ def create_app(service: Service) -> FastAPI:
         app.include_router(resource.router)
         app.include_router(resource.router, prefix="/v1", include_in_schema=False)
     app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes)
-    app.add_middleware(CancelOnDisconnect)
+    app.add_middleware(CancelOnDisconnect, underway=service.underway)
     app.add_middleware(CountRequests, metrics=service.metrics)
     return app
 

@@ -111,7 +111,11 @@ class Unavailable(LaserveError):
     status = 503
     type = "unavailable_error"
     code = "unavailable"
-    retry_after = 5
+
+    def __init__(self, message: str, *, retry_after: int = 5, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        #: Whole seconds after which it may be there again.
+        self.retry_after = retry_after
 
 
 class NotReady(Unavailable):

@@ -115,6 +115,12 @@ class Metrics:
         self.snapshot_position = Gauge(
             "laserve_snapshot_position", "Position of the newest snapshot.", registry=registry
         )
+        self.engine_restarts = Counter(
+            "laserve_engine_restarts",
+            "Attempts to replace an engine that has died: `ready`, or `failed`.",
+            ["engine", "outcome"],
+            registry=registry,
+        )
         self.ready = Gauge("laserve_ready", "1 when requests are served.", registry=registry)
 
     def render(self) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -13,15 +14,20 @@ from contextlib import contextmanager
 import uvicorn
 
 from laserve import logs
-from laserve.api.service import DRAIN_S
+from laserve.api.service import Service
 from laserve.app import create_app, load, make_service, running
 from laserve.config import Settings
 from laserve.errors import ConfigError, LaserveError
+from laserve.orphans import MARK
 
 logger = logging.getLogger(__name__)
 
+#: Seconds after `server.drain_s` in which what was aborted then has to end.
+_ABORT_S = 2.0
+
 #: Offline and quiet, unless the environment says otherwise; engine processes inherit it.
 _ENVIRONMENT = {
+    MARK: "1",
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -62,6 +68,13 @@ def _on_signal(act: Callable[[int], object]) -> None:
         loop.add_signal_handler(number, act, number)
 
 
+def _stop(server: uvicorn.Server, service: Service, number: int) -> None:
+    """Take nothing new; what is under way has ``server.drain_s`` to finish."""
+    service.generator.retire()
+    asyncio.get_running_loop().call_later(service.settings.server.drain_s, service.underway.abort)
+    server.handle_exit(number, None)
+
+
 async def _serve(settings: Settings) -> int:
     this = asyncio.current_task()
     _on_signal(lambda _number: this.cancel() if this else None)
@@ -74,10 +87,10 @@ async def _serve(settings: Settings) -> int:
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                timeout_graceful_shutdown=DRAIN_S,
+                timeout_graceful_shutdown=math.ceil(settings.server.drain_s + _ABORT_S),
             )
         )
-        _on_signal(lambda number: server.handle_exit(number, None))
+        _on_signal(lambda number: _stop(server, service, number))
         loading = asyncio.create_task(load(service), name="load")
 
         def loaded(task: asyncio.Task[None]) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from laserve.api.errors import respond
-from laserve.errors import Overloaded, TooLarge
+from laserve.errors import Overloaded, TooLarge, Unavailable
 from laserve.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -99,14 +99,41 @@ class BodyLimit:
         await self.app(scope, replay, send)
 
 
+class Underway:
+    """The requests whose answer has not begun."""
+
+    def __init__(self) -> None:
+        self.aborted = False
+        self._work: set[asyncio.Future[None]] = set()
+
+    @contextmanager
+    def holding(self, work: "asyncio.Future[None]") -> Iterator[None]:
+        self._work.add(work)
+        try:
+            yield
+        finally:
+            self._work.discard(work)
+
+    def started(self, work: "asyncio.Future[None]") -> None:
+        """Its answer has begun, and is left to end by itself."""
+        self._work.discard(work)
+
+    def abort(self) -> None:
+        """Cancel them all, because the service must stop now."""
+        self.aborted = True
+        for work in tuple(self._work):
+            work.cancel()
+
+
 class CancelOnDisconnect:
-    """Cancels a request's work when its client goes away.
+    """Cancels a request's work when its client goes away, or when the service must stop.
 
     Starlette leaves plain handlers running then; here the handler races the connection.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, underway: Underway) -> None:
         self.app = app
+        self.underway = underway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -118,6 +145,7 @@ class CancelOnDisconnect:
 
         async def note(message: Message) -> None:
             nonlocal answered
+            self.underway.started(work)
             await send(message)
             answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
@@ -134,13 +162,17 @@ class CancelOnDisconnect:
         work = asyncio.ensure_future(self.app(scope, inbox.get, note))
         watcher = asyncio.create_task(watch())
         try:
-            await work
+            with self.underway.holding(work):
+                await work
         except asyncio.CancelledError:
-            if not gone:
+            if self.underway.aborted and not gone:
+                await respond(Unavailable("the service is stopping"))(scope, inbox.get, send)
+            elif gone:
+                logger.info("%s %s: the client left", scope["method"], scope["path"])
+            else:
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
                 raise
-            logger.info("%s %s: the client left", scope["method"], scope["path"])
         finally:
             watcher.cancel()
 

@@ -213,7 +213,8 @@ class Health(Body):
 class Readiness(Body):
     """Whether requests are served, and what is missing."""
 
-    status: Literal["ready", "loading", "failed"]
+    status: Literal["ready", "loading", "restarting", "failed"]
     store: str
     generator: str
     arms: dict[str, str]
+    why: dict[str, str] = Field(description="Part -> why it does not serve now.")

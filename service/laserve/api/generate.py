@@ -12,7 +12,7 @@ from laserve.api.answers import CandidateEvent, DecisionBody, ErrorBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
 from laserve.api.schemas import GenerateBody
-from laserve.api.service import DRAIN_S, Service
+from laserve.api.service import Service
 from laserve.errors import InvalidRequest, LaserveError, NotReady
 from laserve.types import Candidate, Decision, Request
 
@@ -59,7 +59,7 @@ async def generate(
         return EventSourceResponse(
             _resume(first, events),
             ping=service.settings.server.heartbeat_s,
-            shutdown_grace_period=DRAIN_S - 1,
+            shutdown_grace_period=service.settings.server.drain_s,
         )
     with service.permits.permit():
         async with aclosing(service.answerer.answer(request, key=caller)) as steps:

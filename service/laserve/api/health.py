@@ -22,16 +22,21 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
     """200 when the store, the generator and at least one arm serve."""
     status = service.status
     store: Progress = "ready"
+    why = {arm.name: arm.error for arm in service.arms if arm.error is not None}
+    if (problem := service.generator_problem) is not None:
+        why["generator"] = problem
     try:
         await service.store.check()
-    except StoreError:
+    except StoreError as error:
         status = store = "failed"
+        why["store"] = error.message
     response.status_code = 200 if status == "ready" else 503
     return Readiness(
         status=status,
         store=store,
         generator=service.generator_status,
         arms={arm.name: arm.state for arm in service.arms},
+        why=why,
     )
 
 

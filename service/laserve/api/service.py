@@ -1,9 +1,9 @@
 """The parts of one running service, as the endpoints see them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from laserve.api.admission import Permits
+from laserve.api.admission import Permits, Underway
 from laserve.config import Settings
 from laserve.errors import Unavailable
 from laserve.generation.base import Generator
@@ -15,10 +15,7 @@ from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.storage.base import Store
 
-#: Seconds that answers under way may take to finish once the service is told to stop.
-DRAIN_S = 30
-
-Progress = Literal["loading", "ready", "failed"]
+Progress = Literal["loading", "ready", "restarting", "failed"]
 
 
 @dataclass(kw_only=True)
@@ -35,25 +32,31 @@ class Service:
     answerer: Answerer
     feedback: FeedbackLog
     permits: Permits
+    underway: Underway = field(default_factory=Underway)
     #: How far the generator has come.
     generator_state: Progress = "loading"
 
     @property
     def generator_status(self) -> Progress:
-        """How far the generator has come, or ``failed`` once it has died."""
-        if self.generator_state != "ready":
-            return self.generator_state
+        """How far the generator has come; ``restarting`` once it has died."""
+        if self.generator_state == "ready" and self.generator_problem is not None:
+            return "restarting"
+        return self.generator_state
+
+    @property
+    def generator_problem(self) -> str | None:
+        """Why the generator cannot serve now."""
         try:
             self.generator.check()
-        except Unavailable:
-            return "failed"
-        return "ready"
+        except Unavailable as error:
+            return error.message
+        return None
 
     @property
     def status(self) -> Progress:
         """Ready when the generator and one arm are."""
-        if self.generator_status != "ready":
-            return self.generator_status
+        if (generator := self.generator_status) != "ready":
+            return generator
         if self.arms.ready:
             return "ready"
         return "loading" if any(arm.state == "loading" for arm in self.arms) else "failed"

@@ -33,6 +33,9 @@ class ServerSettings(Section):
     )
     max_body_bytes: int = Field(4 * 2**20, ge=1024, description="Largest request body; a larger one is 413.")
     heartbeat_s: float = Field(15.0, gt=0, description="Seconds between comments that keep a stream open.")
+    drain_s: float = Field(
+        20.0, gt=0, le=3600, description="Seconds that requests under way may take to finish at a stop."
+    )
     api_keys: dict[Name, Annotated[SecretStr, Field(min_length=1)]] = Field(
         default_factory=dict,
         description="Caller's name -> secret, sent as `Authorization: Bearer SECRET`; empty serves anyone.",

@@ -80,6 +80,9 @@ class Generator(Protocol):
         """Sample. Raises EngineError when the engine fails."""
 
     def check(self) -> None:
-        """Raise EngineError when the engine cannot serve any more."""
+        """Raise EngineError, with ``retry_after``, while no engine serves; NotReady before the first does."""
+
+    def retire(self) -> None:
+        """The service is stopping: replace no engine any more. Requests under way go on."""
 
     async def close(self) -> None: ...

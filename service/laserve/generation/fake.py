@@ -47,6 +47,8 @@ class FakeGenerator:
 
     def check(self) -> None: ...
 
+    def retire(self) -> None: ...
+
     async def render(self, request: Request) -> Rendered:
         return await render(request, self._tokenizer, self.max_model_len)
 

@@ -117,6 +117,8 @@ class OpenAIGenerator:
         if not self.max_model_len:
             raise NotReady("the vLLM server has not been reached yet")
 
+    def retire(self) -> None: ...
+
     async def render(self, request: Request) -> Rendered:
         return await render(request, self._tokenizer, self.max_model_len)
 

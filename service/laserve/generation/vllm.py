@@ -1,4 +1,4 @@
-"""vLLM in this process: AsyncLLM, with the engine core in a process of its own."""
+"""Candidates from a vLLM engine of this process."""
 
 import asyncio
 import logging
@@ -14,7 +14,10 @@ from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
 from laserve.generation.base import Rendered, check_finish
 from laserve.generation.prompts import render
 from laserve.generation.tokenizer import FolderTokenizer
+from laserve.metrics import Metrics
+from laserve.supervision import Supervisor
 from laserve.types import Candidate, Request, Sampling
+from laserve.vllm_engine import VllmEngine, VllmStart
 
 logger = logging.getLogger(__name__)
 
@@ -24,42 +27,51 @@ CPU_BLOCK_SIZE = 32
 
 
 class VllmGenerator:
-    """Samples with a vLLM engine of this process.
+    """Samples with a vLLM engine of this process, which is replaced when it dies.
 
     Args:
         settings: the section ``generation``.
         model: folder or hub name of the model.
     """
 
-    def __init__(self, settings: GenerationSettings, model: str) -> None:
+    def __init__(self, settings: GenerationSettings, model: str, metrics: Metrics) -> None:
         self.model = settings.model
         self.max_model_len = 0
         self._settings = settings
         self._path = model
-        self._engine: Any = None
+        self._metrics = metrics
+        self._supervisor: Supervisor[VllmEngine] | None = None
         self._tokenizer: FolderTokenizer
         self._cpu = False
         self._seeds = True
-        self._starting: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
-        # Building an engine blocks until it is ready, so it must not happen on the event loop. A thread
-        # cannot be cancelled: `close` waits for it, or the engine's process would outlive this one.
-        self._starting = asyncio.ensure_future(asyncio.to_thread(self._start))
-        await asyncio.shield(self._starting)
+        start = VllmStart(await asyncio.to_thread(self._arguments), section="generation")
+        self._supervisor = Supervisor(
+            "generator", start=start, interrupt=start.interrupt, metrics=self._metrics
+        )
+        await self._supervisor.start()
+        config = self._supervisor.engine.llm.vllm_config
+        self.max_model_len = int(config.model_config.max_model_len)
+        self._seeds = not (self._cpu and config.scheduler_config.enable_chunked_prefill)
+        logger.info("vLLM serves %s, %d tokens", self.model, self.max_model_len)
+
+    def retire(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.retire()
 
     async def close(self) -> None:
-        if self._starting is not None:
-            await asyncio.gather(self._starting, return_exceptions=True)
-        if self._engine is not None:
-            engine, self._engine = self._engine, None
-            await asyncio.to_thread(engine.shutdown)
+        if self._supervisor is not None:
+            await self._supervisor.close()
 
     def check(self) -> None:
-        if self._engine is None:
+        self._llm()
+
+    def _llm(self) -> Any:
+        """vLLM's engine. Raises NotReady or EngineError when there is none."""
+        if self._supervisor is None:
             raise NotReady("the engine is still loading")
-        if self._engine.errored:
-            raise EngineError("the engine has died; restart the service")
+        return self._supervisor.engine.llm
 
     async def render(self, request: Request) -> Rendered:
         if request.sampling.seed is not None and not self._seeds:
@@ -73,7 +85,7 @@ class VllmGenerator:
     async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
         from vllm.exceptions import VLLMClientError, VLLMServerError
 
-        self.check()
+        llm = self._llm()
         sampling = rendered.sampling
         request_id = str(uuid_utils.uuid7())
         # Which samples share a batch changes the last bits of each, and so the samples. On a CPU, seeded ones
@@ -83,17 +95,18 @@ class VllmGenerator:
             for index, part in enumerate(_singles(sampling) if alone else [sampling]):
                 salt = request_id if alone else None
                 async with aclosing(
-                    self._sample(rendered, part, f"{request_id}-{index}", salt)
+                    self._sample(llm, rendered, part, f"{request_id}-{index}", salt)
                 ) as completions:
                     async for completion in completions:
                         yield _candidate(completion, index + completion.index, strip=rendered.strip)
         except VLLMServerError as error:
+            self.check()  # where it has died, this says why, and when another is expected
             raise EngineError(f"the engine failed: {error}") from error
         except (VLLMClientError, ValueError) as error:  # how vLLM refuses parameters
             raise InvalidRequest(f"the engine refused the request: {error}") from error
 
     async def _sample(
-        self, rendered: Rendered, sampling: Sampling, request_id: str, cache_salt: str | None
+        self, llm: Any, rendered: Rendered, sampling: Sampling, request_id: str, cache_salt: str | None
     ) -> AsyncGenerator[Any]:
         """vLLM's completions, each once, when it has finished.
 
@@ -117,17 +130,16 @@ class VllmGenerator:
         prompt = TokensPrompt(prompt_token_ids=list(rendered.token_ids))
         if cache_salt is not None:
             prompt["cache_salt"] = cache_salt
-        async with aclosing(self._engine.generate(prompt, parameters, request_id)) as outputs:
+        async with aclosing(llm.generate(prompt, parameters, request_id)) as outputs:
             async for output in outputs:
                 for completion in output.outputs:
                     if completion.finished():
                         yield completion
 
-    def _start(self) -> None:
+    def _arguments(self) -> dict[str, Any]:
+        """What `AsyncEngineArgs` takes: the settings, and what a CPU needs."""
         try:
-            from vllm import AsyncEngineArgs
             from vllm.platforms import current_platform
-            from vllm.v1.engine.async_llm import AsyncLLM
         except ImportError as error:
             raise ConfigError(
                 f"generation.kind: {error}; pip install 'laserve[vllm]', or `make install` for the CPU build"
@@ -154,22 +166,12 @@ class VllmGenerator:
             }
         arguments |= settings.engine_args
         self._tokenizer = FolderTokenizer(self._path)
-        try:
-            if arguments.get("enable_chunked_prefill") is False and "max_num_batched_tokens" not in arguments:
+        if arguments.get("enable_chunked_prefill") is False and "max_num_batched_tokens" not in arguments:
+            try:
                 arguments["max_num_batched_tokens"] = self._model_length(arguments)
-            engine_args = AsyncEngineArgs(**{k: v for k, v in arguments.items() if v is not None})
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"generation.engine_args: {error}") from error
-        try:
-            self._engine = AsyncLLM.from_engine_args(engine_args)
-        except ValueError as error:
-            raise ConfigError(f"generation: vLLM refuses these settings: {error}") from error
-        except RuntimeError as error:
-            raise EngineError(f"the engine did not start: {error}") from error
-        config = self._engine.vllm_config
-        self.max_model_len = int(config.model_config.max_model_len)
-        self._seeds = not (self._cpu and config.scheduler_config.enable_chunked_prefill)
-        logger.info("vLLM serves %s, %d tokens", self.model, self.max_model_len)
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"generation.engine_args: {error}") from error
+        return {name: value for name, value in arguments.items() if value is not None}
 
     def _model_length(self, arguments: dict[str, Any]) -> int:
         """Longest sequence: without chunked prefill a batch must be able to hold it."""

@@ -1,0 +1,32 @@
+"""Ends an engine's process when the process that started it is gone, however it went."""
+
+import multiprocessing
+import os
+import threading
+import time
+
+#: Set by a server for the processes that it starts, so that other users of vLLM are left alone.
+MARK = "_LASERVE_ENGINE"
+_LOOK_EVERY_S = 0.5
+_NAME = "end-with-parent"
+
+
+def end_with_parent() -> None:
+    """Watch the parent in a thread, in a process that multiprocessing has started below a server.
+
+    A parent that is killed cannot stop its engines, and vLLM's go on waiting for it and hold their memory.
+    Also an entry point of ``vllm.general_plugins``, which vLLM calls in each of its processes. Calling it
+    again, or in the server itself, does nothing.
+    """
+    parent = multiprocessing.parent_process()
+    watched = any(thread.name == _NAME for thread in threading.enumerate())
+    if parent is None or MARK not in os.environ or watched:
+        return
+    first = os.getppid()
+
+    def watch() -> None:
+        while parent.is_alive() and os.getppid() == first:
+            time.sleep(_LOOK_EVERY_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name=_NAME, daemon=True).start()
