@@ -34,7 +34,8 @@ _ENVIRONMENT = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     "TORCH_LOGS": "-all",
-    "PYTHONWARNINGS": "ignore::FutureWarning",
+    # The second is said of memory that a killed engine held, by the process that then frees it.
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore::UserWarning:multiprocessing.resource_tracker",
 }
 
 

@@ -1,5 +1,6 @@
 """A vLLM engine of this process: AsyncLLM, with its core in a process of its own."""
 
+import gc
 import logging
 import multiprocessing
 import signal
@@ -11,6 +12,9 @@ from typing import Any
 from laserve.errors import ConfigError, EngineError
 
 logger = logging.getLogger(__name__)
+
+#: An engine keeps nothing that it would have to save: after so many seconds its processes are killed.
+_STOP_S = 2.0
 
 
 class VllmEngine:
@@ -32,11 +36,41 @@ class VllmEngine:
         return ", ".join(f"{name} {_ending(code)}" for name, code in codes.items()) or "it reported an error"
 
     def stop(self) -> None:
-        """Block until its processes are gone."""
-        try:
-            self.llm.shutdown()
-        except Exception as error:  # noqa: BLE001 - a dead engine may fail to close in any way
-            logger.warning("an engine did not close: %s: %s", type(error).__name__, error)
+        """Block until its processes are gone; the parts in this process stay, for `start_again`."""
+        with _tolerant():
+            self.llm.engine_core.shutdown(timeout=_STOP_S)
+
+    def close(self) -> None:
+        """Block until all of it is gone."""
+        with _tolerant():
+            self.llm.shutdown(timeout=_STOP_S)
+        del self.llm
+        gc.collect()  # it is full of cycles, and would complain when the interpreter takes it down
+
+    def start_again(self) -> None:
+        """Block until new processes stand behind the parts in this process.
+
+        Making those parts anew, the tokenizer above all, would stop the event loop for half a second, and
+        begin vLLM's metrics from 0. This is what ``AsyncLLM`` does when it is made, less what can stay.
+        """
+        from vllm.v1.engine.core_client import EngineCoreClient
+        from vllm.v1.engine.output_processor import OutputProcessor
+        from vllm.v1.executor import Executor
+
+        llm, config = self.llm, self.llm.vllm_config
+        core = EngineCoreClient.make_async_mp_client(
+            vllm_config=config,
+            executor_class=Executor.get_class(config),
+            log_stats=llm.log_stats,
+            renderer=llm.renderer,
+        )
+        llm.output_processor = OutputProcessor(
+            llm.renderer.tokenizer,
+            log_stats=llm.log_stats,
+            stream_interval=config.scheduler_config.stream_interval,
+        )
+        llm.engine_core = core
+        llm.output_handler = None  # made by the next request
 
 
 class VllmStart:
@@ -52,33 +86,48 @@ class VllmStart:
         self._section = section
         self._before: set[Any] = set()
 
-    def __call__(self) -> VllmEngine:
-        """Block until an engine serves.
+    def __call__(self, dead: VllmEngine | None) -> VllmEngine:
+        """Block until an engine serves: a new one, or the dead one with new processes.
 
         Raises:
             ConfigError: vLLM refuses the arguments.
             EngineError: it did not start; vLLM's own log, on standard error, has the reason.
         """
-        from vllm import AsyncEngineArgs
-        from vllm.v1.engine.async_llm import AsyncLLM
-
         self._before = set(multiprocessing.active_children())
         try:
-            arguments = AsyncEngineArgs(**self._arguments)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"{self._section}.engine_args: {error}") from error
-        try:
             with _deaf_to_ctrl_c():
-                return VllmEngine(AsyncLLM.from_engine_args(arguments))
+                if dead is None:
+                    return self._first()
+                dead.start_again()
+                return dead
         except ValueError as error:
             raise ConfigError(f"{self._section}: vLLM refuses these settings: {error}") from error
         except (RuntimeError, OSError) as error:
             raise EngineError(f"the engine did not start: {error}") from error
 
+    def _first(self) -> VllmEngine:
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        try:
+            arguments = AsyncEngineArgs(**self._arguments)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{self._section}.engine_args: {error}") from error
+        return VllmEngine(AsyncLLM.from_engine_args(arguments))
+
     def interrupt(self) -> None:
         """Kill what the start that runs in another thread has started, so that it fails."""
         for child in set(multiprocessing.active_children()) - self._before:
             child.kill()
+
+
+@contextmanager
+def _tolerant() -> Iterator[None]:
+    """A dead engine may fail to close in any way."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - said, and the next one can do without it
+        logger.warning("an engine did not close: %s: %s", type(error).__name__, error)
 
 
 @contextmanager

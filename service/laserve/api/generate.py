@@ -46,6 +46,8 @@ async def generate(
     body: GenerateBody, service: ServiceDep, caller: CallerDep, closing: ClosingDep
 ) -> Response | DecisionBody:
     """Sample n candidates, let the policy choose the reward model, return the best one."""
+    if service.generator_state == "ready":
+        service.generator.check()
     if service.status != "ready":
         raise NotReady(f"the service is {service.status}; see /readyz")
     try:

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 #: On a CPU: memory for the KV cache, and blocks short enough that candidates share nearly all of a prompt.
 CPU_KV_CACHE_BYTES = 2 * 2**30
 CPU_BLOCK_SIZE = 32
+#: Seconds that the first request of a new engine may take; a GPU may compile for it.
+_PROVE_S = 300.0
 
 
 class VllmGenerator:
@@ -48,7 +50,11 @@ class VllmGenerator:
     async def start(self) -> None:
         start = VllmStart(await asyncio.to_thread(self._arguments), section="generation")
         self._supervisor = Supervisor(
-            "generator", start=start, interrupt=start.interrupt, metrics=self._metrics
+            "generator",
+            start=start,
+            prove=self._prove,
+            interrupt=start.interrupt,
+            metrics=self._metrics,
         )
         await self._supervisor.start()
         config = self._supervisor.engine.llm.vllm_config
@@ -67,6 +73,14 @@ class VllmGenerator:
     def check(self) -> None:
         self._llm()
 
+    async def _prove(self, engine: VllmEngine) -> None:
+        """Sample a little: an engine's first request takes seconds longer than the ones that follow."""
+        sampling = Sampling(n=2, temperature=1.0, top_p=0.9, max_tokens=2)
+        rendered = Rendered(token_ids=tuple(range(64)), sampling=sampling)
+        async with asyncio.timeout(_PROVE_S), aclosing(self._stream(engine.llm, rendered)) as candidates:
+            async for _ in candidates:
+                pass
+
     def _llm(self) -> Any:
         """vLLM's engine. Raises NotReady or EngineError when there is none."""
         if self._supervisor is None:
@@ -83,9 +97,13 @@ class VllmGenerator:
         return await render(request, self._tokenizer, self.max_model_len)
 
     async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
+        async with aclosing(self._stream(self._llm(), rendered)) as candidates:
+            async for candidate in candidates:
+                yield candidate
+
+    async def _stream(self, llm: Any, rendered: Rendered) -> AsyncGenerator[Candidate]:
         from vllm.exceptions import VLLMClientError, VLLMServerError
 
-        llm = self._llm()
         sampling = rendered.sampling
         request_id = str(uuid_utils.uuid7())
         # Which samples share a batch changes the last bits of each, and so the samples. On a CPU, seeded ones
