@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from laserve.errors import ArmFailed
+from laserve.selection.arms import Arm
+from laserve.selection.circuit import Circuit
 from laserve.types import (
     ArmWhy,
     Candidate,
@@ -205,3 +207,14 @@ class UnloadableModel(StubModel):
 
     async def load(self) -> None:
         raise self.error
+
+
+def make_circuit(*, failures: int = 5, open_s: float = 10.0) -> Circuit:
+    return Circuit(failures=failures, open_s=open_s, changed=lambda state: None)
+
+
+def make_arm(name: str, model: Any, **changes: Any) -> Arm:
+    """An arm that has loaded; `failures` and `open_s` are those of its circuit."""
+    circuit = make_circuit(**{each: changes.pop(each) for each in ("failures", "open_s") if each in changes})
+    settings: dict[str, Any] = {"timeout_s": 30.0, "circuit": circuit, "loading": "ready"} | changes
+    return Arm(name=name, model=model, **settings)

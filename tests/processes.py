@@ -2,11 +2,12 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,9 +38,18 @@ class Server:
         return self.process.wait(timeout_s)
 
 
-def launch(log: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Server:
-    """Start `laserve serve` on a free port without waiting for anything."""
-    command = [sys.executable, "-m", "laserve", "serve", "--port", "0", *arguments]
+def launch(
+    log: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    through: Sequence[str] = (),
+) -> Server:
+    """Start `laserve serve` on a free port without waiting for anything.
+
+    Args:
+        through: a command that becomes the command behind it, such as `env -i`.
+    """
+    command = [*through, sys.executable, "-m", "laserve", "serve", "--port", "0", *arguments]
     with log.open("ab") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | dict(env or {}))
     return Server(process=process, log=log)
@@ -78,3 +88,16 @@ def serving(
         server.client.close()
         if server.process.poll() is None:
             server.stop()
+
+
+@contextmanager
+def disk_full(server: Server, database: Path) -> Iterator[None]:
+    """In the block the server's database has no room: no file of the process may outgrow its log now."""
+    size = Path(f"{database}-wal").stat().st_size
+    assert size > server.log.stat().st_size + 64 * 1024  # the server goes on saying what it does
+    before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)

@@ -14,7 +14,7 @@ from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, 
 from laserve.api.service import Service
 from laserve.bandit.linucb import LinUCB
 from laserve.bandit.registry import Policies
-from laserve.config import Settings
+from laserve.config import ArmSettings, Settings
 from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
 from laserve.errors import ConfigError, LaserveError, StoreError
 from laserve.generation.base import Generator
@@ -23,12 +23,14 @@ from laserve.models import resolve
 from laserve.scoring import registry
 from laserve.selection.answering import Answerer
 from laserve.selection.arms import Arm, Arms
+from laserve.selection.circuit import STATES, Circuit, CircuitState
 from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.selection.observing import Observer
 from laserve.selection.opening import open_log
 from laserve.selection.retention import Retention, hash_key
+from laserve.selection.window import DefaultRewards, Window
 from laserve.storage.base import Store
 from laserve.storage.sql import SqlStore
 
@@ -39,7 +41,12 @@ _EXPIRE_EVERY_S = 3600.0
 
 def make_store(settings: Settings, *, read_only: bool = False) -> Store:
     """The configured store; `read_only` looks at one that a running service may hold."""
-    return SqlStore(settings.database if settings.storage.kind == "sqlite" else None, read_only=read_only)
+    storage = settings.storage
+    return SqlStore(
+        settings.database if storage.kind == "sqlite" else None,
+        read_only=read_only,
+        max_bytes=storage.max_bytes,
+    )
 
 
 def make_encoder(settings: Settings) -> Encoder:
@@ -77,8 +84,16 @@ def make_arms(settings: Settings, encoder: Encoder, metrics: Metrics) -> Arms:
             model = registry.create(arm.kind, arm.options, {"encoder": encoder})
         except ConfigError as error:
             raise ConfigError(f"arms.{place}.{error.message}") from error
-        arms.append(Arm(name=arm.name, model=model, timeout_s=arm.timeout_s))
+        arms.append(Arm(name=arm.name, model=model, timeout_s=arm.timeout_s, circuit=_circuit(arm, metrics)))
     return Arms(arms, metrics=metrics)
+
+
+def _circuit(arm: ArmSettings, metrics: Metrics) -> Circuit:
+    def publish(current: CircuitState) -> None:
+        for state in STATES:
+            metrics.rm_circuit.labels(arm.name, state).set(state == current)
+
+    return Circuit(failures=arm.circuit_failures, open_s=arm.circuit_open_s, changed=publish)
 
 
 def make_retention(settings: Settings) -> Retention:
@@ -129,6 +144,7 @@ def make_service(settings: Settings) -> Service:
             store=store,
             retention=make_retention(settings),
             observer=Observer(metrics, tasks=settings.context.tasks),
+            window=Window(**settings.feedback.model_dump()),
         ),
         feedback=FeedbackLog(
             store=store,
@@ -137,7 +153,7 @@ def make_service(settings: Settings) -> Service:
             snapshot_every=settings.storage.snapshot_every,
             learn_from=settings.policy.learn_from,
         ),
-        permits=Permits(settings.server.max_concurrent_requests, metrics=metrics),
+        permits=Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics),
     )
 
 
@@ -170,6 +186,9 @@ async def running(service: Service) -> AsyncIterator[Service]:
         )
         stack.push_async_callback(service.feedback.close)
         await service.feedback.start()
+        defaults = DefaultRewards(store=service.store, feedback=service.feedback, metrics=service.metrics)
+        stack.push_async_callback(defaults.close)
+        await defaults.start()
         stack.push_async_callback(service.answerer.close)
         service.answerer.start()
         expiry = asyncio.create_task(_expire(service), name="expire-texts")
@@ -191,6 +210,7 @@ async def load(service: Service) -> None:
     except LaserveError:
         service.generator_state = "failed"
         raise
+    service.permits.limit = service.settings.server.max_concurrent_requests or service.generator.concurrency
     service.generator_state = "ready"
 
 

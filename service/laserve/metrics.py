@@ -81,6 +81,18 @@ class Metrics:
         self.rm_failed = Counter(
             "laserve_rm_failed", "Requests that an arm could not score.", ["arm"], registry=registry
         )
+        self.rm_non_finite = Counter(
+            "laserve_rm_non_finite",
+            "Candidates dropped because an arm gave them no finite score.",
+            ["arm"],
+            registry=registry,
+        )
+        self.rm_circuit = Gauge(
+            "laserve_rm_circuit",
+            "1 for the state that an arm's circuit is in: `closed`, `open` or `half-open`.",
+            ["arm", "state"],
+            registry=registry,
+        )
         self.rm_fallback = Counter(
             "laserve_rm_fallback",
             "Decisions scored by another arm than the one drawn.",
@@ -109,6 +121,9 @@ class Metrics:
             buckets=_DELAY,
             registry=registry,
         )
+        self.feedback_pending = Gauge(
+            "laserve_feedback_pending", "Decisions whose default reward is still due.", registry=registry
+        )
         self.events_position = Gauge(
             "laserve_events_position", "Position of the log's last event.", registry=registry
         )
@@ -120,6 +135,9 @@ class Metrics:
             "Attempts to replace an engine that has died: `ready`, or `failed`.",
             ["engine", "outcome"],
             registry=registry,
+        )
+        self.store_refusing = Gauge(
+            "laserve_store_refusing", "1 while the database refuses writes.", registry=registry
         )
         self.ready = Gauge("laserve_ready", "1 when requests are served.", registry=registry)
 

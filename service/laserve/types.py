@@ -11,6 +11,8 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float64]
 
 FeedbackKind = Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"]
+#: Kind, in the log, of a reward that was learned because nobody had spoken of the decision in time.
+DEFAULT = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,15 @@ class Decision:
     request: Mapping[str, Any] | None
     #: What is kept of the texts: ``full``, ``hash`` or ``none``.
     retention: str = "full"
+    #: Unix seconds after which feedback is late; None where it never is.
+    closes_at: float | None = None
+    #: Reward that is learned then unless feedback has taught before, in [0, 1]; None where none is.
+    default_reward: float | None = None
+
+    @property
+    def due_at(self) -> float | None:
+        """Unix seconds at which the default reward is due; None where there is none."""
+        return None if self.default_reward is None else self.closes_at
 
     @property
     def learnable(self) -> bool:
@@ -221,7 +232,8 @@ class Feedback:
 class FeedbackOutcome:
     """What became of a feedback."""
 
-    status: Literal["recorded", "duplicate"]
+    #: ``late`` is recorded as well, after the decision's window had closed.
+    status: Literal["recorded", "late", "duplicate"]
     learned: bool
     #: Reward of the returned answer; None where the feedback does not tell it.
     reward: float | None

@@ -10,6 +10,8 @@ from acceptance.wire import Service, until
 
 #: Seconds that the arm `slow` of the server `narrow` takes.
 SLOW_S = 2.0
+#: Seconds that the server `unhurried` takes for each candidate.
+EACH_S = 0.3
 
 
 @contextmanager

@@ -9,17 +9,30 @@ from typing import Any
 import httpx
 import pytest
 
-from acceptance.busy import SLOW_S
+from acceptance.busy import EACH_S, SLOW_S
 from acceptance.wire import Service, until
 from processes import launch, wait_ready
 
-#: Loads, since its self-test is not timed, and then fails every request.
-LATE: dict[str, Any] = {"name": "late", "kind": "fake", "options": {"delay_s": 0.5}, "timeout_s": 0.05}
+#: Loads, since its self-test is not timed, and then fails every request; its circuit stays closed.
+LATE: dict[str, Any] = {
+    "name": "late",
+    "kind": "fake",
+    "options": {"delay_s": 0.5},
+    "timeout_s": 0.05,
+    "circuit_failures": 10_000,
+}
 #: Fails its self-test.
 BROKEN: dict[str, Any] = {"name": "broken", "kind": "fake", "options": {"fail": True}}
 LOGLIK: dict[str, Any] = {"name": "loglik", "kind": "loglik"}
 
-#: Fixture -> the settings of its servers, by the names of their variables.
+
+def failing_on_demand(fault: str, **settings: Any) -> dict[str, Any]:
+    """An arm named for its fault, which lasts while a file of that name is in the server's folder."""
+    options = {"fault": fault, "fault_file": f"FOLDER/{fault}"}
+    return {"name": fault, "kind": "fake", "options": options} | settings
+
+
+#: Fixture -> the settings of its servers, by the names of their variables; FOLDER is the server's own.
 SETTINGS: dict[str, dict[str, Any]] = {
     "main": {
         "GENERATION__MAX_MODEL_LEN": 6000,
@@ -34,6 +47,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "faulty": {"ARMS": [LOGLIK, LATE, BROKEN]},
     "hopeless": {"ARMS": [LATE, LATE | {"name": "later"}]},
     "armless": {"ARMS": [BROKEN]},
+    "frail": {
+        "ARMS": [
+            LOGLIK,
+            failing_on_demand("some-nan"),
+            failing_on_demand("raise", circuit_failures=1, circuit_open_s=0.1),
+        ]
+    },
+    "unhurried": {"GENERATION__ENGINE_ARGS": {"delay_s": EACH_S}},
     "narrow": {
         "ARMS": [LOGLIK, {"name": "slow", "kind": "fake", "options": {"delay_s": SLOW_S}}],
         "SERVER__MAX_CONCURRENT_REQUESTS": 1,
@@ -41,6 +62,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "keyed": {"SERVER__API_KEYS": {"alice": "s3cret", "bob": "hunter2"}, "LOG__LEVEL": "debug"},
     "forgetful": {"STORAGE__RETENTION": "none", "POLICY__LEARN_FROM": "chosen_index"},
     "hashing": {"STORAGE__RETENTION": "hash", "POLICY__LEARN_FROM": "candidate_rewards"},
+    "brief": {
+        "POLICY__LEARN_FROM": "reward",
+        "FEEDBACK__WAIT_S": 0.5,
+        "FEEDBACK__DEFAULT_REWARD": 0.25,
+    },
+    "patient": {
+        "POLICY__LEARN_FROM": "thumb",
+        "FEEDBACK__WAIT_S": 3600,
+        "FEEDBACK__DEFAULT_REWARD": 0,
+    },
 }
 
 
@@ -59,6 +90,7 @@ class Fleet:
             f"LASERVE_{setting}": value if isinstance(value, str) else json.dumps(value)
             for setting, value in settings.items()
         }
+        env = {name: value.replace("FOLDER", str(folder)) for name, value in env.items()}
         server = launch(folder / "log", "--profile", "fake", env=env)
         self._services[name] = Service(server, folder)
 
@@ -164,6 +196,18 @@ def armless(fleet: Fleet) -> Service:
 
 
 @pytest.fixture(scope="session")
+def frail(fleet: Fleet) -> Service:
+    """An arm that always works, and two that fail on demand."""
+    return fleet.ready("frail")
+
+
+@pytest.fixture(scope="session")
+def unhurried(fleet: Fleet) -> Service:
+    """Samples one candidate after another, every `EACH_S`."""
+    return fleet.ready("unhurried")
+
+
+@pytest.fixture(scope="session")
 def narrow(fleet: Fleet) -> Service:
     """One request at a time, and an arm that takes its time."""
     return fleet.ready("narrow")
@@ -185,3 +229,15 @@ def forgetful(fleet: Fleet) -> Service:
 def hashing(fleet: Fleet) -> Service:
     """Keeps hashes of texts; learns from `candidate_rewards`."""
     return fleet.ready("hashing")
+
+
+@pytest.fixture(scope="session")
+def brief(fleet: Fleet) -> Service:
+    """Waits half a second for feedback and then learns a default of 0.25; learns from `reward`."""
+    return fleet.ready("brief")
+
+
+@pytest.fixture(scope="session")
+def patient(fleet: Fleet) -> Service:
+    """Waits an hour for feedback, far longer than these tests last; learns from `thumb`."""
+    return fleet.ready("patient")

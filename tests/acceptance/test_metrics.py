@@ -7,8 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from acceptance.busy import busy
-from acceptance.wire import ORRIN, Service
+from acceptance.wire import ORRIN, Service, until
 from laserve.metrics import Metrics
+from processes import disk_full
 
 Cause = Callable[[pytest.FixtureRequest], None]
 CAUSES: dict[str, Cause] = {}
@@ -239,6 +240,40 @@ def a_decision_scored_by_another_arm_than_the_drawn_one(request: pytest.FixtureR
     assert change("laserve_rm_fallback_total", arm="late") == 0
 
 
+@cause("laserve_rm_non_finite")
+def a_candidate_without_a_finite_score(request: pytest.FixtureRequest) -> None:
+    frail = service(request, "frail")
+    fault = frail.folder / "some-nan"
+    fault.touch()
+    with frail.watching() as change:
+        candidates = frail.generate(n=6, policy="fixed:some-nan")["candidates"]
+    fault.unlink()
+    dropped = [candidate["score"] for candidate in candidates].count(None)
+    assert change("laserve_rm_non_finite_total", arm="some-nan") == dropped > 0
+    assert change("laserve_rm_non_finite_total", arm="loglik") == 0
+
+
+@cause("laserve_rm_circuit")
+def an_arm_that_fails_and_proves_itself_again(request: pytest.FixtureRequest) -> None:
+    frail = service(request, "frail")
+    fault = frail.folder / "raise"
+
+    def states() -> list[float]:
+        return [
+            frail.sample("laserve_rm_circuit", arm="raise", state=state)
+            for state in ("closed", "open", "half-open")
+        ]
+
+    assert states() == [1, 0, 0]
+    fault.touch()
+    frail.generate(policy="fixed:raise")
+    assert states() == [0, 1, 0]
+    fault.unlink()
+    until(lambda: states() == [0, 0, 1])
+    frail.generate(policy="fixed:raise")
+    assert states() == [1, 0, 0]
+
+
 @cause("laserve_rm_margin")
 def the_lead_of_the_best_candidate(request: pytest.FixtureRequest) -> None:
     main = service(request)
@@ -262,6 +297,23 @@ def a_feedback_by_kind_and_by_what_became_of_it(request: pytest.FixtureRequest) 
     assert change("laserve_feedback_total", kind="thumb", outcome="recorded") == 1
     assert change("laserve_feedback_total", kind="thumb", outcome="duplicate") == 2
     assert change("laserve_feedback_total", kind="thumb", outcome="conflict") == 1
+
+
+@cause("laserve_feedback_pending")
+def a_decision_that_waits_for_feedback(request: pytest.FixtureRequest) -> None:
+    patient = service(request, "patient")
+
+    def pending() -> float:
+        return patient.sample("laserve_feedback_pending")
+
+    owed = patient.rows("select count(*) from decisions where due_at is not null")[0][0]
+    until(lambda: pending() == owed)
+    told, deleted, _ = (patient.decide() for _ in range(3))
+    until(lambda: pending() == owed + 3)
+    patient.told(told, thumb="up")
+    until(lambda: pending() == owed + 2)
+    patient.client.delete(f"/decisions/{deleted}")
+    until(lambda: pending() == owed + 1)
 
 
 @cause("laserve_reward")
@@ -312,6 +364,19 @@ def a_snapshot_every_so_many_events(request: pytest.FixtureRequest) -> None:
     assert newest == [(main.sample("laserve_snapshot_position"),)]
 
 
+@cause("laserve_store_refusing")
+def a_disk_without_room(request: pytest.FixtureRequest) -> None:
+    frail = service(request, "frail")
+    assert frail.sample("laserve_store_refusing") == 0
+    for _ in range(3):
+        frail.generate(prompt="room " * 10_000)
+    with disk_full(frail.server, frail.database):
+        assert frail.client.post("/generate", json={"prompt": "a"}).status_code == 503
+        assert frail.sample("laserve_store_refusing") == 1
+    until(lambda: frail.client.get("/readyz").status_code == 200)
+    assert frail.sample("laserve_store_refusing") == 0
+
+
 @cause("laserve_ready")
 def whether_requests_are_served(request: pytest.FixtureRequest) -> None:
     assert service(request).sample("laserve_ready") == 1
@@ -319,7 +384,7 @@ def whether_requests_are_served(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize("family", CAUSES)
-@pytest.mark.usefixtures("main", "narrow", "faulty", "hopeless", "armless")
+@pytest.mark.usefixtures("main", "narrow", "faulty", "hopeless", "armless", "patient", "frail")
 def test_a_metric_moves_by_its_cause(family: str, request: pytest.FixtureRequest) -> None:
     CAUSES[family](request)
 

@@ -2,18 +2,10 @@
 
 from typing import Any
 
-import httpx_sse
 import pytest
 
-from acceptance.wire import FORMS, Service
+from acceptance.wire import FORMS, Service, stream
 from laserve.api.answers import CandidateEvent, DecisionBody
-
-
-def stream(service: Service, **body: Any) -> list[httpx_sse.ServerSentEvent]:
-    with httpx_sse.connect_sse(service.client, "POST", "/generate", json=body | {"stream": True}) as source:
-        assert source.response.status_code == 200
-        assert source.response.headers["content-type"].split(";")[0] == "text/event-stream"
-        return list(source.iter_sse())
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx_sse
 from prometheus_client.parser import text_string_to_metric_families
 
 from processes import Server
@@ -117,6 +118,14 @@ class Service:
     def stored_bytes(self) -> bytes:
         """Everything the database has on disk, its write-ahead log included."""
         return b"".join(path.read_bytes() for path in sorted(self.folder.glob("laserve.db*")))
+
+
+def stream(service: Service, **body: Any) -> list[httpx_sse.ServerSentEvent]:
+    """All events of a stream that is not refused."""
+    with httpx_sse.connect_sse(service.client, "POST", "/generate", json=body | {"stream": True}) as source:
+        assert source.response.status_code == 200
+        assert source.response.headers["content-type"].split(";")[0] == "text/event-stream"
+        return list(source.iter_sse())
 
 
 def samples(text: str) -> Samples:

@@ -52,6 +52,8 @@ def decision(decision_id: str = "d-1", **changes: Any) -> Decision:
         ),
         metadata={"user": "secret user"},
         request={"question": "secret question", "documents": [{"title": "", "text": "secret text"}]},
+        closes_at=1_700_000_060.25,
+        default_reward=0.5,
     )
     return replace(whole, **changes)
 
@@ -181,6 +183,8 @@ def decisions(draw: st.DrawFn) -> Decision:
         ),
         metadata=draw(objects),
         request=draw(objects),
+        closes_at=draw(st.none() | times),
+        default_reward=draw(st.none() | st.floats(0, 1)),
     )
 
 

@@ -6,6 +6,7 @@ import math
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 
 from contract import samples
 from laserve.errors import ConfigError, CorruptLog, Gone, NotFound, StoreError
+from laserve.selection.verification import verify_store
 from laserve.storage import tables
 from laserve.storage.base import Snapshot, Store
 from laserve.storage.sql import SqlStore
@@ -387,6 +389,83 @@ class TestChecksums:
             await read(store, after=3)
 
 
+class TestDefaults:
+    """Which decisions still owe their default reward."""
+
+    async def add(self, store: Store, **closing: float) -> None:
+        await store.add_decisions(
+            [samples.decision(name, closes_at=closes_at) for name, closes_at in closing.items()]
+        )
+
+    async def test_a_default_is_due_once_the_window_has_closed(self, store: Store) -> None:
+        await self.add(store, past=time.time() - 0.1, ahead=time.time() + 1000)
+        assert await store.due(10) == ["past"]
+        assert await store.pending() == 2
+
+    async def test_a_default_falls_due_as_time_goes_on(self, store: Store) -> None:
+        await self.add(store, soon=(closes_at := time.time() + 0.2))
+        while not (due := await store.due(10)):
+            assert time.time() < closes_at + 10
+        assert due == ["soon"]
+        async with store.writing() as log:
+            assert await log.now() > closes_at  # by the clock that tells what is late
+
+    async def test_the_longest_due_come_first_and_no_more_than_were_asked_for(self, store: Store) -> None:
+        await self.add(store, b=2.0, c=3.0, a=1.0)
+        assert await store.due(10) == ["a", "b", "c"]
+        assert await store.due(2) == ["a", "b"]
+
+    async def test_a_decision_without_a_default_owes_none(self, store: Store) -> None:
+        await store.add_decisions(
+            [
+                samples.decision("no default", default_reward=None),
+                samples.decision("no window", closes_at=None, default_reward=None),
+            ]
+        )
+        assert (await store.due(10), await store.pending()) == ([], 0)
+
+    async def test_a_settled_decision_owes_none(self, store: Store) -> None:
+        await self.add(store, a=1.0, b=2.0, ahead=time.time() + 1000)
+        async with store.writing() as log:
+            await log.settle("a")
+            await log.settle("ahead")
+        assert (await store.due(10), await store.pending()) == (["b"], 1)
+        assert (await store.decision("a")).due_at == 1.0  # what was decided stays as it was
+
+    async def test_settling_is_undone_with_the_block_that_it_stands_in(self, store: Store) -> None:
+        await self.add(store, a=1.0)
+        with pytest.raises(ZeroDivisionError):
+            async with store.writing() as log:
+                await log.settle("a")
+                raise ZeroDivisionError
+        assert (await store.due(10), await store.pending()) == (["a"], 1)
+
+    async def test_an_erased_decision_owes_none(self, store: Store) -> None:
+        await self.add(store, a=1.0, b=2.0)
+        await store.erase("a", now=5.0)
+        assert (await store.due(10), await store.pending()) == (["b"], 1)
+
+    async def test_a_decision_whose_texts_have_expired_owes_its_default_still(self, store: Store) -> None:
+        await self.add(store, a=1.0)
+        assert await store.expire_texts(before=2e9) == 1
+        assert (await store.due(10), await store.pending()) == (["a"], 1)
+
+    async def test_what_is_owed_is_found_again_after_reopening(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "laserve.db") as first:
+            await self.add(first, a=1.0, ahead=time.time() + 1000)
+        async with opened(tmp_path / "laserve.db") as second:
+            assert (await second.due(10), await second.pending()) == (["a"], 2)
+
+    async def test_the_clock_is_in_unix_seconds_and_goes_on_within_a_transaction(self, store: Store) -> None:
+        async with store.writing() as log:
+            before = time.time()
+            first = await log.now()
+            assert before - 0.002 <= first <= time.time() + 0.002
+            while (second := await log.now()) == first:
+                assert time.time() < before + 10
+            assert second > first
+
+
 class TestSnapshots:
     async def test_without_a_snapshot_there_is_none(self, store: Store) -> None:
         assert await store.latest_snapshot() is None
@@ -540,6 +619,8 @@ CALLS: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "events": read,
     "events after": lambda store: read(store, after=1),
     "feedback_rows": lambda store: store.feedback_rows(),
+    "due": lambda store: store.due(10),
+    "pending": lambda store: store.pending(),
     "latest_snapshot": lambda store: store.latest_snapshot(),
     "add_snapshot": lambda store: store.add_snapshot(snapshot(1)),
 }
@@ -630,6 +711,68 @@ class TestMigrations:
 
         async with opened(tmp_path / "laserve.db") as store:
             assert positions(await append(store, samples.event(1))) == [1]
+
+
+class TestFirstRevision:
+    """A database as it was before decisions had a window; `revision_0001.sql` is one that was served."""
+
+    #: Digest of the state, as that version told it.
+    DIGEST = "5ec2c6a3dac2975ac631fba280e051ed64d4bb653bdae36e9092cd1c489e6885"
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        path = tmp_path / "laserve.db"
+        script = Path(__file__).with_name("revision_0001.sql").read_text(encoding="utf-8")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(script)
+        return path
+
+    async def test_its_decisions_come_back_and_owe_no_default(self, path: Path) -> None:
+        async with opened(path) as store:
+            for number in (1, 2, 3):
+                found = await store.decision(f"d-{number}")
+                assert (found.closes_at, found.default_reward, found.due_at) == (None, None, None)
+                assert found.choices == {"loglik": 0, "consensus": 1}
+                assert found.x.tolist() == [1.0, (number if number < 3 else 4) / 8]
+            assert (await store.decision("d-1")).text == "a"
+            assert (await store.due(10), await store.pending()) == ([], 0)
+
+    async def test_its_log_verifies_before_it_is_migrated_and_after(self, path: Path) -> None:
+        before = dump(path)
+        looked = await verify_store(SqlStore(path, read_only=True))
+        assert (looked.events, looked.feedback, looked.snapshot, looked.digest) == (5, 2, 4, self.DIGEST)
+        assert dump(path) == before
+        async with opened(path) as store:
+            assert sql(store.path, "SELECT version_num FROM alembic_version") != [("0001",)]
+        assert await verify_store(SqlStore(path, read_only=True)) == looked
+
+    async def test_it_takes_decisions_events_and_feedback_as_before(self, path: Path) -> None:
+        async with opened(path) as store:
+            await store.add_decisions([samples.decision("d-4", closes_at=1.0)])
+            assert await store.due(10) == ["d-4"]
+            async with store.writing() as log:
+                assert [update.reward for update in await log.taught("d-1")] == [0.75]
+                placed = await log.append(samples.event(2))
+                await log.add_feedback(samples.feedback(2, position=placed.position))
+            await store.erase("d-1", now=5.0)
+            assert positions(await read(store, after=5)) == [6]
+            assert len(await store.feedback_rows()) == 3
+
+    async def test_a_migration_that_was_interrupted_leaves_it_as_it_was(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(name: str, *columns: Any) -> Any:
+            raise OSError(f"interrupted at {name}")
+
+        before = dump(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(alembic.op, "create_index", interrupted)  # the column is there by then
+            with pytest.raises(StoreError, match="interrupted at decisions_due_at"):
+                async with opened(path):
+                    pass
+        assert dump(path) == before
+        async with opened(path) as store:
+            assert await store.pending() == 0
 
 
 async def test_a_commit_is_on_disk_before_the_call_returns(store: SqlStore) -> None:

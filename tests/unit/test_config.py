@@ -108,6 +108,22 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("policy: {prior_reward: 2}", "policy.prior_reward: "),
         ("policy: {learn_from: stars}", "policy.learn_from: "),
         ("policy: {name: 'fixed:nobody'}", "policy.name: 'fixed:nobody' names no arm; there are: loglik"),
+        ("feedback: {wait_s: 0}", "feedback.wait_s: "),
+        ("feedback: {wait_s: .inf}", "feedback.wait_s: "),
+        ("feedback: {default_reward: 1.5}", "feedback.default_reward: "),
+        ("feedback: {default_reward: .nan}", "feedback.default_reward: "),
+        (
+            "{feedback: {default_reward: 0}, policy: {learn_from: thumb}}",
+            "feedback.default_reward: needs feedback.wait_s",
+        ),
+        (
+            "feedback: {wait_s: 60, default_reward: 0}",
+            "feedback.default_reward: speaks of the returned answer alone; set policy.learn_from",
+        ),
+        (
+            "{feedback: {wait_s: 60, default_reward: 0}, policy: {learn_from: references}}",
+            "feedback.default_reward: speaks of the returned answer alone; set policy.learn_from",
+        ),
         ("context: {tasks: [a, a]}", "context: tasks must differ"),
         ("context: {tasks: ['a b']}", "context.tasks.0: "),
         ("storage: {kind: tape}", "storage.kind: Input should be 'sqlite' or 'memory'"),
@@ -242,6 +258,19 @@ def test_an_error_never_shows_a_secret_of_the_environment(monkeypatch: pytest.Mo
     with pytest.raises(ConfigError) as caught:
         load()
     assert SECRET not in caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["reward", "thumb"])
+def test_a_default_reward_goes_with_a_window_and_a_kind_that_speaks_of_the_answer_alone(kind: str) -> None:
+    window = {"wait_s": 60, "default_reward": 0}
+    settings = load(flags={"feedback": window, "policy": {"learn_from": kind}})
+    assert (settings.feedback.wait_s, settings.feedback.default_reward) == (60.0, 0.0)
+
+
+def test_a_window_needs_no_default_and_no_kind() -> None:
+    settings = load(flags={"feedback": {"wait_s": 0.5}})
+    assert (settings.feedback.wait_s, settings.feedback.default_reward) == (0.5, None)
+    assert (load().feedback.wait_s, load().feedback.default_reward) == (None, None)
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -109,7 +109,7 @@ class Decision(_Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFeedback(_Answer):
-    """One feedback on a stored decision."""
+    """One feedback on a stored decision, or the default in its place."""
 
     #: In the event log, from 1.
     position: int
@@ -118,7 +118,7 @@ class StoredFeedback(_Answer):
     reward: float | None
     #: Unix seconds.
     created_at: float
-    #: What the client said; None once it is not kept.
+    #: What the client said, or ``default_reward``; None once it is not kept.
     body: Mapping[str, Any] | None
 
 
@@ -154,8 +154,9 @@ class StoredDecision(Decision):
 class FeedbackOutcome(_Answer):
     """What became of a feedback. It is on disk."""
 
-    #: ``duplicate`` where it had come before, as after a repeat by the client itself.
-    status: Literal["recorded", "duplicate"]
+    #: ``late`` is recorded as well, after the feedback window had closed; ``duplicate`` where it had come
+    #: before, as after a repeat by the client itself.
+    status: Literal["recorded", "late", "duplicate"]
     #: Whether the policy learned from it.
     learned: bool
     #: Of the returned answer, 0..1.
@@ -168,7 +169,7 @@ class BatchOutcome(_Answer):
 
     #: Place in the batch, 1 for the first.
     line: int
-    status: Literal["recorded", "duplicate", "error"]
+    status: Literal["recorded", "late", "duplicate", "error"]
     #: Whether the policy learned from it; None where it was refused.
     learned: bool | None = None
     #: Of the returned answer, 0..1; None where it was refused.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,43 +17,58 @@ logger = logging.getLogger(__name__)
 
 #: A body over the limit is read to its end and thrown away, so that its sender sees the answer; up to here.
 _DRAIN_BYTES = 64 * 2**20
+#: Who is told to come back later than this would rather be told that it is too much.
+LONGEST_RETRY_S = 300.0
 
 
 class Permits:
     """At most so many decisions at once; one more is refused, not queued.
 
+    Who is refused is told when to come back: each after the one before, at the pace at which decisions are
+    finished now, so that those who heed it find a permit instead of each other.
+
     Args:
         limit: permits.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, limit: int, *, metrics: Metrics) -> None:
+    def __init__(self, limit: int, *, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self.taken = 0
         self._metrics = metrics
-        self._mean_s = 1.0
+        self._clock = clock
+        #: Seconds of work for one decision: how long it took, over how many were under way.
+        self._share_s = 1.0
+        #: When the last one who was refused was told to come back.
+        self._told = 0.0
 
     @contextmanager
     def permit(self) -> Iterator[None]:
         """Hold one permit.
 
         Raises:
-            Overloaded: none is free; ``retry_after`` is what a decision took lately, on average.
+            Overloaded: none is free; ``retry_after`` is when one is expected to be.
         """
         if self.taken >= self.limit:
             self._metrics.rejected.labels("overloaded").inc()
             raise Overloaded(
                 f"{self.limit} requests are under way, as many as server.max_concurrent_requests allows",
-                retry_after=max(1, math.ceil(self._mean_s)),
+                retry_after=self._retry_after(),
             )
         self.taken += 1
         self._metrics.in_flight.set(self.taken)
-        started = time.monotonic()
+        started = self._clock()
         try:
             yield
+            self._share_s += 0.2 * ((self._clock() - started) / self.taken - self._share_s)
         finally:
             self.taken -= 1
             self._metrics.in_flight.set(self.taken)
-            self._mean_s += 0.1 * (time.monotonic() - started - self._mean_s)
+
+    def _retry_after(self) -> int:
+        now = self._clock()
+        self._told = min(max(self._told, now) + self._share_s, now + LONGEST_RETRY_S)
+        return max(1, math.ceil(self._told - now))
 
 
 class BodyLimit:

@@ -108,7 +108,9 @@ class CandidateEvent(Body):
 class FeedbackAnswer(Body):
     """What became of a feedback. It is on disk."""
 
-    status: Literal["recorded", "duplicate"]
+    status: Literal["recorded", "late", "duplicate"] = Field(
+        description="`late` is recorded as well, after the feedback window had closed."
+    )
     learned: bool = Field(description="Whether the policy learned from it.")
     reward: float | None = Field(description="Reward of the returned answer.")
 
@@ -132,20 +134,22 @@ class LineAnswer(Body):
     """The answer to one line of a batch: a feedback's, or an error."""
 
     line: int = Field(description="1 for the first.")
-    status: Literal["recorded", "duplicate", "error"]
+    status: Literal["recorded", "late", "duplicate", "error"]
     learned: bool | None = None
     reward: float | None = None
     error: ErrorDetail | None = None
 
 
 class StoredFeedbackBody(Body):
-    """A feedback on a decision."""
+    """A feedback on a decision, or the default in its place."""
 
     position: int
     learned: bool
     reward: float | None
     created_at: float
-    body: dict[str, Any] | None = Field(description="What the client said; None once it is not kept.")
+    body: dict[str, Any] | None = Field(
+        description="What the client said, or `default_reward`; None once it is not kept."
+    )
 
 
 class StoredDecision(DecisionBody):
@@ -167,8 +171,10 @@ class ArmBody(Body):
 
     name: str
     kind: str
-    state: Literal["loading", "ready", "failed"]
-    error: str | None
+    state: Literal["loading", "ready", "failed", "open", "half-open"] = Field(
+        description="`open` and `half-open`: its circuit, after failures in a row."
+    )
+    error: str | None = Field(description="Why it did not load, or last failed.")
     free: bool = Field(description="Scores every request, whoever is chosen.")
     pulls: int = Field(description="Learned decisions whose answer it chose.")
     updates: int = Field(description="Rewards learned.")

@@ -13,7 +13,7 @@ from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
 from laserve.api.schemas import GenerateBody
 from laserve.api.service import Service
-from laserve.errors import InvalidRequest, LaserveError, NotReady
+from laserve.errors import InvalidRequest, LaserveError
 from laserve.types import Candidate, Decision, Request
 
 router = APIRouter(tags=["generate"])
@@ -46,10 +46,7 @@ async def generate(
     body: GenerateBody, service: ServiceDep, caller: CallerDep, closing: ClosingDep
 ) -> Response | DecisionBody:
     """Sample n candidates, let the policy choose the reward model, return the best one."""
-    if service.generator_state == "ready":
-        service.generator.check()
-    if service.status != "ready":
-        raise NotReady(f"the service is {service.status}; see /readyz")
+    await service.check()
     try:
         request = body.to_request(service.settings.generation.defaults)
     except ValueError as error:

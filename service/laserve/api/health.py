@@ -22,7 +22,7 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
     """200 when the store, the generator and at least one arm serve."""
     status = service.status
     store: Progress = "ready"
-    why = {arm.name: arm.error for arm in service.arms if arm.error is not None}
+    why = {arm.name: arm.error for arm in service.arms if arm.state != "ready" and arm.error}
     if (problem := service.generator_problem) is not None:
         why["generator"] = problem
     try:
@@ -43,5 +43,6 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
 @router.get("/metrics", response_class=Response)
 async def metrics(service: ServiceDep) -> Response:
     """Prometheus text: laserve's own metrics, then those of the process and of vLLM."""
-    service.metrics.ready.set(service.status == "ready")
+    service.metrics.ready.set(service.status == "ready" and not service.store.refusing)
+    service.metrics.store_refusing.set(service.store.refusing)
     return Response(service.metrics.render() + generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from laserve.api.admission import Permits, Underway
 from laserve.config import Settings
-from laserve.errors import Unavailable
+from laserve.errors import NotReady, Unavailable
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.selection.answering import Answerer
@@ -52,6 +52,15 @@ class Service:
             return error.message
         return None
 
+    async def check(self) -> None:
+        """Raise Unavailable when a decision cannot be made now."""
+        if self.generator_state == "ready":
+            self.generator.check()
+        if self.store.refusing:
+            await self.store.check()
+        if self.status != "ready":
+            raise NotReady(f"the service is {self.status}; see /readyz")
+
     @property
     def status(self) -> Progress:
         """Ready when the generator and one arm are."""
@@ -59,4 +68,4 @@ class Service:
             return generator
         if self.arms.ready:
             return "ready"
-        return "loading" if any(arm.state == "loading" for arm in self.arms) else "failed"
+        return "loading" if any(arm.loading == "loading" for arm in self.arms) else "failed"

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from laserve.errors import CorruptLog
-from laserve.types import Event, Update, Vector
+from laserve.types import DEFAULT, Event, Update, Vector
 
 
 @dataclass(kw_only=True)
@@ -62,7 +62,7 @@ class BanditState:
     position: int = 0
     #: Learned decisions.
     decisions: int = 0
-    #: Kind of feedback that teaches; None until the first one has settled it.
+    #: Kind of feedback that teaches; None until the first one has settled it, which a default does not.
     learn_from: str | None = None
     #: Features and prior that the log was started with.
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -112,7 +112,8 @@ class BanditState:
         if not event.replaces:
             self.decisions += 1
             self.arms[played].pulls += 1
-        self.learn_from = self.learn_from or event.body["kind"]
+        if event.body["kind"] != DEFAULT:
+            self.learn_from = self.learn_from or event.body["kind"]
 
     def digest(self) -> str:
         """SHA-256, in hex, over every byte of the state and its position."""

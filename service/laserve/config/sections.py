@@ -28,8 +28,11 @@ class ServerSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on; also `HOST`.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on, 0 for any free one; also `PORT`.")
-    max_concurrent_requests: int = Field(
-        256, ge=1, description="Requests to `/generate` under way at once; one more is answered 429."
+    max_concurrent_requests: int | None = Field(
+        None,
+        ge=1,
+        description="Requests to `/generate` under way at once; one more is answered 429. By default 16 on a "
+        "CPU engine, else 256.",
     )
     max_body_bytes: int = Field(4 * 2**20, ge=1024, description="Largest request body; a larger one is 413.")
     heartbeat_s: float = Field(15.0, gt=0, description="Seconds between comments that keep a stream open.")
@@ -101,6 +104,10 @@ class ArmSettings(Section):
     kind: str = Field(description="One of the scorer kinds.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of that kind.")
     timeout_s: float = Field(30.0, gt=0, description="Seconds it may take for one request.")
+    circuit_failures: int = Field(5, ge=1, description="Failures in a row after which it is not chosen.")
+    circuit_open_s: float = Field(
+        10.0, gt=0, description="Seconds until it may prove itself again; doubled while it cannot."
+    )
 
 
 class PolicySettings(Section):
@@ -121,6 +128,24 @@ class PolicySettings(Section):
     )
     learn_from: Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"] | None = Field(
         None, description="Kind of feedback that teaches; by default the kind of the first one."
+    )
+
+
+class FeedbackSettings(Section):
+    """How long feedback is waited for."""
+
+    wait_s: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds after a decision in which feedback is expected; later feedback still counts and "
+        "is called `late`.",
+    )
+    default_reward: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Reward of a decision that nobody spoke of within `feedback.wait_s`; none by default.",
     )
 
 
@@ -153,6 +178,11 @@ class StorageSettings(Section):
         "sqlite", description="`sqlite` in the data folder, or `memory`: gone when the process ends."
     )
     path: Path | None = Field(None, description="SQLite file; by default `laserve.db` in the data folder.")
+    max_bytes: int | None = Field(
+        None,
+        ge=2**20,
+        description="Size over which the database does not grow; new decisions are then refused with 503.",
+    )
     snapshot_every: int = Field(1000, ge=1, description="Events between two snapshots of the state.")
     retention: Literal["full", "hash", "none"] = Field(
         "full", description="What is kept of prompts, candidates, references and metadata."
@@ -200,6 +230,7 @@ class Settings(BaseSettings):
         description="The reward models, each with `name`, `kind` and `options`.",
     )
     policy: PolicySettings = Field(default_factory=PolicySettings)
+    feedback: FeedbackSettings = Field(default_factory=FeedbackSettings)
     context: ContextSettings = Field(default_factory=ContextSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -212,6 +243,14 @@ class Settings(BaseSettings):
         kind, _, arm = self.policy.name.partition(":")
         if kind == "fixed" and arm not in names:
             raise ValueError(f"policy.name: {self.policy.name!r} names no arm; there are: {', '.join(names)}")
+        if self.feedback.default_reward is not None:
+            if self.feedback.wait_s is None:
+                raise ValueError("feedback.default_reward: needs feedback.wait_s, after which it is learned")
+            if self.policy.learn_from not in ("reward", "thumb"):
+                raise ValueError(
+                    "feedback.default_reward: speaks of the returned answer alone; set policy.learn_from to "
+                    "'reward' or 'thumb', which do so too"
+                )
         return self
 
     @property

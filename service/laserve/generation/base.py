@@ -65,6 +65,8 @@ class Generator(Protocol):
     model: str
     #: Longest prompt and candidate together, in tokens; known once started.
     max_model_len: int
+    #: Requests that it serves well at once; known once started.
+    concurrency: int
 
     async def start(self) -> None:
         """Load. Raises ConfigError for what a setting can mend, EngineError otherwise."""

@@ -36,6 +36,7 @@ class FakeGenerator:
     def __init__(self, *, max_model_len: int | None = None, delay_s: float = 0.0) -> None:
         self.model = "fake"
         self.max_model_len = max_model_len or 1_000_000
+        self.concurrency = 256
         self.delay_s = delay_s
         #: Requests being sampled now.
         self.running = 0

@@ -73,6 +73,7 @@ class OpenAIGenerator:
     ) -> None:
         self.model = settings.model
         self.max_model_len = 0
+        self.concurrency = 256
         key = settings.api_key
         self._client = httpx.AsyncClient(
             base_url=(settings.url or "").rstrip("/").removesuffix("/v1"),

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,14 @@ logger = logging.getLogger(__name__)
 #: On a CPU: memory for the KV cache, and blocks short enough that candidates share nearly all of a prompt.
 CPU_KV_CACHE_BYTES = 2 * 2**30
 CPU_BLOCK_SIZE = 32
+#: Requests at once, beyond which each waits longer and none is answered sooner.
+CPU_CONCURRENCY = 16
+GPU_CONCURRENCY = 256
+#: Without chunked prefill a long prompt would hold up every other request until it is read; it is read by
+#: requests for ever longer parts of it, each of which finds the one before in the prefix cache.
+PART_TOKENS = 512
+#: Prompts longer than this take turns there.
+LONG_TOKENS = 2048
 #: Seconds that the first request of a new engine may take; a GPU may compile for it.
 _PROVE_S = 300.0
 
@@ -39,6 +48,7 @@ class VllmGenerator:
     def __init__(self, settings: GenerationSettings, model: str, metrics: Metrics) -> None:
         self.model = settings.model
         self.max_model_len = 0
+        self.concurrency = GPU_CONCURRENCY
         self._settings = settings
         self._path = model
         self._metrics = metrics
@@ -46,6 +56,9 @@ class VllmGenerator:
         self._tokenizer: FolderTokenizer
         self._cpu = False
         self._seeds = True
+        self._by_priority = False
+        self._reads_ahead = False
+        self._long = asyncio.Semaphore(1)
 
     async def start(self) -> None:
         start = VllmStart(await asyncio.to_thread(self._arguments), section="generation")
@@ -59,7 +72,11 @@ class VllmGenerator:
         await self._supervisor.start()
         config = self._supervisor.engine.llm.vllm_config
         self.max_model_len = int(config.model_config.max_model_len)
-        self._seeds = not (self._cpu and config.scheduler_config.enable_chunked_prefill)
+        self.concurrency = CPU_CONCURRENCY if self._cpu else GPU_CONCURRENCY
+        whole_prefills = not config.scheduler_config.enable_chunked_prefill
+        self._seeds = not self._cpu or whole_prefills
+        self._reads_ahead = whole_prefills and config.cache_config.enable_prefix_caching
+        self._by_priority = config.scheduler_config.policy == "priority"
         logger.info("vLLM serves %s, %d tokens", self.model, self.max_model_len)
 
     def retire(self) -> None:
@@ -97,7 +114,9 @@ class VllmGenerator:
         return await render(request, self._tokenizer, self.max_model_len)
 
     async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
-        async with aclosing(self._stream(self._llm(), rendered)) as candidates:
+        # The attention of a long prompt makes every step of the engine slow for all who share it.
+        turn = self._long if self._reads_ahead and rendered.tokens > LONG_TOKENS else nullcontext()
+        async with turn, aclosing(self._stream(self._llm(), rendered)) as candidates:
             async for candidate in candidates:
                 yield candidate
 
@@ -109,11 +128,13 @@ class VllmGenerator:
         # Which samples share a batch changes the last bits of each, and so the samples. On a CPU, seeded ones
         # are sampled alone: the same again whenever the engine does nothing else.
         alone = sampling.seed is not None and self._cpu
+        salt = request_id if alone else None
         try:
+            if self._reads_ahead:
+                await self._read_ahead(llm, rendered, request_id, salt)
             for index, part in enumerate(_singles(sampling) if alone else [sampling]):
-                salt = request_id if alone else None
                 async with aclosing(
-                    self._sample(llm, rendered, part, f"{request_id}-{index}", salt)
+                    self._sample(llm, rendered, part, f"{request_id}-sample-{index}", salt)
                 ) as completions:
                     async for completion in completions:
                         yield _candidate(completion, index + completion.index, strip=rendered.strip)
@@ -122,6 +143,15 @@ class VllmGenerator:
             raise EngineError(f"the engine failed: {error}") from error
         except (VLLMClientError, ValueError) as error:  # how vLLM refuses parameters
             raise InvalidRequest(f"the engine refused the request: {error}") from error
+
+    async def _read_ahead(self, llm: Any, rendered: Rendered, request_id: str, salt: str | None) -> None:
+        """Have all but the end of a long prompt in the prefix cache."""
+        sampling = Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=1)
+        for end in range(PART_TOKENS, rendered.tokens - PART_TOKENS, PART_TOKENS):
+            part = replace(rendered, token_ids=rendered.token_ids[:end])
+            async with aclosing(self._sample(llm, part, sampling, f"{request_id}-{end}", salt)) as done:
+                async for _ in done:
+                    pass
 
     async def _sample(
         self, llm: Any, rendered: Rendered, sampling: Sampling, request_id: str, cache_salt: str | None
@@ -148,7 +178,8 @@ class VllmGenerator:
         prompt = TokensPrompt(prompt_token_ids=list(rendered.token_ids))
         if cache_salt is not None:
             prompt["cache_salt"] = cache_salt
-        async with aclosing(llm.generate(prompt, parameters, request_id)) as outputs:
+        priority = _priority(rendered) if self._by_priority else 0
+        async with aclosing(llm.generate(prompt, parameters, request_id, priority=priority)) as outputs:
             async for output in outputs:
                 for completion in output.outputs:
                     if completion.finished():
@@ -171,6 +202,7 @@ class VllmGenerator:
             "kv_cache_memory_bytes": settings.kv_cache_bytes,
             "enable_prefix_caching": True,
             "use_tqdm_on_load": False,
+            "scheduling_policy": "priority",
         }
         self._cpu = current_platform.is_cpu()
         if self._cpu:
@@ -204,6 +236,15 @@ def _singles(sampling: Sampling) -> list[Sampling]:
     """One sampling for each candidate, seeded as vLLM seeds the candidates of one request."""
     seed = sampling.seed or 0
     return [replace(sampling, n=1, seed=seed + index) for index in range(sampling.n)]
+
+
+def _priority(rendered: Rendered) -> int:
+    """Place in the engine's queue, lower first: milliseconds of arrival, and one more for each token of work.
+
+    So a large request lets small ones pass, but none waits for ever.
+    """
+    sampling = rendered.sampling
+    return int(time.monotonic() * 1000) + rendered.tokens + sampling.n * sampling.max_tokens
 
 
 def _candidate(completion: Any, index: int, *, strip: bool) -> Candidate:

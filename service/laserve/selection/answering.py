@@ -18,6 +18,7 @@ from laserve.selection.deciding import Verdict, decide, in_order, out_of_time
 from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
+from laserve.selection.window import Window
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
 from laserve.types import Candidate, Decision, Request, Vector
@@ -56,6 +57,7 @@ class Answerer:
         store: Store,
         retention: Retention,
         observer: Observer,
+        window: Window,
     ) -> None:
         self._generator = generator
         self._context = context
@@ -66,6 +68,7 @@ class Answerer:
         self._store = store
         self._retention = retention
         self._observer = observer
+        self._window = window
         self._decisions: GroupCommit[Decision, None] = GroupCommit(self._commit)
 
     def start(self) -> None:
@@ -121,7 +124,9 @@ class Answerer:
             verdict=verdict,
             candidates=candidates,
         )
-        decision = replace(decision, key=key, policy="pinned" if request.arm else policy.name)
+        decision = self._window.open(
+            replace(decision, key=key, policy="pinned" if request.arm else policy.name)
+        )
         await self._decisions.submit(self._retention.redact(replace(decision, timings=dict(clock.spent))))
         clock.lap("store")
         decision = replace(decision, timings=dict(clock.spent))
@@ -141,12 +146,14 @@ class Answerer:
         ready = self._arms.ready
         if request.arm is not None:
             return self._learner.pin(request.arm, x, ready)
-        draw = self._learner.draw(policy, x, ready, decision_id)
-        if draw is None:
-            raise NotReady(
-                f"the policy {policy.name!r} can choose none of the ready arms: {', '.join(ready)}"
-            )
-        return draw
+        for arms in (
+            self._arms.eligible,
+            ready,
+        ):  # a policy of one arm draws it also when its circuit is open
+            draw = self._learner.draw(policy, x, arms, decision_id)
+            if draw is not None:
+                return draw
+        raise NotReady(f"the policy {policy.name!r} can choose none of the ready arms: {', '.join(ready)}")
 
     async def _generate(self, rendered: Rendered, deadline: float) -> AsyncGenerator[Candidate]:
         """Candidates until all have finished or the deadline passes."""

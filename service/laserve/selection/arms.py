@@ -5,21 +5,24 @@ import logging
 import math
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from laserve.errors import ArmFailed, InvalidRequest, LaserveError
 from laserve.metrics import Metrics
 from laserve.scoring.base import RewardModel
+from laserve.selection.circuit import Circuit
 from laserve.types import Candidate, Document, Request, Sampling, Vector
 
 logger = logging.getLogger(__name__)
 
 #: Seconds of the self-test at load; a model's first request may compile or warm up.
 SELF_TEST_S = 60.0
+
+ArmState = Literal["loading", "ready", "failed", "open", "half-open"]
 
 
 @dataclass(kw_only=True)
@@ -30,9 +33,17 @@ class Arm:
     model: RewardModel
     #: Seconds it may take for one request.
     timeout_s: float
-    state: Literal["loading", "ready", "failed"] = "loading"
-    #: Why it failed to load.
+    circuit: Circuit
+    loading: Literal["loading", "ready", "failed"] = "loading"
+    #: Why it failed to load, or last failed to score.
     error: str | None = None
+
+    @property
+    def state(self) -> ArmState:
+        """How far it has loaded; once it has, ``open`` or ``half-open`` while its circuit is."""
+        if self.loading == "ready" and self.circuit.state != "closed":
+            return self.circuit.state
+        return self.loading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,22 +71,30 @@ class Arms:
     def __init__(self, arms: Iterable[Arm], *, metrics: Metrics) -> None:
         self._arms = {arm.name: arm for arm in arms}
         self._metrics = metrics
+        self._probes: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Arm]:
         return iter(self._arms.values())
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """Names of the arms that can be chosen now."""
-        return tuple(arm.name for arm in self._arms.values() if arm.state == "ready")
+        """Names of the arms that have loaded."""
+        return tuple(arm.name for arm in self._arms.values() if arm.loading == "ready")
+
+    @property
+    def eligible(self) -> tuple[str, ...]:
+        """Names of the arms that a policy may draw now; all that have loaded, when no circuit admits any."""
+        admitted = tuple(name for name in self.ready if self._arms[name].circuit.admits)
+        return admitted or self.ready
 
     @property
     def free(self) -> tuple[str, ...]:
-        """Names of the ready arms that score every request."""
-        return tuple(name for name in self.ready if self._arms[name].model.free)
+        """Names of the arms that score every request."""
+        arms = (self._arms[name] for name in self.ready)
+        return tuple(arm.name for arm in arms if arm.model.free and arm.circuit.admits)
 
     def check(self, name: str) -> None:
-        """Raise InvalidRequest when there is no such arm that can be chosen."""
+        """Raise InvalidRequest when no such arm has loaded."""
         if name not in self.ready:
             raise InvalidRequest(f"arm: no arm {name!r}; ready are: {', '.join(self.ready)}", param="arm")
 
@@ -84,50 +103,74 @@ class Arms:
         for arm in self._arms.values():
             try:
                 await arm.model.load()
-                async with asyncio.timeout(SELF_TEST_S):
-                    await _self_test(arm.model)
-            except LaserveError as error:
-                self._leave_out(arm, error.message)
-            except TimeoutError:
-                self._leave_out(arm, f"the self-test took longer than {SELF_TEST_S:g} s")
+                await _self_test(arm.model, SELF_TEST_S)
             except Exception as error:  # noqa: BLE001 - a scorer may raise anything: it costs the arm alone
-                self._leave_out(arm, f"{type(error).__name__}: {error}")
+                arm.loading, arm.error = "failed", _reason(error)
+                logger.error("arm %s failed to load and is left out: %s", arm.name, arm.error)  # noqa: TRY400
             else:
-                arm.state = "ready"
-
-    @staticmethod
-    def _leave_out(arm: Arm, why: str) -> None:
-        arm.state, arm.error = "failed", why
-        logger.error("arm %s failed to load and is left out: %s", arm.name, why)
+                arm.loading = "ready"
 
     async def score(self, name: str, request: Request, candidates: Sequence[Candidate]) -> Scored:
         """Score all candidates by one arm; equal texts are scored once.
 
         Raises:
-            ArmFailed: the arm raised, took longer than it may, or gave no finite score.
+            ArmFailed: the arm raised, took longer than it may, gave no finite score, or its circuit is open.
         """
         arm = self._arms[name]
+        if not arm.circuit.admits:
+            raise ArmFailed(f"its circuit is {arm.circuit.state}")
         started = time.perf_counter()
+        arm.circuit.begin()
         try:
-            async with asyncio.timeout(arm.timeout_s):
-                scores = await _score_distinct(arm.model, request, candidates)
-            return Scored(scores=scores, best=_best(scores, candidates))
-        except TimeoutError:
-            self._metrics.rm_failed.labels(name).inc()
-            raise ArmFailed(f"no scores within {arm.timeout_s:g} s") from None
-        except ArmFailed:
-            self._metrics.rm_failed.labels(name).inc()
+            scores = await _within(arm.timeout_s, _score_distinct(arm.model, request, candidates))
+        except asyncio.CancelledError:
+            arm.circuit.gave_up()
             raise
         except Exception as error:  # a scorer may raise anything: it costs the arm, not the request
-            self._metrics.rm_failed.labels(name).inc()
-            # Its message may quote the request, which must go neither into the log nor past retention.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("arm %s raised %s:\n%s", name, type(error).__name__, where)  # noqa: TRY400
-            raise ArmFailed(f"raised {type(error).__name__}") from error
+            self._failed(arm, error)
+            raise ArmFailed(arm.error or "") from error
         finally:
             self._metrics.rm_seconds.labels(name).observe(time.perf_counter() - started)
+        arm.circuit.succeeded()
+        arm.error = None
+        self._metrics.rm_non_finite.labels(name).inc(int(np.isnan(scores).sum()))
+        return Scored(scores=scores, best=_best(scores, candidates))
+
+    def _failed(self, arm: Arm, error: Exception) -> None:
+        self._metrics.rm_failed.labels(arm.name).inc()
+        arm.error = (
+            f"no scores within {arm.timeout_s:g} s" if isinstance(error, TimeoutError) else _reason(error)
+        )
+        if not isinstance(error, LaserveError | TimeoutError):
+            # Its message may quote the request, which must go neither into the log nor past retention.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("arm %s raised %s:\n%s", arm.name, type(error).__name__, where)
+            arm.error = f"raised {type(error).__name__}"
+        if arm.circuit.failed():
+            logger.error("arm %s: circuit open for %g s: %s", arm.name, arm.circuit.open_s, arm.error)
+            probe = asyncio.create_task(self._probe(arm), name=f"probe-{arm.name}")
+            self._probes.add(probe)
+            probe.add_done_callback(self._probes.discard)
+
+    async def _probe(self, arm: Arm) -> None:
+        """Let an arm whose circuit is open test itself until it passes."""
+        while True:
+            await asyncio.sleep(arm.circuit.open_s)
+            try:
+                await _self_test(arm.model, arm.timeout_s)
+            except Exception as error:  # noqa: BLE001 - a scorer may raise anything
+                arm.circuit.prolong()
+                why = _reason(error)
+                logger.warning("arm %s: circuit open for %g s more: %s", arm.name, arm.circuit.open_s, why)
+            else:
+                arm.circuit.passed()
+                logger.info("arm %s: circuit half open, its test has passed", arm.name)
+                return
 
     async def close(self) -> None:
+        for probe in self._probes:
+            probe.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
         for arm in self._arms.values():
             await arm.model.close()
 
@@ -155,7 +198,28 @@ def _best(scores: Vector, candidates: Sequence[Candidate]) -> int:
     return int(max(tied, key=lambda place: (candidates[place].mean_logprob, -place)))
 
 
-async def _self_test(model: RewardModel) -> None:
+async def _within(seconds: float, scoring: Coroutine[Any, Any, Vector]) -> Vector:
+    """The scores, or TimeoutError. A scorer that does not heed its cancellation is left behind."""
+    task = asyncio.ensure_future(scoring)
+    task.add_done_callback(
+        lambda done: done.cancelled() or done.exception()
+    )  # nobody may wait for it any more
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, LaserveError):
+        return error.message
+    return f"{type(error).__name__}: {error}"
+
+
+async def _self_test(model: RewardModel, seconds: float) -> None:
     """One known request: the arm must give it finite scores."""
     request = Request(
         question="Who built the harbour clock?",
@@ -167,6 +231,9 @@ async def _self_test(model: RewardModel) -> None:
         Candidate(index=index, text=text, finish_reason="stop", tokens=3, logprob=-1.0 - index)
         for index, text in enumerate(("Ada Thorn", "a boat"))
     ]
-    scores = await _score_distinct(model, request, candidates)
+    try:
+        scores = await _within(seconds, _score_distinct(model, request, candidates))
+    except TimeoutError:
+        raise ArmFailed(f"the self-test took longer than {seconds:g} s") from None
     if np.isnan(scores).any():
         raise ArmFailed("the self-test gave a score that is not finite")

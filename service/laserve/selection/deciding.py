@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from laserve.errors import NoCandidate
 from laserve.generation.base import Rendered
 from laserve.selection.arms import Scored
@@ -83,6 +85,8 @@ def _shortfalls(request: Request, verdict: Verdict, candidates: Sequence[Candida
     reasons = [f"arm_failed: {name}: {why}" for name, why in verdict.failed.items()]
     if verdict.scored_by is None:
         reasons.append("unscored: every arm failed; best mean log-probability")
+    elif dropped := int(np.isnan(verdict.by_arm[verdict.scored_by].scores).sum()):
+        reasons.append(f"non_finite: {verdict.scored_by}: {dropped} of {len(candidates)} candidates")
     if len(candidates) < request.sampling.n:
         reasons.append(f"timeout: {len(candidates)} of {request.sampling.n} candidates finished in time")
     return tuple(reasons)

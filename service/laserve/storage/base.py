@@ -41,6 +41,12 @@ class Snapshot:
 class LogWriter(Protocol):
     """One transaction on the log. What it reads includes what it wrote."""
 
+    async def now(self) -> float:
+        """Unix seconds by the store's clock, which all replicas share.
+
+        It follows the clock of the machine, so it may step back; the order of the log is that of positions.
+        """
+
     async def tip(self) -> int:
         """Position of the last event, 0 for an empty log."""
 
@@ -57,6 +63,9 @@ class LogWriter(Protocol):
 
     async def add_feedback(self, feedback: StoredFeedback) -> None: ...
 
+    async def settle(self, decision_id: str) -> None:
+        """Let no default reward of the decision be due any more."""
+
 
 class Store(Protocol):
     """Keeps decisions, feedback, events and snapshots.
@@ -70,8 +79,11 @@ class Store(Protocol):
 
     async def close(self) -> None: ...
 
+    #: Whether a write was refused, and `check` has not found since that writes are taken again.
+    refusing: bool
+
     async def check(self) -> None:
-        """Raise StoreError when the database does not answer."""
+        """Raise StoreError when the database does not answer, or refused a write and still does."""
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         """All or none, in one commit."""
@@ -96,6 +108,12 @@ class Store(Protocol):
 
     async def feedback_rows(self, decision_id: str | None = None) -> Sequence[StoredFeedback]:
         """Feedback in the order of the log, of one decision or of all."""
+
+    async def due(self, limit: int) -> Sequence[str]:
+        """Ids of decisions whose default reward is due by the store's clock, the longest due first."""
+
+    async def pending(self) -> int:
+        """Number of decisions whose default reward is due now or later."""
 
     async def latest_snapshot(self) -> Snapshot | None:
         """The newest snapshot whose bytes are whole; torn ones are passed over."""

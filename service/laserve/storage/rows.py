@@ -128,6 +128,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "record": dumps(record),
         "texts": texts,
         "deleted_at": None,
+        "due_at": decision.due_at,
     }
 
 

@@ -6,7 +6,6 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,16 +15,19 @@ from sqlalchemy import URL, Connection, delete, event, func, insert, select, upd
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from laserve.errors import ConfigError, CorruptLog, Gone, NotFound, StoreError
+from laserve.errors import ConfigError, CorruptLog, StoreError
 from laserve.storage import rows, tables
 from laserve.storage.base import LogWriter, Snapshot, StoredFeedback
-from laserve.types import Decision, Event, Update
+from laserve.storage.log_writer import CLOCK, SqlLogWriter, find_decision
+from laserve.types import Decision, Event
 
 _DRIVER = "sqlite+aiosqlite"
 #: `secure_delete` overwrites what is deleted, since deleted texts must not be found in the file.
 _READING = ("busy_timeout = 5000",)
 _WRITING = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _PAGE = 1000
+#: What a database that refused a write must take before it is trusted again: more than a decision.
+_PROBE_BYTES = 256 * 1024
 #: Snapshots kept; the older ones are there in case the newest is torn.
 _SNAPSHOTS = 3
 
@@ -49,11 +51,15 @@ class SqlStore:
     Args:
         path: the file; None for a temporary one that goes with the process.
         read_only: look at a database that another process may be writing: no lock, no migration, no writes.
+        max_bytes: size over which the file does not grow; None for no limit.
     """
 
-    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path | None, *, read_only: bool = False, max_bytes: int | None = None) -> None:
         self.path = path
+        self.refusing = False
         self._read_only = read_only
+        self._max_bytes = max_bytes
+        self._probe: asyncio.Future[None] | None = None
         self._resources = AsyncExitStack()
         self._writing = asyncio.Lock()
         self._engine: AsyncEngine | None = None
@@ -100,17 +106,36 @@ class SqlStore:
             cursor = connection.cursor()
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
+            if self._max_bytes is not None:
+                cursor.execute("PRAGMA page_size")
+                cursor.execute(f"PRAGMA max_page_count = {self._max_bytes // cursor.fetchone()[0]}")
             cursor.close()
 
         self._resources.push_async_callback(self._engine.dispose)
 
     async def close(self) -> None:
+        if self._probe is not None:
+            await asyncio.gather(self._probe, return_exceptions=True)
         self._engine = None
         await self._resources.aclose()
 
     async def check(self) -> None:
-        async with self._reading() as connection:
-            await connection.execute(select(1))
+        if not self.refusing:
+            async with self._reading() as connection:
+                await connection.execute(select(1))
+            return
+        if self._probe is None or self._probe.done():  # one for all who ask: a locked database lets each wait
+            self._probe = asyncio.ensure_future(self._write_something())
+            self._probe.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(self._probe)
+
+    async def _write_something(self) -> None:
+        async with self._transaction() as connection:
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            await connection.exec_driver_sql("CREATE TABLE probe (filler BLOB)")
+            await connection.exec_driver_sql("INSERT INTO probe VALUES (zeroblob(?))", (_PROBE_BYTES,))
+            await connection.exec_driver_sql("DROP TABLE probe")
+        self.refusing = False
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         async with self._transaction() as connection:
@@ -119,14 +144,16 @@ class SqlStore:
 
     async def decision(self, decision_id: str) -> Decision:
         async with self._reading() as connection:
-            return await _decision(connection, decision_id)
+            return await find_decision(connection, decision_id)
 
     async def erase(self, decision_id: str, now: float) -> None:
         async with self._transaction() as connection:
-            await _decision(connection, decision_id)
+            await find_decision(connection, decision_id)
             decisions, feedback = tables.decisions, tables.feedback
             await connection.execute(
-                update(decisions).where(decisions.c.id == decision_id).values(texts=None, deleted_at=now)
+                update(decisions)
+                .where(decisions.c.id == decision_id)
+                .values(texts=None, deleted_at=now, due_at=None)
             )
             await connection.execute(
                 update(feedback).where(feedback.c.decision_id == decision_id).values(body=None, digest=None)
@@ -197,6 +224,17 @@ class SqlStore:
             result = await connection.execute(query)
             return [rows.feedback_from(row) for row in result.mappings()]
 
+    async def due(self, limit: int) -> Sequence[str]:
+        columns = tables.decisions.c
+        query = select(columns.id).where(columns.due_at < CLOCK).order_by(columns.due_at).limit(limit)
+        async with self._reading() as connection:
+            return (await connection.scalars(query)).all()
+
+    async def pending(self) -> int:
+        query = select(func.count()).where(tables.decisions.c.due_at.is_not(None))
+        async with self._reading() as connection:
+            return await connection.scalar(query) or 0
+
     async def latest_snapshot(self) -> Snapshot | None:
         async with self._reading() as connection:
             positions = select(tables.snapshots.c.position).order_by(tables.snapshots.c.position.desc())
@@ -239,68 +277,18 @@ class SqlStore:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        with _translated():
-            async with self._writing, self._open_engine().begin() as connection:
-                yield connection
+        try:
+            with _translated():
+                async with self._writing, self._open_engine().begin() as connection:
+                    yield connection
+        except StoreError:
+            self.refusing = True
+            raise
 
     def _open_engine(self) -> AsyncEngine:
         if self._engine is None:
             raise StoreError("the store is closed")
         return self._engine
-
-
-class SqlLogWriter:
-    """See `LogWriter`."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def tip(self) -> int:
-        return (
-            await self._connection.scalar(select(func.coalesce(func.max(tables.events.c.position), 0))) or 0
-        )
-
-    async def feedback(self, key: str, identity: str) -> StoredFeedback | None:
-        columns = tables.feedback.c
-        query = select(tables.feedback).where(columns.key == key, columns.identity == identity)
-        row = (await self._connection.execute(query)).mappings().one_or_none()
-        return None if row is None else rows.feedback_from(row)
-
-    async def decision(self, decision_id: str) -> Decision:
-        return await _decision(self._connection, decision_id)
-
-    async def taught(self, decision_id: str) -> tuple[Update, ...]:
-        query = (
-            select(tables.events)
-            .where(tables.events.c.decision_id == decision_id)
-            .order_by(tables.events.c.position.desc())
-        )
-        for row in (await self._connection.execute(query)).mappings():
-            if updates := rows.event_from(row).updates:
-                return updates
-        return ()
-
-    async def append(self, event: Event) -> Event:
-        columns = tables.events.c
-        query = select(columns.position, columns.checksum).order_by(columns.position.desc()).limit(1)
-        last = (await self._connection.execute(query)).one_or_none()
-        position, previous = (0, "") if last is None else (last.position, last.checksum)
-        placed = replace(event, position=position + 1)
-        await self._connection.execute(insert(tables.events), rows.event_row(placed, previous))
-        return placed
-
-    async def add_feedback(self, feedback: StoredFeedback) -> None:
-        await self._connection.execute(insert(tables.feedback), rows.feedback_row(feedback))
-
-
-async def _decision(connection: AsyncConnection, decision_id: str) -> Decision:
-    query = select(tables.decisions).where(tables.decisions.c.id == decision_id)
-    row = (await connection.execute(query)).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"decision_id: no decision {decision_id!r}", param="decision_id")
-    if row["deleted_at"] is not None:
-        raise Gone(f"decision_id: decision {decision_id!r} was deleted", param="decision_id")
-    return rows.decision_from(row)
 
 
 def _decode(raw: bytes) -> str:

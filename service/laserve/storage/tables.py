@@ -4,7 +4,8 @@ from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, Meta
 
 metadata = MetaData()
 
-#: One row a decision. `record` holds what replays it, `texts` what retention governs.
+#: One row a decision. `record` holds what replays it, `texts` what retention governs; `due_at` is set while a
+#: default reward is pending.
 decisions = Table(
     "decisions",
     metadata,
@@ -15,7 +16,9 @@ decisions = Table(
     Column("record", Text, nullable=False),
     Column("texts", Text),
     Column("deleted_at", Float),
+    Column("due_at", Float),
     Index("decisions_created_at", "created_at"),
+    Index("decisions_due_at", "due_at"),
 )
 
 #: The ordered log. `checksum` chains each row to the one before.

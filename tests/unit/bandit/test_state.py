@@ -120,6 +120,18 @@ def test_the_first_feedback_that_teaches_settles_the_kind() -> None:
     assert state.learn_from == "reward"
 
 
+def test_a_default_teaches_and_leaves_the_kind_to_the_first_feedback() -> None:
+    script = write([(0, np.ones(D), [Update(arm="loglik", reward=0.25)])])
+    said = script.teach("0", np.ones(D), [Update(arm="loglik", reward=1.0)])
+    default = replace(script.events[-2], body=dict(said.body) | {"kind": "default"})
+    state = folded([*script.events[:-2], default])
+    assert (state.learn_from, state.decisions) == (None, 1)
+    assert (state.arms["loglik"].pulls, state.arms["loglik"].reward_sum) == (1, 0.25)
+    state.apply(said)
+    assert (state.learn_from, state.decisions) == ("reward", 1)
+    assert (state.arms["loglik"].pulls, state.arms["loglik"].reward_sum) == (1, 1.0)
+
+
 def test_a_feedback_that_teaches_nothing_moves_the_position_alone() -> None:
     state = small_state()
     decisions, b = state.decisions, state.arms["loglik"].b.copy()

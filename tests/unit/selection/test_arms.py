@@ -1,7 +1,9 @@
 import asyncio
+import itertools
 import logging
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,14 @@ import pytest
 from builders import (
     StubModel,
     UnloadableModel,
+    make_arm,
     make_candidate,
     make_candidates,
     make_request,
 )
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest
 from laserve.metrics import Metrics
-from laserve.selection.arms import Arm, Arms, Scored
+from laserve.selection.arms import Arms, Scored
 from laserve.types import Candidate, Request
 
 NAN = math.nan
@@ -25,8 +28,7 @@ REQUEST = make_request()
 
 def arms_of(**models: Any) -> Arms:
     """Ready arms by name."""
-    made = [Arm(name=name, model=model, timeout_s=30.0, state="ready") for name, model in models.items()]
-    return Arms(made, metrics=Metrics())
+    return Arms([make_arm(name, model) for name, model in models.items()], metrics=Metrics())
 
 
 async def score(model: Any, *candidates: Candidate) -> Scored:
@@ -150,14 +152,14 @@ async def test_an_arm_that_cannot_score_fails_alone(model: StubModel, message: s
 
 
 async def test_an_arm_that_takes_too_long_fails() -> None:
-    arms = Arms([Arm(name="one", model=Hanging(), timeout_s=0.01, state="ready")], metrics=Metrics())
+    arms = Arms([make_arm("one", Hanging(), timeout_s=0.01)], metrics=Metrics())
     with pytest.raises(ArmFailed, match=r"^no scores within 0\.01 s$"):
         await arms.score("one", REQUEST, make_candidates("a"))
 
 
 async def test_a_cancelled_request_is_not_mistaken_for_a_failed_arm() -> None:
     model, metrics = Hanging(), Metrics()
-    arms = Arms([Arm(name="one", model=model, timeout_s=30.0, state="ready")], metrics=metrics)
+    arms = Arms([make_arm("one", model)], metrics=metrics)
     task = asyncio.create_task(arms.score("one", REQUEST, make_candidates("a")))
     await model.started.wait()
     task.cancel()
@@ -177,7 +179,7 @@ async def test_a_cancelled_request_is_not_mistaken_for_a_failed_arm() -> None:
 )
 async def test_failures_and_seconds_are_counted_by_arm(model: StubModel, failed: float) -> None:
     metrics = Metrics()
-    arms = Arms([Arm(name="one", model=model, timeout_s=30.0, state="ready")], metrics=metrics)
+    arms = Arms([make_arm("one", model)], metrics=metrics)
     await asyncio.gather(arms.score("one", REQUEST, make_candidates("a")), return_exceptions=True)
     value = metrics.registry.get_sample_value
     assert (value("laserve_rm_failed_total", {"arm": "one"}) or 0.0) == failed
@@ -188,9 +190,8 @@ async def test_failures_and_seconds_are_counted_by_arm(model: StubModel, failed:
 
 
 def unloaded(**models: Any) -> Arms:
-    return Arms(
-        [Arm(name=name, model=model, timeout_s=30.0) for name, model in models.items()], metrics=Metrics()
-    )
+    arms = [make_arm(name, model, loading="loading") for name, model in models.items()]
+    return Arms(arms, metrics=Metrics())
 
 
 async def test_no_arm_is_ready_before_it_is_loaded() -> None:
@@ -249,3 +250,295 @@ async def test_closing_closes_every_arm() -> None:
 
 def test_arms_keep_the_order_of_the_configuration() -> None:
     assert [arm.name for arm in arms_of(z=StubModel(), a=StubModel(), m=StubModel())] == ["z", "a", "m"]
+
+
+# circuits
+
+
+class Trying(StubModel):
+    """Answers each request when the test says how, and passes every self-test while `well`."""
+
+    def __init__(self, *, free: bool = False) -> None:
+        super().__init__(free=free)
+        self.well = True
+        self.tests: list[float] = []
+        self.requests: list[asyncio.Future[float]] = []
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Any:
+        if request is not REQUEST:
+            self.tests.append(time.monotonic())
+            if not self.well:
+                raise ArmFailed("the test fails")
+            return np.zeros(len(candidates))
+        self.requests.append(asyncio.get_running_loop().create_future())
+        return np.full(len(candidates), await self.requests[-1])
+
+
+class Bench:
+    """An arm `one` that the test answers for, and an arm `two` that always works."""
+
+    def __init__(self, *, failures: int = 2, open_s: float = 0.01, **changes: Any) -> None:
+        self.model = Trying(free=True)
+        self.metrics = Metrics()
+        one = make_arm("one", self.model, failures=failures, open_s=open_s, **changes)
+        self.arms = Arms([one, make_arm("two", StubModel())], metrics=self.metrics)
+        self.one = one
+
+    async def ask(self) -> asyncio.Task[Scored]:
+        """A request that the arm has begun to score."""
+        asked = len(self.model.requests)
+        task = asyncio.create_task(self.arms.score("one", REQUEST, CANDIDATES))
+        await until(lambda: len(self.model.requests) > asked)
+        return task
+
+    async def end(self, task: asyncio.Task[Scored], how: str, place: int = -1) -> Any:
+        """Let a request succeed, fail, or be given up by its client."""
+        match how:
+            case "succeeds":
+                self.model.requests[place].set_result(1.0)
+            case "fails":
+                self.model.requests[place].set_exception(ArmFailed("no scores today"))
+            case "is given up":
+                task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        return result
+
+    async def open(self) -> None:
+        for _ in range(2):
+            assert isinstance(await self.end(await self.ask(), "fails"), ArmFailed)
+        assert self.one.state == "open"
+
+    async def half_open(self) -> None:
+        if self.one.state != "open":
+            await self.open()
+        await until(lambda: self.one.state == "half-open")
+
+    def failed(self) -> float:
+        return self.metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) or 0.0
+
+
+CANDIDATES = make_candidates("a", "b")
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    await made.arms.close()
+
+
+async def test_an_arm_that_fails_so_often_in_a_row_is_neither_drawn_nor_asked(bench: Bench) -> None:
+    bench.model.well = False
+    assert bench.arms.eligible == bench.arms.ready == ("one", "two")
+    await bench.open()
+    assert bench.arms.ready == ("one", "two")
+    assert bench.arms.eligible == ("two",)
+    assert bench.arms.free == ()
+    assert bench.one.error == "no scores today"
+    with pytest.raises(ArmFailed, match=r"^its circuit is open$"):
+        await bench.arms.score("one", REQUEST, CANDIDATES)
+    assert len(bench.model.requests) == 2
+    assert bench.failed() == 2  # what was not asked did not fail
+    assert (await bench.arms.score("two", REQUEST, CANDIDATES)).best == 0
+
+
+async def test_a_success_between_failures_keeps_the_circuit_closed(bench: Bench) -> None:
+    for how in ("fails", "succeeds", "is given up", "fails"):
+        await bench.end(await bench.ask(), how)
+        assert (bench.one.state, bench.arms.eligible) == ("ready", ("one", "two"))
+    await bench.end(await bench.ask(), "fails")
+    assert bench.one.state == "open"
+
+
+async def test_when_no_circuit_admits_a_request_all_that_have_loaded_may_be_drawn() -> None:
+    arms = Arms(
+        [
+            make_arm("one", StubModel(ArmFailed("no")), failures=1, open_s=600.0),
+            make_arm("two", StubModel(ArmFailed("no")), failures=1, open_s=600.0),
+            make_arm("three", StubModel(), loading="failed"),
+        ],
+        metrics=Metrics(),
+    )
+    for name in ("one", "two"):
+        with pytest.raises(ArmFailed):
+            await arms.score(name, REQUEST, CANDIDATES)
+    assert arms.eligible == arms.ready == ("one", "two")
+    await arms.close()
+
+
+async def test_an_open_arm_tests_itself_until_it_passes_after_twice_as_long_each_time() -> None:
+    bench = Bench(open_s=0.02)
+    bench.model.well = False
+    opened = time.monotonic()
+    await bench.open()
+    await until(lambda: len(bench.model.tests) == 3)
+    assert bench.one.state == "open"
+    bench.model.well = True
+    await until(lambda: bench.one.state == "half-open")
+    tests = [opened, *bench.model.tests]
+    assert len(tests) == 5
+    for doublings, (earlier, later) in enumerate(itertools.pairwise(tests)):
+        assert later - earlier >= 0.02 * 2**doublings
+    await bench.end(await bench.ask(), "succeeds")
+    assert (bench.one.state, bench.one.error) == ("ready", None)
+    await bench.arms.close()
+    assert len(bench.model.tests) == 4  # a closed circuit needs none
+
+
+async def test_a_test_that_does_not_end_fails_like_a_request() -> None:
+    arm = make_arm("one", Hanging(), timeout_s=0.02, failures=1, open_s=0.01)
+    arms = Arms([arm], metrics=Metrics())
+    with pytest.raises(ArmFailed, match="no scores within"):
+        await arms.score("one", REQUEST, CANDIDATES)
+    await until(lambda: arm.circuit.open_s >= 0.04)  # two tests more
+    assert arm.state == "open"
+    await arms.close()
+
+
+@pytest.mark.parametrize(("how", "state"), [("succeeds", "ready"), ("fails", "open")])
+async def test_a_half_open_arm_is_asked_by_one_request_whose_end_decides(
+    bench: Bench, how: str, state: str
+) -> None:
+    await bench.half_open()
+    assert bench.arms.eligible == ("one", "two")
+    assert bench.arms.free == ("one",)
+    trial = await bench.ask()
+    assert bench.arms.eligible == ("two",)
+    assert bench.arms.free == ()
+    with pytest.raises(ArmFailed, match=r"^its circuit is half-open$"):
+        await bench.arms.score("one", REQUEST, CANDIDATES)
+    bench.model.well = False
+    await bench.end(trial, how)
+    assert bench.one.state == state
+    assert bench.one.circuit.open_s == {"ready": 0.01, "open": 0.02}[state]
+    assert bench.failed() == {"ready": 2, "open": 3}[state]
+
+
+async def test_a_half_open_arm_whose_client_leaves_is_left_to_the_next_request(bench: Bench) -> None:
+    await bench.half_open()
+    assert isinstance(await bench.end(await bench.ask(), "is given up"), asyncio.CancelledError)
+    assert bench.one.state == "half-open"
+    await bench.end(await bench.ask(), "succeeds")
+    assert bench.one.state == "ready"
+
+
+@pytest.mark.parametrize("how", ["succeeds", "fails", "is given up"])
+async def test_what_was_asked_before_the_circuit_opened_decides_nothing_when_it_is_half_open(
+    bench: Bench, how: str
+) -> None:
+    early = await bench.ask()
+    await bench.half_open()
+    await bench.end(early, how, place=0)
+    assert bench.one.state == "half-open"
+    assert bench.one.circuit.open_s == 0.01
+
+
+async def test_what_was_asked_before_the_circuit_opened_admits_no_second_request(bench: Bench) -> None:
+    early = await bench.ask()
+    await bench.half_open()
+    trial = await bench.ask()
+    await bench.end(early, "is given up", place=0)
+    with pytest.raises(ArmFailed, match=r"^its circuit is half-open$"):
+        async with asyncio.timeout(1):
+            await bench.arms.score("one", REQUEST, CANDIDATES)
+    await bench.end(trial, "succeeds")
+    assert bench.one.state == "ready"
+
+
+async def test_an_arm_that_fails_while_it_loads_has_no_circuit_to_speak_of() -> None:
+    arms = unloaded(broken=UnloadableModel())
+    await arms.load()
+    assert [(arm.state, arm.circuit.state) for arm in arms] == [("failed", "closed")]
+
+
+async def test_closing_ends_the_tests_of_open_arms(bench: Bench) -> None:
+    bench.model.well = False
+    await bench.open()
+    await until(lambda: bench.model.tests)
+    await bench.arms.close()
+    assert bench.model.closed
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("probe")] == []
+
+
+class Cancelled(StubModel):
+    """Waits for something that another has cancelled, until it is `well`."""
+
+    well = False
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Any:
+        self.asked.append([candidate.text for candidate in candidates])
+        if not self.well:
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+        return np.zeros(len(candidates))
+
+
+async def test_an_arm_that_is_cancelled_from_within_has_failed_and_tests_itself_until_it_passes() -> None:
+    model = Cancelled()
+    arm = make_arm("one", model, failures=1, open_s=0.01)
+    arms = Arms([arm], metrics=Metrics())
+    with pytest.raises(ArmFailed):
+        await arms.score("one", REQUEST, CANDIDATES)
+    assert arm.state == "open"
+    await until(lambda: len(model.asked) == 3)
+    model.well = True
+    await until(lambda: arm.state == "half-open")
+    await arms.close()
+
+
+async def test_an_arm_that_is_cancelled_from_within_as_it_loads_is_left_out() -> None:
+    arms = unloaded(one=Cancelled(), two=StubModel())
+    await arms.load()
+    assert arms.ready == ("two",)
+
+
+class Deaf(StubModel):
+    """Goes on when it is told to stop."""
+
+    def __init__(self, released: asyncio.Event) -> None:
+        super().__init__()
+        self.released = released
+        self.cancelled = 0
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Any:
+        while not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+        raise RuntimeError("nobody hears this")
+
+
+@pytest.fixture
+async def deaf() -> AsyncIterator[Deaf]:
+    model = Deaf(asyncio.Event())
+    yield model
+    model.released.set()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+async def test_an_arm_that_does_not_heed_its_cancellation_holds_no_request_past_its_time(deaf: Deaf) -> None:
+    arms = Arms([make_arm("one", deaf, timeout_s=0.05)], metrics=Metrics())
+    async with asyncio.timeout(10):
+        with pytest.raises(ArmFailed, match=r"^no scores within 0\.05 s$"):
+            await arms.score("one", REQUEST, CANDIDATES)
+    await until(lambda: deaf.cancelled == 1)  # it was told, and is left behind
+
+
+async def test_an_arm_that_does_not_heed_its_cancellation_holds_no_client_that_leaves(deaf: Deaf) -> None:
+    arms = Arms([make_arm("one", deaf)], metrics=Metrics())
+    task = asyncio.create_task(arms.score("one", REQUEST, CANDIDATES))
+    await asyncio.sleep(0)
+    await until(lambda: len(asyncio.all_tasks()) == 3)
+    task.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await until(lambda: deaf.cancelled == 1)

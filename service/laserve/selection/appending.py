@@ -1,0 +1,163 @@
+"""What one feedback, or the default in place of it, writes into the log."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from laserve.errors import Conflict, InvalidRequest
+from laserve.selection.rewards import Resolved
+from laserve.storage.base import LogWriter, StoredFeedback
+from laserve.storage.rows import dumps
+from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, Update
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """A feedback on its way into the log."""
+
+    feedback: Feedback
+    decision: Decision
+    #: What it says of the arms, or why it cannot; a repeat is answered all the same.
+    resolved: Resolved | InvalidRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lapse:
+    """A decision whose window has closed, maybe without feedback that teaches."""
+
+    decision_id: str
+
+
+async def find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
+    """The outcome of the same feedback, if it came before. Raises Conflict when its body differs."""
+    stored = await log.feedback(feedback.key, feedback.identity)
+    if stored is None:
+        return None
+    if stored.decision_id != feedback.decision_id:
+        raise Conflict(
+            "Idempotency-Key: came before with feedback on another decision",
+            stored=stored.body,
+            param="Idempotency-Key",
+        )
+    if stored.digest is not None and stored.digest != _digest(_said(feedback)):
+        raise Conflict(
+            "the same idempotency key, or the same decision, source and kind, came before with another body; "
+            "send a new Idempotency-Key to correct it",
+            stored=stored.body,
+        )
+    return FeedbackOutcome(
+        status="duplicate", learned=stored.learned, reward=stored.reward, position=stored.position
+    )
+
+
+async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str | None, now: float) -> Event:
+    """Append a feedback that is not known yet. Raises InvalidRequest when it does not fit the decision."""
+    feedback, decision, resolved = item.feedback, item.decision, item.resolved
+    if isinstance(resolved, InvalidRequest):
+        raise resolved
+    learned = decision.learnable and learn_from in (None, feedback.kind)
+    late = decision.closes_at is not None and now > decision.closes_at
+    if learned and decision.due_at is not None:
+        await log.settle(decision.id)
+    return await _append(
+        log,
+        decision,
+        now=now,
+        updates=resolved.updates if learned else (),
+        replaces=await log.taught(decision.id) if learned else (),
+        body={
+            "kind": feedback.kind,
+            "played": decision.scored_by,
+            "reward": resolved.reward,
+            "learned": learned,
+        }
+        | ({"late": True} if late else {}),
+        key=feedback.key,
+        identity=feedback.identity,
+        said=_said(feedback),
+    )
+
+
+async def append_default(log: LogWriter, decision_id: str, *, now: float) -> tuple[Event, Decision]:
+    """Append the default reward of a decision.
+
+    Raises:
+        Gone: the decision was deleted.
+        Conflict: feedback has taught, or the default is there already.
+    """
+    decision = await log.decision(decision_id)
+    await log.settle(decision.id)
+    identity, played, reward = f"default:{decision.id}", decision.scored_by, decision.default_reward
+    known = await log.feedback("", identity) or await log.taught(decision.id)
+    if known or played is None or reward is None:
+        raise Conflict("decision_id: no default reward is due", param="decision_id")
+    event = await _append(
+        log,
+        decision,
+        now=now,
+        updates=(Update(arm=played, reward=reward),),
+        replaces=(),
+        body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True},
+        key="",
+        identity=identity,
+        said={"default_reward": reward},
+    )
+    return event, decision
+
+
+async def _append(
+    log: LogWriter,
+    decision: Decision,
+    *,
+    now: float,
+    updates: tuple[Update, ...],
+    replaces: tuple[Update, ...],
+    body: dict[str, Any],
+    key: str,
+    identity: str,
+    said: dict[str, Any],
+) -> Event:
+    event = await log.append(
+        Event(
+            kind="feedback",
+            created_at=now,
+            decision_id=decision.id,
+            x=decision.x,
+            updates=updates,
+            replaces=replaces,
+            body=body,
+        )
+    )
+    await log.add_feedback(
+        StoredFeedback(
+            key=key,
+            identity=identity,
+            decision_id=decision.id,
+            digest=_digest(said),
+            body=said,
+            learned=body["learned"],
+            reward=body["reward"],
+            position=event.position,
+            created_at=now,
+        )
+    )
+    return event
+
+
+def outcome_of(event: Event) -> FeedbackOutcome:
+    """The answer to what was appended."""
+    return FeedbackOutcome(
+        status="late" if event.body.get("late") else "recorded",
+        learned=event.body["learned"],
+        reward=event.body["reward"],
+        position=event.position,
+    )
+
+
+def _said(feedback: Feedback) -> dict[str, Any]:
+    said = {"decision_id": feedback.decision_id, feedback.kind: feedback.value, "source": feedback.source}
+    return said | ({"metric": feedback.metric} if feedback.kind == "references" else {})
+
+
+def _digest(said: dict[str, Any]) -> str:
+    return hashlib.sha256(dumps(said).encode()).hexdigest()

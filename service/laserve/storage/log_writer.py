@@ -1,0 +1,78 @@
+"""One transaction on the log, over SQLAlchemy Core."""
+
+from dataclasses import replace
+
+from sqlalchemy import Float, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from laserve.errors import Gone, NotFound
+from laserve.storage import rows, tables
+from laserve.storage.base import StoredFeedback
+from laserve.types import Decision, Event, Update
+
+#: The store's clock in Unix seconds, to a millisecond: SQLite's is the one of the machine.
+CLOCK = (func.julianday("now", type_=Float) - 2440587.5) * 86400.0
+
+
+class SqlLogWriter:
+    """See `LogWriter`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def now(self) -> float:
+        return float((await self._connection.execute(select(CLOCK))).scalar_one())
+
+    async def tip(self) -> int:
+        return (
+            await self._connection.scalar(select(func.coalesce(func.max(tables.events.c.position), 0))) or 0
+        )
+
+    async def feedback(self, key: str, identity: str) -> StoredFeedback | None:
+        columns = tables.feedback.c
+        query = select(tables.feedback).where(columns.key == key, columns.identity == identity)
+        row = (await self._connection.execute(query)).mappings().one_or_none()
+        return None if row is None else rows.feedback_from(row)
+
+    async def decision(self, decision_id: str) -> Decision:
+        return await find_decision(self._connection, decision_id)
+
+    async def taught(self, decision_id: str) -> tuple[Update, ...]:
+        query = (
+            select(tables.events)
+            .where(tables.events.c.decision_id == decision_id)
+            .order_by(tables.events.c.position.desc())
+        )
+        for row in (await self._connection.execute(query)).mappings():
+            if updates := rows.event_from(row).updates:
+                return updates
+        return ()
+
+    async def append(self, event: Event) -> Event:
+        columns = tables.events.c
+        query = select(columns.position, columns.checksum).order_by(columns.position.desc()).limit(1)
+        last = (await self._connection.execute(query)).one_or_none()
+        position, previous = (0, "") if last is None else (last.position, last.checksum)
+        placed = replace(event, position=position + 1)
+        await self._connection.execute(insert(tables.events), rows.event_row(placed, previous))
+        return placed
+
+    async def add_feedback(self, feedback: StoredFeedback) -> None:
+        await self._connection.execute(insert(tables.feedback), rows.feedback_row(feedback))
+
+    async def settle(self, decision_id: str) -> None:
+        columns = tables.decisions.c
+        await self._connection.execute(
+            update(tables.decisions).where(columns.id == decision_id).values(due_at=None)
+        )
+
+
+async def find_decision(connection: AsyncConnection, decision_id: str) -> Decision:
+    """Raises NotFound or Gone."""
+    query = select(tables.decisions).where(tables.decisions.c.id == decision_id)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"decision_id: no decision {decision_id!r}", param="decision_id")
+    if row["deleted_at"] is not None:
+        raise Gone(f"decision_id: decision {decision_id!r} was deleted", param="decision_id")
+    return rows.decision_from(row)
