@@ -91,9 +91,8 @@ def serving(
 
 
 @contextmanager
-def disk_full(server: Server, database: Path) -> Iterator[None]:
-    """In the block the server's database has no room: no file of the process may outgrow its log now."""
-    size = Path(f"{database}-wal").stat().st_size
+def no_file_over(server: Server, size: int) -> Iterator[None]:
+    """In the block no file of the server grows over a size; writing more fails, as on a full disk."""
     assert size > server.log.stat().st_size + 64 * 1024  # the server goes on saying what it does
     before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
@@ -101,3 +100,10 @@ def disk_full(server: Server, database: Path) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def disk_full(server: Server, database: Path) -> Iterator[None]:
+    """In the block the server's database has no room for another write."""
+    with no_file_over(server, Path(f"{database}-wal").stat().st_size):
+        yield

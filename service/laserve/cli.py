@@ -160,3 +160,20 @@ def overhead(out: Path | None, requests: int) -> None:
     from laserve.bench.overhead import run
 
     run(requests=requests, out=out)
+
+
+@bench.command()
+@_configured
+@click.option(
+    "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
+)
+@click.option(
+    "--repetitions", type=click.IntRange(1), default=3, show_default=True, help="How often each fault."
+)
+@click.option("--fault", multiple=True, help="Only this fault; repeat for more.")
+@_refusing
+def faults(**options: Any) -> None:
+    """Break a service of its own under load; exit status 1 when anything acknowledged is lost or doubled."""
+    from laserve.bench.faults import run
+
+    run(**options)

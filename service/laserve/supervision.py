@@ -104,6 +104,7 @@ class Supervisor(Generic[E]):
             await asyncio.wait({self._starting}, timeout=LOOK_EVERY_S)
         if self._starting is not None and not self._starting.exception():
             self._engine = self._starting.result()
+        self._starting = None
         self._up = False
         if self._engine is not None:
             await asyncio.to_thread(self._engine.close)
@@ -139,7 +140,7 @@ class Supervisor(Generic[E]):
         self._starting = None
         try:
             await self._prove(self._engine)
-        except LaserveError:
+        except Exception:  # whatever it was, its processes must not stay
             await asyncio.to_thread(self._engine.stop)
             raise
         self._up = True
@@ -173,6 +174,8 @@ class Supervisor(Generic[E]):
                 "engine %s: failure %d in a row, next start in %g s", self._name, failures, pause_s
             )
             await asyncio.sleep(pause_s)
+            if self._retired:
+                return False
         try:
             await self._try()
         except Exception as error:  # noqa: BLE001 - whatever it was, the next attempt may do better

@@ -184,6 +184,7 @@ def test_readyz_tells_what_is_ready(main: Service) -> None:
         "store": "ready",
         "generator": "ready",
         "arms": {"loglik": "ready", "consensus": "ready", "relevance": "ready"},
+        "why": {},
     }
 
 
@@ -207,6 +208,7 @@ def test_a_service_without_a_single_arm_is_not_ready_and_serves_no_request(armle
     answer = armless.client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["arms"] == {"broken": "failed"}
+    assert answer.json()["why"] == {"broken": "told to fail"}
     refused = armless.client.post("/generate", json={"prompt": "a"})
     assert refused.status_code == 503
     assert refused.json()["error"]["type"] == "unavailable_error"

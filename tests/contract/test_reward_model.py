@@ -14,6 +14,9 @@ from laserve.scoring import registry
 from laserve.scoring.base import RewardModel
 from laserve.types import Candidate, Document, Message, Request
 
+# Made before the tests' own event loops run, where `make` could only look them up.
+pytestmark = pytest.mark.usefixtures("hash_encoder", "sentence_encoder")
+
 some = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 #: Name -> kind, and the encoder that it is given.
 MODELS = {

@@ -33,9 +33,9 @@ def gauge(server: Server, name: str) -> float:
     raise AssertionError(f"no metric {name}")
 
 
-def until_in_flight(server: Server) -> None:
+def until_in_flight(server: Server, requests: int = 1) -> None:
     deadline = time.monotonic() + 30
-    while gauge(server, "laserve_requests_in_flight") != 1:
+    while gauge(server, "laserve_requests_in_flight") != requests:
         assert time.monotonic() < deadline
 
 
@@ -87,10 +87,7 @@ def test_a_request_in_flight_is_answered_while_nobody_else_is_let_in(slow: Serve
         asked = threads.submit(slow.client.post, "/generate", json={"prompt": "Once", "n": 2})
         until_in_flight(slow)
         slow.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 30
-        with pytest.raises(httpx.TransportError):
-            while time.monotonic() < deadline:
-                httpx.get(f"{slow.url}/healthz", timeout=5)
+        until_deaf(slow)
         answer = asked.result(60)
     assert answer.status_code == 200
     assert_stops_clean(slow)
@@ -113,3 +110,84 @@ def test_a_stream_in_flight_reaches_its_decision(slow: Server, tmp_path: Path) -
     assert [name for name, _ in events] == ["candidate", "candidate", "decision"]
     assert_stops_clean(slow)
     assert is_stored(tmp_path, events[-1][1])
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Iterator[tuple[Server, str]]:
+    """A server that drains for a second, at work on what takes far longer, and a decision with feedback."""
+    options = {"fault": "hang", "fault_file": str(tmp_path / "hang")}
+    arms = json.dumps([{"name": "hangs", "kind": "fake", "options": options, "timeout_s": 100}])
+    env = on_disk(tmp_path, arms=arms, server__drain_s="1")
+    with serving(tmp_path / "log", *FAKE, env=env) as server:
+        decision_id = server.client.post("/generate", json={"prompt": "Once"}).json()["decision_id"]
+        told = server.client.post("/feedback", json={"decision_id": decision_id, "reward": 0.5})
+        assert told.status_code == 200
+        (tmp_path / "hang").touch()
+        yield server, decision_id
+
+
+def until_ended(server: Server, seconds: float) -> float:
+    """Seconds until the process has ended, with status 0 and nothing to complain about."""
+    began = time.monotonic()
+    assert server.process.wait(seconds) == 0
+    assert "Traceback" not in server.output()
+    return time.monotonic() - began
+
+
+def test_what_does_not_finish_in_time_is_ended_with_an_error_and_nothing_acknowledged_is_lost(
+    endless: tuple[Server, str], tmp_path: Path
+) -> None:
+    server, decision_id = endless
+
+    def streamed() -> list[str]:
+        lines: list[str] = []
+        body = {"prompt": "Once", "n": 2, "stream": True, "timeout_s": 100}
+        with server.client.stream("POST", "/generate", json=body) as stream:
+            assert stream.status_code == 200
+            with suppress(httpx.RemoteProtocolError):  # cut off, since its status has long been sent
+                lines.extend(stream.iter_lines())
+        return lines
+
+    with ThreadPoolExecutor(2) as threads:
+        plain = threads.submit(
+            server.client.post, "/generate", json={"prompt": "Once", "n": 2, "timeout_s": 100}
+        )
+        stream = threads.submit(streamed)
+        until_in_flight(server, 2)
+        server.process.send_signal(signal.SIGTERM)
+        assert until_ended(server, 15) >= 1
+        answer, lines = plain.result(5), stream.result(5)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["message"] == "the service is stopping"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert [line for line in lines if line.startswith("event: ")] == ["event: candidate"] * 2
+    assert sql(tmp_path, "SELECT id FROM decisions") == [(decision_id,)]
+    assert sql(tmp_path, "SELECT decision_id, reward FROM feedback") == [(decision_id, 0.5)]
+    assert verified_digest(tmp_path)
+
+
+def test_a_server_that_is_told_twice_ends_with_status_zero_too(
+    endless: tuple[Server, str], tmp_path: Path
+) -> None:
+    server, decision_id = endless
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(server.client.post, "/generate", json={"prompt": "Once", "timeout_s": 100})
+        until_in_flight(server)
+        server.process.send_signal(signal.SIGTERM)
+        until_deaf(server)
+        server.process.send_signal(signal.SIGTERM)
+        until_ended(server, 15)
+        # The second one ends what is under way at once, or lets it have its second; it is never left hanging.
+        with suppress(httpx.TransportError):
+            assert asked.result(5).status_code == 503
+    assert is_stored(tmp_path, {"decision_id": decision_id})
+    assert verified_digest(tmp_path)
+
+
+def until_deaf(server: Server) -> None:
+    """Until it takes no connection any more: it has seen the signal."""
+    deadline = time.monotonic() + 30
+    with suppress(httpx.TransportError):
+        while True:
+            httpx.get(f"{server.url}/healthz", timeout=5)
+            assert time.monotonic() < deadline

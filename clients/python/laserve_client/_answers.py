@@ -201,7 +201,7 @@ class Arm(_Learned):
     """One reward model."""
 
     kind: str
-    state: Literal["loading", "ready", "failed"]
+    state: Literal["loading", "ready", "failed", "open", "half-open"]
     #: Why it failed, if it did.
     error: str | None
     #: Whether it scores every request, whoever is chosen.
@@ -248,8 +248,10 @@ class PolicyState(_Answer):
 class Readiness(_Answer):
     """Whether requests are served, and what is missing."""
 
-    status: Literal["ready", "loading", "failed"]
+    status: Literal["ready", "loading", "restarting", "failed"]
     store: str
     generator: str
-    #: Arm -> ``loading``, ``ready`` or ``failed``.
+    #: Arm -> ``loading``, ``ready``, ``failed``, or its circuit: ``open``, ``half-open``.
     arms: Mapping[str, str] = field(default_factory=dict)
+    #: Part -> why it does not serve now.
+    why: Mapping[str, str] = field(default_factory=dict)

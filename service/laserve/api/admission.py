@@ -37,8 +37,8 @@ class Permits:
         self.taken = 0
         self._metrics = metrics
         self._clock = clock
-        #: Seconds of work for one decision: how long it took, over how many were under way.
-        self._share_s = 1.0
+        #: Seconds from one decision's end to the next when all permits are taken, as it has been lately.
+        self._pace_s = 1.0
         #: When the last one who was refused was told to come back.
         self._told = 0.0
 
@@ -57,17 +57,19 @@ class Permits:
             )
         self.taken += 1
         self._metrics.in_flight.set(self.taken)
-        started = self._clock()
+        started, beside = self._clock(), self.taken
         try:
             yield
-            self._share_s += 0.2 * ((self._clock() - started) / self.taken - self._share_s)
+            # Little's law: so many at once, each taking so long, end one after another at this pace.
+            seen_s = (self._clock() - started) / max(beside, self.taken)
+            self._pace_s += 0.1 * (seen_s - self._pace_s)
         finally:
             self.taken -= 1
             self._metrics.in_flight.set(self.taken)
 
     def _retry_after(self) -> int:
         now = self._clock()
-        self._told = min(max(self._told, now) + self._share_s, now + LONGEST_RETRY_S)
+        self._told = min(max(self._told, now) + self._pace_s, now + LONGEST_RETRY_S)
         return max(1, math.ceil(self._told - now))
 
 

@@ -31,8 +31,8 @@ class ServerSettings(Section):
     max_concurrent_requests: int | None = Field(
         None,
         ge=1,
-        description="Requests to `/generate` under way at once; one more is answered 429. By default 16 on a "
-        "CPU engine, else 256.",
+        description="Requests to `/generate` under way at once; one more is answered 429. "
+        "By default 4 a core with a CPU engine, else 256.",
     )
     max_body_bytes: int = Field(4 * 2**20, ge=1024, description="Largest request body; a larger one is 413.")
     heartbeat_s: float = Field(15.0, gt=0, description="Seconds between comments that keep a stream open.")

@@ -1,5 +1,6 @@
 """A vLLM server by URL, through its OpenAI-compatible API."""
 
+import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Sequence
@@ -16,6 +17,8 @@ from laserve.generation.prompts import render
 from laserve.types import Candidate, Request
 
 _CONNECT_S = 10.0
+#: Seconds between two looks at the server.
+_LOOK_EVERY_S = 2.0
 
 
 class RemoteTokenizer:
@@ -84,6 +87,8 @@ class OpenAIGenerator:
         )
         self._wanted_len = settings.max_model_len
         self._tokenizer = RemoteTokenizer(self._client, self.model)
+        self._problem: str | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         try:
@@ -110,13 +115,32 @@ class OpenAIGenerator:
                 "generation.url: the server does not tell max_model_len; a vLLM server is needed"
             )
         self.max_model_len = min(int(length), self._wanted_len or int(length))
+        self._watcher = asyncio.create_task(self._watch(), name="watch-vllm-server")
 
     async def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
         await self._client.aclose()
 
     def check(self) -> None:
         if not self.max_model_len:
             raise NotReady("the vLLM server has not been reached yet")
+        if self._problem is not None:
+            raise EngineError(self._problem)
+
+    async def _watch(self) -> None:
+        """Know whether the server serves, also while nobody asks it for candidates."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            self._problem = await self._ask_health()
+
+    async def _ask_health(self) -> str | None:
+        try:
+            answer = await self._client.get("/health", timeout=_CONNECT_S)
+        except httpx.HTTPError as error:
+            return f"the vLLM server does not answer: {error!r}"
+        return f"the vLLM server is not well: {answer.status_code}" if answer.is_server_error else None
 
     def retire(self) -> None: ...
 

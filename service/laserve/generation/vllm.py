@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, nullcontext
@@ -25,8 +26,8 @@ logger = logging.getLogger(__name__)
 #: On a CPU: memory for the KV cache, and blocks short enough that candidates share nearly all of a prompt.
 CPU_KV_CACHE_BYTES = 2 * 2**30
 CPU_BLOCK_SIZE = 32
-#: Requests at once, beyond which each waits longer and none is answered sooner.
-CPU_CONCURRENCY = 16
+#: Requests at once, for each core of a CPU and for a GPU: with more, each waits longer.
+CORE_CONCURRENCY = 4
 GPU_CONCURRENCY = 256
 #: Without chunked prefill a long prompt would hold up every other request until it is read; it is read by
 #: requests for ever longer parts of it, each of which finds the one before in the prefix cache.
@@ -72,7 +73,7 @@ class VllmGenerator:
         await self._supervisor.start()
         config = self._supervisor.engine.llm.vllm_config
         self.max_model_len = int(config.model_config.max_model_len)
-        self.concurrency = CPU_CONCURRENCY if self._cpu else GPU_CONCURRENCY
+        self.concurrency = CORE_CONCURRENCY * len(os.sched_getaffinity(0)) if self._cpu else GPU_CONCURRENCY
         whole_prefills = not config.scheduler_config.enable_chunked_prefill
         self._seeds = not self._cpu or whole_prefills
         self._reads_ahead = whole_prefills and config.cache_config.enable_prefix_caching
@@ -94,9 +95,12 @@ class VllmGenerator:
         """Sample a little: an engine's first request takes seconds longer than the ones that follow."""
         sampling = Sampling(n=2, temperature=1.0, top_p=0.9, max_tokens=2)
         rendered = Rendered(token_ids=tuple(range(64)), sampling=sampling)
-        async with asyncio.timeout(_PROVE_S), aclosing(self._stream(engine.llm, rendered)) as candidates:
-            async for _ in candidates:
-                pass
+        try:
+            async with asyncio.timeout(_PROVE_S), aclosing(self._stream(engine.llm, rendered)) as candidates:
+                async for _ in candidates:
+                    pass
+        except TimeoutError as error:
+            raise EngineError(f"the engine sampled nothing within {_PROVE_S:g} s") from error
 
     def _llm(self) -> Any:
         """vLLM's engine. Raises NotReady or EngineError when there is none."""

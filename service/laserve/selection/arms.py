@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from laserve.metrics import Metrics
 from laserve.scoring.base import RewardModel
 from laserve.selection.circuit import Circuit
 from laserve.types import Candidate, Document, Request, Sampling, Vector
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ class Arms:
         """Load all, one after another; an arm that fails is reported by name and left out."""
         for arm in self._arms.values():
             try:
-                await arm.model.load()
+                await _within(None, arm.model.load())
                 await _self_test(arm.model, SELF_TEST_S)
             except Exception as error:  # noqa: BLE001 - a scorer may raise anything: it costs the arm alone
                 arm.loading, arm.error = "failed", _reason(error)
@@ -120,23 +122,23 @@ class Arms:
         if not arm.circuit.admits:
             raise ArmFailed(f"its circuit is {arm.circuit.state}")
         started = time.perf_counter()
-        arm.circuit.begin()
+        begun = arm.circuit.begin()
         try:
             scores = await _within(arm.timeout_s, _score_distinct(arm.model, request, candidates))
         except asyncio.CancelledError:
-            arm.circuit.gave_up()
+            arm.circuit.gave_up(begun)
             raise
         except Exception as error:  # a scorer may raise anything: it costs the arm, not the request
-            self._failed(arm, error)
+            self._failed(arm, error, begun)
             raise ArmFailed(arm.error or "") from error
         finally:
             self._metrics.rm_seconds.labels(name).observe(time.perf_counter() - started)
-        arm.circuit.succeeded()
+        arm.circuit.succeeded(begun)
         arm.error = None
         self._metrics.rm_non_finite.labels(name).inc(int(np.isnan(scores).sum()))
         return Scored(scores=scores, best=_best(scores, candidates))
 
-    def _failed(self, arm: Arm, error: Exception) -> None:
+    def _failed(self, arm: Arm, error: Exception, begun: int) -> None:
         self._metrics.rm_failed.labels(arm.name).inc()
         arm.error = (
             f"no scores within {arm.timeout_s:g} s" if isinstance(error, TimeoutError) else _reason(error)
@@ -146,7 +148,7 @@ class Arms:
             where = "".join(traceback.format_tb(error.__traceback__))
             logger.error("arm %s raised %s:\n%s", arm.name, type(error).__name__, where)
             arm.error = f"raised {type(error).__name__}"
-        if arm.circuit.failed():
+        if arm.circuit.failed(begun):
             logger.error("arm %s: circuit open for %g s: %s", arm.name, arm.circuit.open_s, arm.error)
             probe = asyncio.create_task(self._probe(arm), name=f"probe-{arm.name}")
             self._probes.add(probe)
@@ -198,9 +200,9 @@ def _best(scores: Vector, candidates: Sequence[Candidate]) -> int:
     return int(max(tied, key=lambda place: (candidates[place].mean_logprob, -place)))
 
 
-async def _within(seconds: float, scoring: Coroutine[Any, Any, Vector]) -> Vector:
-    """The scores, or TimeoutError. A scorer that does not heed its cancellation is left behind."""
-    task = asyncio.ensure_future(scoring)
+async def _within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
+    """What comes of it, or TimeoutError. A scorer that does not heed its cancellation is left behind."""
+    task = asyncio.ensure_future(work)
     task.add_done_callback(
         lambda done: done.cancelled() or done.exception()
     )  # nobody may wait for it any more
@@ -208,6 +210,8 @@ async def _within(seconds: float, scoring: Coroutine[Any, Any, Vector]) -> Vecto
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
             raise TimeoutError
+        if task.cancelled():  # by itself: nobody here has given it up
+            raise ArmFailed("cancelled its own work")
         return task.result()
     finally:
         task.cancel()

@@ -29,6 +29,8 @@ class Circuit:
         self._changed = changed
         self._failures = 0
         self._trying = False
+        #: States entered so far.
+        self._entered = 0
         changed("closed")
 
     @property
@@ -36,33 +38,40 @@ class Circuit:
         """Whether a request may ask the arm now."""
         return self.state == "closed" or (self.state == "half-open" and not self._trying)
 
-    def begin(self) -> None:
-        """A request asks the arm; `succeeded`, `failed` or `gave_up` follows."""
+    def begin(self) -> int:
+        """A request asks the arm; `succeeded`, `failed` or `gave_up` follows, with what this returns.
+
+        What was asked in an earlier state says nothing of the present one.
+        """
         self._trying = True
+        return self._entered
 
-    def gave_up(self) -> None:
+    def gave_up(self, begun: int) -> None:
         """The request went before the arm had answered."""
-        self._trying = False
+        if begun == self._entered:
+            self._trying = False
 
-    def succeeded(self) -> None:
+    def succeeded(self, begun: int) -> None:
+        if begun != self._entered:
+            return
         self._trying = False
         self._failures = 0
         if self.state == "half-open":
             self.open_s = self._first_open_s
             self._enter("closed")
 
-    def failed(self) -> bool:
+    def failed(self, begun: int) -> bool:
         """Count a failure; True when it opens the circuit, and a test is due after `open_s`."""
+        if begun != self._entered:
+            return False
         self._trying = False
         self._failures += 1
         if self.state == "half-open":
             self.prolong()
-            self._enter("open")
-            return True
-        if self.state == "closed" and self._failures >= self._limit:
-            self._enter("open")
-            return True
-        return False
+        elif self._failures < self._limit:
+            return False
+        self._enter("open")
+        return True
 
     def prolong(self) -> None:
         """Stay open for twice as long the next time."""
@@ -74,4 +83,7 @@ class Circuit:
 
     def _enter(self, state: CircuitState) -> None:
         self.state = state
+        self._entered += 1
+        self._trying = False
+        self._failures = 0
         self._changed(state)

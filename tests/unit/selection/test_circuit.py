@@ -24,8 +24,7 @@ class Watched(Circuit):
     def ends(self, how: str) -> Any:
         """One request, and how it ends."""
         assert self.admits
-        self.begin()
-        return getattr(self, how)()
+        return getattr(self, how)(self.begin())
 
 
 def half_open(**changes: Any) -> Watched:
@@ -75,19 +74,31 @@ def test_a_closed_circuit_admits_any_number_of_requests_at_once() -> None:
 
 def test_a_failure_that_arrives_when_it_is_open_already_opens_it_no_second_time() -> None:
     circuit = Watched(failures=2)
-    for _ in range(4):
-        circuit.begin()
-    assert [circuit.failed() for _ in range(4)] == [False, True, False, False]
+    begun = [circuit.begin() for _ in range(4)]
+    assert [circuit.failed(each) for each in begun] == [False, True, False, False]
     assert circuit.told == ["closed", "open"]
 
 
 def test_a_test_that_passes_lets_one_request_through_at_a_time() -> None:
     circuit = half_open()
     assert (circuit.state, circuit.admits) == ("half-open", True)
-    circuit.begin()
+    begun = circuit.begin()
     assert not circuit.admits
-    circuit.gave_up()
+    circuit.gave_up(begun)
     assert (circuit.state, circuit.admits) == ("half-open", True)
+
+
+@pytest.mark.parametrize("how", ["gave_up", "succeeded", "failed"])
+@pytest.mark.parametrize("trying", [False, True])
+def test_what_was_asked_in_an_earlier_state_decides_nothing_in_this_one(how: str, trying: bool) -> None:
+    circuit = Watched(failures=1, open_s=1.0)
+    early = circuit.begin()
+    circuit.fail()
+    circuit.passed()
+    if trying:
+        circuit.begin()
+    assert not getattr(circuit, how)(early)
+    assert (circuit.state, circuit.admits, circuit.open_s) == ("half-open", not trying, 1.0)
 
 
 def test_a_success_closes_a_half_open_circuit_which_then_takes_the_whole_number_of_failures_again() -> None:
@@ -129,65 +140,58 @@ def test_after_it_has_closed_the_first_stay_is_as_short_as_ever() -> None:
 
 
 class CircuitMachine(RuleBasedStateMachine):
-    """Requests, failures and tests in any order, beside a model written from the specification.
-
-    Requests that were under way when the circuit opened are `test_arms.py`'s.
-    """
+    """Requests that end when and as they like, and tests, beside a model written from the specification."""
 
     @initialize(failures=st.integers(1, 4), open_s=st.floats(0.01, LONGEST_OPEN_S))
     def start(self, failures: int, open_s: float) -> None:
         self.circuit = Watched(failures=failures, open_s=open_s)
         self.limit, self.first_open_s = failures, open_s
-        self.state: CircuitState = "closed"
         self.told: list[CircuitState] = ["closed"]
         self.open_s = open_s
         self.in_a_row = 0
-        self.under_way = 0
+        #: What `begin` gave for each request under way; how many states had been told of then.
+        self.under_way: list[tuple[int, int]] = []
 
-    def enter(self, state: CircuitState) -> None:
-        self.state = state
-        self.told.append(state)
-        self.under_way = 0
-
-    def longer(self) -> None:
-        self.open_s = min(2 * self.open_s, LONGEST_OPEN_S)
+    @property
+    def state(self) -> CircuitState:
+        return self.told[-1]
 
     def admits(self) -> bool:
-        return self.state == "closed" or (self.state == "half-open" and self.under_way == 0)
+        asked_now = any(when == len(self.told) for _, when in self.under_way)
+        return self.state == "closed" or (self.state == "half-open" and not asked_now)
 
     @precondition(admits)
     @rule()
     def a_request_asks_the_arm(self) -> None:
-        self.circuit.begin()
-        self.under_way += 1
+        self.under_way.append((self.circuit.begin(), len(self.told)))
 
-    @precondition(lambda self: self.under_way)
-    @rule()
-    def a_request_is_given_up(self) -> None:
-        self.circuit.gave_up()
-        self.under_way -= 1
+    @precondition(lambda self: self.begun)
+    @rule(data=st.data(), how=st.sampled_from(["gave_up", "succeeded", "failed"]))
+    def a_request_ends(self, data: st.DataObject, how: str) -> None:
+        begun, when = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        opens = getattr(self.circuit, how)(begun)
+        counts, state = when == len(self.told), self.state
+        if counts and how == "succeeded":
+            self.in_a_row = 0
+            if state == "half-open":
+                self.open_s = self.first_open_s
+                self.told.append("closed")
+        if counts and how == "failed":
+            self.in_a_row += 1
+            if state == "half-open":
+                self.longer()
+            if state == "half-open" or self.in_a_row >= self.limit:
+                self.in_a_row = 0
+                self.told.append("open")
+        assert bool(opens) == (self.state == "open" != state)
 
-    @precondition(lambda self: self.under_way)
-    @rule()
-    def a_request_succeeds(self) -> None:
-        self.circuit.succeeded()
-        self.under_way -= 1
-        self.in_a_row = 0
-        if self.state == "half-open":
-            self.open_s = self.first_open_s
-            self.enter("closed")
+    def longer(self) -> None:
+        self.open_s = min(2 * self.open_s, LONGEST_OPEN_S)
 
-    @precondition(lambda self: self.under_way)
-    @rule()
-    def a_request_fails(self) -> None:
-        opens = self.circuit.failed()
-        self.under_way -= 1
-        self.in_a_row += 1
-        assert opens == (self.state == "half-open" or self.in_a_row >= self.limit)
-        if self.state == "half-open":
-            self.longer()
-        if opens:
-            self.enter("open")
+    @precondition(lambda self: self.stale)
+    @rule(how=st.sampled_from(["gave_up", "succeeded", "failed"]))
+    def a_request_of_an_earlier_state_ends(self, how: str) -> None:
+        assert not getattr(self.circuit, how)(self.stale.pop())
 
     @precondition(lambda self: self.state == "open")
     @rule()
@@ -199,7 +203,7 @@ class CircuitMachine(RuleBasedStateMachine):
     @rule()
     def a_test_passes(self) -> None:
         self.circuit.passed()
-        self.enter("half-open")
+        self.told.append("half-open")
 
     @invariant()
     def it_admits_only_as_specified(self) -> None:

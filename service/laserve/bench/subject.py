@@ -1,0 +1,144 @@
+"""A service in a process and a folder of its own, to be broken."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from laserve.config import ArmSettings, Settings, load
+from laserve.errors import LaserveError
+
+#: Longer than any engine takes to start again, and any service to stop.
+START_S = 600.0
+#: Name of an arm more -> what it does on demand.
+ARMS = {"arm-hangs": "hang", "arm-raises": "raise"}
+
+
+def settings_of(config: Path | None, profile: str | None, folder: Path) -> Settings:
+    """The settings as given, but on a folder of its own, and with arms more that fail on demand.
+
+    Such an arm fails while a file of its name is in the folder.
+    """
+    given = load(config=config, profile=profile)
+    failing = [
+        ArmSettings(
+            name=name,
+            kind="fake",
+            options={"fault": does, "fault_file": str(folder / name)},
+            timeout_s=1.0,
+            circuit_open_s=1.0,
+        )
+        for name, does in ARMS.items()
+    ]
+    storage = given.storage.model_copy(update={"kind": "sqlite", "path": folder / "laserve.db"})
+    return given.model_copy(update={"data_dir": folder, "storage": storage, "arms": (*given.arms, *failing)})
+
+
+class Subject:
+    """The service that is broken: a process with a data folder of its own.
+
+    Args:
+        arguments: of ``laserve serve``, to find the settings that `settings` came from.
+        folder: holds the database, and the files that make arms fail.
+    """
+
+    def __init__(self, settings: Settings, arguments: Sequence[str], folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.url = ""
+        key = next(iter(settings.server.api_keys.values()), None)
+        self.headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+        self._command = [sys.executable, "-m", "laserve", "serve", "--host", "127.0.0.1", "--port", "0"]
+        self._command += arguments
+        self._said: deque[str] = deque(maxlen=30)
+        self._client = httpx.AsyncClient(headers=self.headers, timeout=60)
+        self.process: asyncio.subprocess.Process
+
+    async def start(self) -> None:
+        """Return when it is ready. Raises LaserveError when it ends first."""
+        arms = [arm.model_dump() for arm in self.settings.arms]
+        environment = {
+            "LASERVE_DATA_DIR": str(self.folder),
+            "LASERVE_STORAGE__KIND": "sqlite",
+            "LASERVE_STORAGE__PATH": str(self.settings.database),
+            "LASERVE_ARMS": json.dumps(arms),
+            "LASERVE_LOG__LEVEL": "info",
+            "LASERVE_LOG__FORMAT": "text",
+        }
+        self.process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ | environment,
+        )
+        listening = asyncio.Event()
+        self._reading = asyncio.create_task(self._read(self.process, listening))
+        while not (listening.is_set() and await self.ready()):
+            if self.process.returncode is not None:
+                raise LaserveError("the service ended:\n" + "".join(self._said))
+            await asyncio.sleep(0.02)
+
+    async def _read(self, process: asyncio.subprocess.Process, listening: asyncio.Event) -> None:
+        """Follow what it says, which also keeps it from waiting for a reader."""
+        assert process.stderr is not None  # noqa: S101 - it was asked for
+        async for line in process.stderr:
+            self._said.append(line.decode(errors="replace"))
+            if found := re.search(r"listening on (http://\S+?),", self._said[-1]):
+                self.url = found[1]
+                listening.set()
+
+    async def get(self, path: str) -> httpx.Response | None:
+        """None where nobody listens."""
+        with suppress(httpx.TransportError):
+            return await self._client.get(self.url + path)
+        return None
+
+    async def ready(self) -> bool:
+        answer = await self.get("/readyz")
+        return answer is not None and answer.status_code == 200
+
+    async def end(self, number: signal.Signals) -> None:
+        """Send a signal and wait. Raises LaserveError when the exit status is not what it should be."""
+        self.process.send_signal(number)
+        try:
+            status = await asyncio.wait_for(self.process.wait(), START_S)
+        except TimeoutError:
+            raise LaserveError(f"the service did not end within {START_S:g} s") from None
+        if status != (0 if number == signal.SIGTERM else -number):
+            raise LaserveError(f"the service ended with {status}:\n" + "".join(self._said))
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+        self._reading.cancel()
+
+    async def stored(self, decisions: set[str]) -> dict[str, int]:
+        """Decision -> feedbacks of clients on it, for those that it still knows."""
+        found = {}
+        for decision_id in decisions:
+            answer = await self.get(f"/decisions/{decision_id}")
+            if answer is not None and answer.status_code == 200:
+                rows = answer.json()["feedback"]
+                found[decision_id] = sum("default_reward" not in (row["body"] or {}) for row in rows)
+        return found
+
+    def below(self, title: str) -> int:
+        """Pid of a process below the server, by what it calls itself."""
+        waiting = [self.process.pid]
+        while waiting:
+            for children in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+                for child in children.read_text(encoding="ascii").split():
+                    if Path(f"/proc/{child}/cmdline").read_bytes().startswith(title.encode()):
+                        return int(child)
+                    waiting.append(int(child))
+        raise LaserveError(f"the service has no process {title}")
