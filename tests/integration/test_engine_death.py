@@ -227,4 +227,8 @@ def test_a_killed_server_takes_its_engine_with_it(folder: Path) -> None:
         engine = descendants(server.process.pid)
         assert sum(title.startswith("VLLM::") for title in engine.values()) == 2
         server.kill()
-        until(lambda: not any(map(lives, engine)), timeout_s=5)
+        try:
+            until(lambda: not any(map(lives, engine)), timeout_s=5)
+        finally:
+            for pid in filter(lives, engine):
+                os.kill(pid, signal.SIGKILL)

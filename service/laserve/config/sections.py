@@ -106,7 +106,7 @@ class ArmSettings(Section):
     timeout_s: float = Field(30.0, gt=0, description="Seconds it may take for one request.")
     circuit_failures: int = Field(5, ge=1, description="Failures in a row after which it is not chosen.")
     circuit_open_s: float = Field(
-        10.0, gt=0, description="Seconds until it may prove itself again; doubled while it cannot."
+        10.0, gt=0, le=600, description="Seconds until it may prove itself again; doubled while it cannot."
     )
 
 

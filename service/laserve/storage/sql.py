@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -20,6 +21,8 @@ from laserve.storage import rows, tables
 from laserve.storage.base import LogWriter, Snapshot, StoredFeedback
 from laserve.storage.log_writer import CLOCK, SqlLogWriter, find_decision
 from laserve.types import Decision, Event
+
+logger = logging.getLogger(__name__)
 
 _DRIVER = "sqlite+aiosqlite"
 #: `secure_delete` overwrites what is deleted, since deleted texts must not be found in the file.
@@ -64,6 +67,8 @@ class SqlStore:
         self._writing = asyncio.Lock()
         self._engine: AsyncEngine | None = None
         self._unscrubbed = False
+        #: Writes that another process's lock has kept out.
+        self._kept_out = 0
 
     async def open(self) -> None:
         if self.path is None:
@@ -79,14 +84,18 @@ class SqlStore:
             return
         self._hold(self.path)
         self._connect(URL.create(_DRIVER, database=str(self.path)), (*_READING, *_WRITING))
-        async with self._transaction() as connection:
-            await connection.run_sync(_migrate)
+        try:
+            async with self._transaction() as connection:
+                await connection.run_sync(_migrate)
+        except StoreError as error:
+            raise ConfigError(f"data_dir: cannot use {self.path}: {error.message}") from error
 
     def _hold(self, path: Path) -> None:
         """Take the lock file beside the database."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)  # it holds prompts and answers; SQLite gives its side files the same mode
+            path.open("ab").close()  # an owner may touch what cannot be written
             self._resources.enter_context(FileLock(f"{path}.lock", timeout=0))
         except Timeout:
             raise ConfigError(
@@ -265,9 +274,13 @@ class SqlStore:
         self._unscrubbed = True
         async with self._writing, self._reading() as connection:
             await connection.exec_driver_sql("PRAGMA busy_timeout = 100")
-            row = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
-            await connection.exec_driver_sql(f"PRAGMA {_READING[0]}")
-        self._unscrubbed = bool(row[0])
+            try:
+                row = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+                self._unscrubbed = bool(row[0])
+            except SQLAlchemyError as error:  # a full disk, say; the texts are removed all the same
+                logger.warning("removed texts are still in the write-ahead log: %s", error.__cause__)
+            finally:
+                await connection.exec_driver_sql(f"PRAGMA {_READING[0]}")
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
@@ -277,11 +290,16 @@ class SqlStore:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        kept_out = self._kept_out
         try:
-            with _translated():
-                async with self._writing, self._open_engine().begin() as connection:
-                    yield connection
-        except StoreError:
+            async with self._writing:
+                if self._kept_out > kept_out:  # while this one waited; it would wait as long once more
+                    raise StoreError("the database refused: database is locked")
+                with _translated():
+                    async with self._open_engine().begin() as connection:
+                        yield connection
+        except StoreError as error:
+            self._kept_out += _is_lock(error)
             self.refusing = True
             raise
 
@@ -289,6 +307,12 @@ class SqlStore:
         if self._engine is None:
             raise StoreError("the store is closed")
         return self._engine
+
+
+def _is_lock(error: StoreError) -> bool:
+    """Whether the lock of another process was the reason."""
+    code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorcode", 0)
+    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
 
 
 def _decode(raw: bytes) -> str:

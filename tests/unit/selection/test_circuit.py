@@ -165,7 +165,7 @@ class CircuitMachine(RuleBasedStateMachine):
     def a_request_asks_the_arm(self) -> None:
         self.under_way.append((self.circuit.begin(), len(self.told)))
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.under_way)
     @rule(data=st.data(), how=st.sampled_from(["gave_up", "succeeded", "failed"]))
     def a_request_ends(self, data: st.DataObject, how: str) -> None:
         begun, when = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
@@ -187,11 +187,6 @@ class CircuitMachine(RuleBasedStateMachine):
 
     def longer(self) -> None:
         self.open_s = min(2 * self.open_s, LONGEST_OPEN_S)
-
-    @precondition(lambda self: self.stale)
-    @rule(how=st.sampled_from(["gave_up", "succeeded", "failed"]))
-    def a_request_of_an_earlier_state_ends(self, how: str) -> None:
-        assert not getattr(self.circuit, how)(self.stale.pop())
 
     @precondition(lambda self: self.state == "open")
     @rule()
