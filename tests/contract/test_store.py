@@ -568,7 +568,7 @@ class TestOpening:
 
     async def test_a_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "laserve.db").write_text("no database at all. " * 100)
-        with pytest.raises(StoreError):
+        with pytest.raises(ConfigError, match="data_dir"):
             async with opened(tmp_path / "laserve.db"):
                 pass
 
@@ -704,7 +704,7 @@ class TestMigrations:
 
         with monkeypatch.context() as patch:
             patch.setattr(alembic.op, "create_table", interrupted)
-            with pytest.raises(StoreError, match="interrupted"):
+            with pytest.raises(ConfigError, match="interrupted"):
                 async with opened(tmp_path / "laserve.db"):
                     pass
         assert made == ["decisions", "events"]  # it was in the middle
@@ -767,7 +767,7 @@ class TestFirstRevision:
         before = dump(path)
         with monkeypatch.context() as patch:
             patch.setattr(alembic.op, "create_index", interrupted)  # the column is there by then
-            with pytest.raises(StoreError, match="interrupted at decisions_due_at"):
+            with pytest.raises(ConfigError, match="interrupted at decisions_due_at"):
                 async with opened(path):
                     pass
         assert dump(path) == before

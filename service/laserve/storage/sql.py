@@ -293,9 +293,9 @@ class SqlStore:
         kept_out = self._kept_out
         try:
             async with self._writing:
-                if self._kept_out > kept_out:  # while this one waited; it would wait as long once more
-                    raise StoreError("the database refused: database is locked")
                 with _translated():
+                    if self._kept_out > kept_out:  # while this one waited; it would wait as long once more
+                        raise OSError("database is locked")
                     async with self._open_engine().begin() as connection:
                         yield connection
         except StoreError as error:
