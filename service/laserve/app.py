@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
@@ -37,6 +37,7 @@ from laserve.storage.sql import SqlStore
 logger = logging.getLogger(__name__)
 
 _EXPIRE_EVERY_S = 3600.0
+_MEND_EVERY_S = 1.0
 
 
 def make_store(settings: Settings, *, read_only: bool = False) -> Store:
@@ -193,6 +194,8 @@ async def running(service: Service) -> AsyncIterator[Service]:
         service.answerer.start()
         expiry = asyncio.create_task(_expire(service), name="expire-texts")
         stack.callback(expiry.cancel)
+        mending = asyncio.create_task(_mend(service), name="mend-store")
+        stack.callback(mending.cancel)
         stack.push_async_callback(service.arms.close)
         stack.push_async_callback(service.generator.close)
         yield service
@@ -248,3 +251,12 @@ async def _expire(service: Service) -> None:
             if lost:
                 logger.info("texts of %d decisions have expired", lost)
         await asyncio.sleep(_EXPIRE_EVERY_S)
+
+
+async def _mend(service: Service) -> None:
+    """Find out that the store takes writes again, also while nobody asks for a decision."""
+    while True:
+        await asyncio.sleep(_MEND_EVERY_S)
+        if service.store.refusing:
+            with suppress(StoreError):
+                await service.store.check()

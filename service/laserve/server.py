@@ -14,16 +14,13 @@ from contextlib import contextmanager
 import uvicorn
 
 from laserve import logs
-from laserve.api.service import Service
+from laserve.api.service import ABORT_S, Service
 from laserve.app import create_app, load, make_service, running
 from laserve.config import Settings
 from laserve.errors import ConfigError, LaserveError
 from laserve.orphans import MARK
 
 logger = logging.getLogger(__name__)
-
-#: Seconds after `server.drain_s` in which what was aborted then has to end.
-_ABORT_S = 2.0
 
 #: Offline and quiet, unless the environment says otherwise; engine processes inherit it.
 _ENVIRONMENT = {
@@ -70,7 +67,10 @@ def _on_signal(act: Callable[[int], object]) -> None:
 
 
 def _stop(server: uvicorn.Server, service: Service, number: int) -> None:
-    """Take nothing new; what is under way has ``server.drain_s`` to finish."""
+    """Take nothing new; what is under way has ``server.drain_s`` to finish, or until the second signal."""
+    if server.should_exit:
+        service.underway.abort()
+        return
     service.generator.retire()
     asyncio.get_running_loop().call_later(service.settings.server.drain_s, service.underway.abort)
     server.handle_exit(number, None)
@@ -88,7 +88,7 @@ async def _serve(settings: Settings) -> int:
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                timeout_graceful_shutdown=math.ceil(settings.server.drain_s + _ABORT_S),
+                timeout_graceful_shutdown=math.ceil(settings.server.drain_s + ABORT_S),
             )
         )
         _on_signal(lambda number: _stop(server, service, number))

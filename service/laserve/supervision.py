@@ -75,6 +75,8 @@ class Supervisor(Generic[E]):
         #: Whether it has been proved and not been found dead since.
         self._up = False
         self._starting: asyncio.Future[E] | None = None
+        #: The last stop that ran in a thread.
+        self._stopping: list[asyncio.Future[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._retired = False
         self._born: float | None = None
@@ -97,7 +99,7 @@ class Supervisor(Generic[E]):
         self._retired = True
         if self._watcher is not None:
             self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+            await asyncio.gather(self._watcher, *self._stopping, return_exceptions=True)
         # A thread cannot be cancelled: were it left alone, its engine would outlive this process.
         while self._starting is not None and not self._starting.done():
             self._interrupt()
@@ -139,13 +141,26 @@ class Supervisor(Generic[E]):
         self._engine = await asyncio.shield(self._starting)
         self._starting = None
         try:
-            await self._prove(self._engine)
+            await self._proved(self._engine)
         except Exception:  # whatever it was, its processes must not stay
             await asyncio.to_thread(self._engine.stop)
             raise
         self._up = True
         self._born = time.monotonic()
         self._start_s = self._born - began
+
+    async def _proved(self, engine: E) -> None:
+        """Wait for the proof, unless the engine dies over it."""
+        proof = asyncio.ensure_future(self._prove(engine))
+        try:
+            while not proof.done() and engine.cause_of_death() is None:
+                await asyncio.wait({proof}, timeout=LOOK_EVERY_S)
+            if (cause := engine.cause_of_death()) is not None:
+                raise EngineError(f"the engine died over its first request: {cause}")
+            await proof
+        finally:
+            proof.cancel()
+            await asyncio.gather(proof, return_exceptions=True)
 
     async def _watch(self) -> None:
         failures = 0
@@ -162,7 +177,9 @@ class Supervisor(Generic[E]):
         lived_s = time.monotonic() - (self._born or 0.0)
         logger.error("engine %s has died after %.0f s: %s", self._name, lived_s, cause)
         self._up, self._why, self._due = False, cause, time.monotonic() + self._start_s
-        await asyncio.to_thread(engine.stop)
+        stopping = asyncio.ensure_future(asyncio.to_thread(engine.stop))
+        self._stopping = [stopping]
+        await asyncio.shield(stopping)
         return 0 if lived_s >= self._steady_s else failures + 1
 
     async def _restart(self, failures: int) -> bool:

@@ -13,8 +13,8 @@ from laserve.errors import ConfigError, EngineError
 
 logger = logging.getLogger(__name__)
 
-#: An engine keeps nothing that it would have to save: after so many seconds its processes are killed.
-_STOP_S = 2.0
+#: Seconds until the processes of an engine are killed: they are deaf to less, and have nothing to save.
+_STOP_S = 0.1
 
 
 class VllmEngine:
@@ -95,7 +95,7 @@ class VllmStart:
         """
         self._before = set(multiprocessing.active_children())
         try:
-            with _deaf_to_ctrl_c():
+            with _deaf_to_signals():
                 if dead is None:
                     return self._first()
                 dead.start_again()
@@ -131,14 +131,14 @@ def _tolerant() -> Iterator[None]:
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started meanwhile by this thread never see SIGINT.
+def _deaf_to_signals() -> Iterator[None]:
+    """Processes started meanwhile by this thread never see SIGINT and SIGTERM.
 
-    Ctrl-C goes to every process of a terminal's group; an engine that heeded it could not finish the requests
-    that the service still answers.
+    Ctrl-C goes to every process of a terminal's group, and systemd's SIGTERM to every process of a service;
+    an engine that heeded them could not finish the requests that the service still answers.
     """
     resource_tracker.ensure_running()  # started later it would undo the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

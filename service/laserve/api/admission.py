@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from laserve.api.errors import respond
-from laserve.errors import Overloaded, TooLarge, Unavailable
+from laserve.errors import NoCandidate, Overloaded, TooLarge, Unavailable
 from laserve.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 #: A body over the limit is read to its end and thrown away, so that its sender sees the answer; up to here.
 _DRAIN_BYTES = 64 * 2**20
 #: Who is told to come back later than this would rather be told that it is too much.
-LONGEST_RETRY_S = 300.0
+LONGEST_RETRY_S = 240.0
 
 
 class Permits:
@@ -56,16 +56,23 @@ class Permits:
                 retry_after=self._retry_after(),
             )
         self.taken += 1
+        if self.taken < self.limit:
+            self._told = 0.0  # there is room: nobody is waited for
         self._metrics.in_flight.set(self.taken)
         started, beside = self._clock(), self.taken
         try:
             yield
-            # Little's law: so many at once, each taking so long, end one after another at this pace.
-            seen_s = (self._clock() - started) / max(beside, self.taken)
-            self._pace_s += 0.1 * (seen_s - self._pace_s)
+            self._learn_pace(self._clock() - started, max(beside, self.taken))
+        except NoCandidate:
+            self._learn_pace(self._clock() - started, max(beside, self.taken))
+            raise
         finally:
             self.taken -= 1
             self._metrics.in_flight.set(self.taken)
+
+    def _learn_pace(self, seconds: float, at_once: int) -> None:
+        """By Little's law, so many at once that take so long each end one after another at this pace."""
+        self._pace_s += 0.1 * (seconds / at_once - self._pace_s)
 
     def _retry_after(self) -> int:
         now = self._clock()
@@ -117,10 +124,10 @@ class BodyLimit:
 
 
 class Underway:
-    """The requests whose answer has not begun."""
+    """The requests whose answer has not begun, and word to the others that the service must stop now."""
 
     def __init__(self) -> None:
-        self.aborted = False
+        self.aborting = asyncio.Event()
         self._work: set[asyncio.Future[None]] = set()
 
     @contextmanager
@@ -136,8 +143,8 @@ class Underway:
         self._work.discard(work)
 
     def abort(self) -> None:
-        """Cancel them all, because the service must stop now."""
-        self.aborted = True
+        """Cancel them all; streams end by themselves."""
+        self.aborting.set()
         for work in tuple(self._work):
             work.cancel()
 
@@ -157,11 +164,11 @@ class CancelOnDisconnect:
             await self.app(scope, receive, send)
             return
         inbox: asyncio.Queue[Message] = asyncio.Queue(maxsize=2)
-        gone = False
-        answered = False
+        gone = begun = answered = False
 
         async def note(message: Message) -> None:
-            nonlocal answered
+            nonlocal begun, answered
+            begun = True
             self.underway.started(work)
             await send(message)
             answered = message["type"] == "http.response.body" and not message.get("more_body", False)
@@ -182,7 +189,7 @@ class CancelOnDisconnect:
             with self.underway.holding(work):
                 await work
         except asyncio.CancelledError:
-            if self.underway.aborted and not gone:
+            if self.underway.aborting.is_set() and not gone and not begun:
                 await respond(Unavailable("the service is stopping"))(scope, inbox.get, send)
             elif gone:
                 logger.info("%s %s: the client left", scope["method"], scope["path"])

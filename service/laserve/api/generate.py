@@ -1,5 +1,6 @@
 """``POST /generate``."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any
@@ -12,8 +13,8 @@ from laserve.api.answers import CandidateEvent, DecisionBody, ErrorBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
 from laserve.api.schemas import GenerateBody
-from laserve.api.service import Service
-from laserve.errors import InvalidRequest, LaserveError
+from laserve.api.service import ABORT_S, Service
+from laserve.errors import InvalidRequest, LaserveError, Unavailable
 from laserve.types import Candidate, Decision, Request
 
 router = APIRouter(tags=["generate"])
@@ -56,9 +57,9 @@ async def generate(
         closing.push_async_callback(events.aclose)
         first = await anext(events)  # what can be refused is refused with a status, before the stream
         return EventSourceResponse(
-            _resume(first, events),
+            _resume(first, events, service.underway.aborting),
             ping=service.settings.server.heartbeat_s,
-            shutdown_grace_period=service.settings.server.drain_s,
+            shutdown_grace_period=service.settings.server.drain_s + ABORT_S / 2,
         )
     with service.permits.permit():
         async with aclosing(service.answerer.answer(request, key=caller)) as steps:
@@ -81,7 +82,7 @@ async def _events(
         except LaserveError as error:
             if not started:
                 raise
-            yield JSONServerSentEvent({"error": detail(error)}, event="error")
+            yield _error(error)
 
 
 def _event(step: str | Candidate | Decision, body: GenerateBody) -> ServerSentEvent:
@@ -94,8 +95,28 @@ def _event(step: str | Candidate | Decision, body: GenerateBody) -> ServerSentEv
 
 
 async def _resume(
-    first: ServerSentEvent, rest: AsyncIterator[ServerSentEvent]
+    first: ServerSentEvent, rest: AsyncGenerator[ServerSentEvent], aborting: asyncio.Event
 ) -> AsyncIterator[ServerSentEvent]:
+    """The stream; where the service must stop before its decision, it ends with an error."""
     yield first
-    async for event in rest:
-        yield event
+    aborted = asyncio.ensure_future(aborting.wait())
+    step: asyncio.Future[ServerSentEvent | None] | None = None
+    try:
+        while True:
+            step = asyncio.ensure_future(anext(rest, None))
+            await asyncio.wait({step, aborted}, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                yield _error(Unavailable("the service is stopping"))
+                return
+            if (event := step.result()) is None:
+                return
+            yield event
+    finally:
+        for waiting in (aborted, step):
+            if waiting is not None:
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+
+
+def _error(error: LaserveError) -> ServerSentEvent:
+    return JSONServerSentEvent({"error": detail(error)}, event="error")

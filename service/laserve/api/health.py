@@ -19,7 +19,7 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready yet."}})
 async def readyz(service: ServiceDep, response: Response) -> Readiness:
-    """200 when the store, the generator and at least one arm serve."""
+    """200 when the store and the generator serve and at least one arm has loaded."""
     status = service.status
     store: Progress = "ready"
     why = {arm.name: arm.error for arm in service.arms if arm.state != "ready" and arm.error}

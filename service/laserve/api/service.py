@@ -15,6 +15,9 @@ from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.storage.base import Store
 
+#: Seconds after `server.drain_s` in which what was aborted then has to end.
+ABORT_S = 2.0
+
 Progress = Literal["loading", "ready", "restarting", "failed"]
 
 

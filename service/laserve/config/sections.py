@@ -145,7 +145,8 @@ class FeedbackSettings(Section):
         None,
         ge=0,
         le=1,
-        description="Reward of a decision that nobody spoke of within `feedback.wait_s`; none by default.",
+        description="Reward of a decision that no feedback has taught within `feedback.wait_s`; "
+        "none by default.",
     )
 
 
@@ -181,7 +182,7 @@ class StorageSettings(Section):
     max_bytes: int | None = Field(
         None,
         ge=2**20,
-        description="Size over which the database does not grow; new decisions are then refused with 503.",
+        description="Size over which the database does not grow; what does not fit is refused with 503.",
     )
     snapshot_every: int = Field(1000, ge=1, description="Events between two snapshots of the state.")
     retention: Literal["full", "hash", "none"] = Field(

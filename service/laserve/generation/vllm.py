@@ -94,7 +94,7 @@ class VllmGenerator:
     async def _prove(self, engine: VllmEngine) -> None:
         """Sample a little: an engine's first request takes seconds longer than the ones that follow."""
         sampling = Sampling(n=2, temperature=1.0, top_p=0.9, max_tokens=2)
-        rendered = Rendered(token_ids=tuple(range(64)), sampling=sampling)
+        rendered = Rendered(token_ids=tuple(range(8)), sampling=sampling)
         try:
             async with asyncio.timeout(_PROVE_S), aclosing(self._stream(engine.llm, rendered)) as candidates:
                 async for _ in candidates:
@@ -144,7 +144,10 @@ class VllmGenerator:
                         yield _candidate(completion, index + completion.index, strip=rendered.strip)
         except VLLMServerError as error:
             self.check()  # where it has died, this says why, and when another is expected
-            raise EngineError(f"the engine failed: {error}") from error
+            cause = error.__cause__ or error
+            if isinstance(cause, VLLMClientError | ValueError):
+                raise InvalidRequest(f"the engine refused the request: {cause}") from error
+            raise EngineError(f"the engine failed: {type(cause).__name__} {cause}") from error
         except (VLLMClientError, ValueError) as error:  # how vLLM refuses parameters
             raise InvalidRequest(f"the engine refused the request: {error}") from error
 
@@ -245,10 +248,10 @@ def _singles(sampling: Sampling) -> list[Sampling]:
 def _priority(rendered: Rendered) -> int:
     """Place in the engine's queue, lower first: milliseconds of arrival, and one more for each token of work.
 
-    So a large request lets small ones pass, but none waits for ever.
+    So a large request lets small ones pass that come up to ten seconds later, and none waits for ever.
     """
-    sampling = rendered.sampling
-    return int(time.monotonic() * 1000) + rendered.tokens + sampling.n * sampling.max_tokens
+    work = rendered.tokens + rendered.sampling.n * rendered.sampling.max_tokens
+    return int(time.monotonic() * 1000) + min(work, 10_000)
 
 
 def _candidate(completion: Any, index: int, *, strip: bool) -> Candidate:

@@ -51,10 +51,19 @@ async def find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | No
 
 
 async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str | None, now: float) -> Event:
-    """Append a feedback that is not known yet. Raises InvalidRequest when it does not fit the decision."""
-    feedback, decision, resolved = item.feedback, item.decision, item.resolved
+    """Append a feedback that is not known yet.
+
+    Raises:
+        InvalidRequest: it does not fit the decision.
+        Gone: the decision was deleted meanwhile.
+    """
+    feedback, resolved = item.feedback, item.resolved
     if isinstance(resolved, InvalidRequest):
         raise resolved
+    decision = await log.decision(
+        item.decision.id
+    )  # it may have been deleted, or its texts, since it was read
+    kept = decision.retention == item.decision.retention
     learned = decision.learnable and learn_from in (None, feedback.kind)
     late = decision.closes_at is not None and now > decision.closes_at
     if learned and decision.due_at is not None:
@@ -75,6 +84,7 @@ async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str |
         key=feedback.key,
         identity=feedback.identity,
         said=_said(feedback),
+        kept=kept,
     )
 
 
@@ -116,6 +126,7 @@ async def _append(
     key: str,
     identity: str,
     said: dict[str, Any],
+    kept: bool = True,
 ) -> Event:
     event = await log.append(
         Event(
@@ -133,8 +144,8 @@ async def _append(
             key=key,
             identity=identity,
             decision_id=decision.id,
-            digest=_digest(said),
-            body=said,
+            digest=_digest(said) if kept else None,
+            body=said if kept else None,
             learned=body["learned"],
             reward=body["reward"],
             position=event.position,

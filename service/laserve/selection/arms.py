@@ -133,8 +133,8 @@ class Arms:
             raise ArmFailed(arm.error or "") from error
         finally:
             self._metrics.rm_seconds.labels(name).observe(time.perf_counter() - started)
-        arm.circuit.succeeded(begun)
-        arm.error = None
+        if arm.circuit.succeeded(begun):
+            arm.error = None
         self._metrics.rm_non_finite.labels(name).inc(int(np.isnan(scores).sum()))
         return Scored(scores=scores, best=_best(scores, candidates))
 

@@ -51,14 +51,16 @@ class Circuit:
         if begun == self._entered:
             self._trying = False
 
-    def succeeded(self, begun: int) -> None:
+    def succeeded(self, begun: int) -> bool:
+        """True when it speaks of the present state."""
         if begun != self._entered:
-            return
+            return False
         self._trying = False
         self._failures = 0
         if self.state == "half-open":
             self.open_s = self._first_open_s
             self._enter("closed")
+        return True
 
     def failed(self, begun: int) -> bool:
         """Count a failure; True when it opens the circuit, and a test is due after `open_s`."""

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 
-from laserve.errors import LaserveError
 from laserve.metrics import Metrics
 from laserve.selection.feedback import FeedbackLog
 from laserve.storage.base import Store
@@ -74,6 +73,6 @@ class DefaultRewards:
         while True:
             try:
                 await self.learn_due()
-            except LaserveError as error:  # they stay due, and the next look tries again
-                logger.warning("default rewards could not be learned: %s", error.message)
+            except Exception as error:  # noqa: BLE001 - they stay due, and the next look tries again
+                logger.warning("default rewards could not be learned: %s", error)
             await asyncio.sleep(_LOOK_EVERY_S)

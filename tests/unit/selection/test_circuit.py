@@ -169,7 +169,7 @@ class CircuitMachine(RuleBasedStateMachine):
     @rule(data=st.data(), how=st.sampled_from(["gave_up", "succeeded", "failed"]))
     def a_request_ends(self, data: st.DataObject, how: str) -> None:
         begun, when = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        opens = getattr(self.circuit, how)(begun)
+        said = getattr(self.circuit, how)(begun)
         counts, state = when == len(self.told), self.state
         if counts and how == "succeeded":
             self.in_a_row = 0
@@ -183,7 +183,11 @@ class CircuitMachine(RuleBasedStateMachine):
             if state == "half-open" or self.in_a_row >= self.limit:
                 self.in_a_row = 0
                 self.told.append("open")
-        assert bool(opens) == (self.state == "open" != state)
+        match how:
+            case "succeeded":
+                assert said == counts
+            case "failed":
+                assert said == (self.state == "open" != state)
 
     def longer(self) -> None:
         self.open_s = min(2 * self.open_s, LONGEST_OPEN_S)
