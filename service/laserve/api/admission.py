@@ -4,8 +4,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -124,10 +124,11 @@ class BodyLimit:
 
 
 class Underway:
-    """The requests whose answer has not begun, and word to the others that the service must stop now."""
+    """The requests under way, so that they can be ended when the service must stop."""
 
     def __init__(self) -> None:
-        self.aborting = asyncio.Event()
+        self.aborted = False
+        self._steps: set[asyncio.Timeout] = set()
         self._work: set[asyncio.Future[None]] = set()
 
     @contextmanager
@@ -143,10 +144,22 @@ class Underway:
         self._work.discard(work)
 
     def abort(self) -> None:
-        """Cancel them all; streams end by themselves."""
-        self.aborting.set()
+        """End them all: cancel those whose answer has not begun, and the present step of each stream."""
+        self.aborted = True
         for work in tuple(self._work):
             work.cancel()
+        for step in tuple(self._steps):
+            step.reschedule(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def unless_aborted(self) -> AsyncIterator[None]:
+        """One step of a stream. Raises TimeoutError when they are ended before it is done."""
+        async with asyncio.timeout(0 if self.aborted else None) as step:
+            self._steps.add(step)
+            try:
+                yield
+            finally:
+                self._steps.discard(step)
 
 
 class CancelOnDisconnect:
@@ -189,7 +202,7 @@ class CancelOnDisconnect:
             with self.underway.holding(work):
                 await work
         except asyncio.CancelledError:
-            if self.underway.aborting.is_set() and not gone and not begun:
+            if self.underway.aborted and not gone and not begun:
                 await respond(Unavailable("the service is stopping"))(scope, inbox.get, send)
             elif gone:
                 logger.info("%s %s: the client left", scope["method"], scope["path"])

@@ -1,6 +1,5 @@
 """``POST /generate``."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Depends
 from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
 from starlette.responses import Response
 
+from laserve.api.admission import Underway
 from laserve.api.answers import CandidateEvent, DecisionBody, ErrorBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
@@ -57,7 +57,7 @@ async def generate(
         closing.push_async_callback(events.aclose)
         first = await anext(events)  # what can be refused is refused with a status, before the stream
         return EventSourceResponse(
-            _resume(first, events, service.underway.aborting),
+            _resume(first, events, service.underway),
             ping=service.settings.server.heartbeat_s,
             shutdown_grace_period=service.settings.server.drain_s + ABORT_S / 2,
         )
@@ -95,27 +95,19 @@ def _event(step: str | Candidate | Decision, body: GenerateBody) -> ServerSentEv
 
 
 async def _resume(
-    first: ServerSentEvent, rest: AsyncGenerator[ServerSentEvent], aborting: asyncio.Event
+    first: ServerSentEvent, rest: AsyncGenerator[ServerSentEvent], underway: Underway
 ) -> AsyncIterator[ServerSentEvent]:
     """The stream; where the service must stop before its decision, it ends with an error."""
     yield first
-    aborted = asyncio.ensure_future(aborting.wait())
-    step: asyncio.Future[ServerSentEvent | None] | None = None
     try:
         while True:
-            step = asyncio.ensure_future(anext(rest, None))
-            await asyncio.wait({step, aborted}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                yield _error(Unavailable("the service is stopping"))
-                return
-            if (event := step.result()) is None:
+            async with underway.unless_aborted():
+                event = await anext(rest, None)
+            if event is None:
                 return
             yield event
-    finally:
-        for waiting in (aborted, step):
-            if waiting is not None:
-                waiting.cancel()
-                await asyncio.gather(waiting, return_exceptions=True)
+    except TimeoutError:
+        yield _error(Unavailable("the service is stopping"))
 
 
 def _error(error: LaserveError) -> ServerSentEvent:
