@@ -15,6 +15,7 @@ LaserveError
 │   └── StoreError         the database refused a read or a write
 ├── NoCandidate            no candidate finished by ``timeout_s``
 ├── ArmFailed              a reward model could not score this request
+│   └── Unscorable         the request is not for this reward model, which is well
 └── CorruptLog             the event log does not verify
 """
 
@@ -148,6 +149,12 @@ class ArmFailed(LaserveError):
     """A reward model could not score this request; the request goes on with another."""
 
     code = "arm_failed"
+
+
+class Unscorable(ArmFailed):
+    """The request is not for this reward model: too long, or of a form it does not know. It says nothing of
+    the model's health, so it opens no circuit.
+    """
 
 
 class CorruptLog(LaserveError):

@@ -5,11 +5,11 @@ exist, stand before the question, and a line break ends the answer.
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from laserve.errors import InvalidRequest
 from laserve.generation.base import Rendered, Tokenizer
+from laserve.tokenizer import shares
 from laserve.types import Document, Request
 
 #: What ends an answer to a question, unless the request says otherwise.
@@ -141,21 +141,6 @@ async def _render_question(request: Request, tokenizer: Tokenizer, room: int) ->
         truncated=sum(kept) < sum(len(text) for text in texts),
         strip=True,
     )
-
-
-def shares(lengths: Sequence[int], room: int) -> list[int]:
-    """How many tokens each document keeps: the longest lose first, down to a common length.
-
-    Args:
-        lengths: tokens of each document.
-        room: tokens for all of them together, at least 0.
-    """
-    kept = [0] * len(lengths)
-    left = room
-    for done, place in enumerate(sorted(range(len(lengths)), key=lambda i: lengths[i])):
-        kept[place] = min(lengths[place], left // (len(lengths) - done))
-        left -= kept[place]
-    return kept
 
 
 def _check_room(field: str, tokens: int, room: int, request: Request) -> None:

@@ -15,9 +15,9 @@ from laserve.config import GenerationSettings
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
 from laserve.generation.base import Rendered, check_finish
 from laserve.generation.prompts import render
-from laserve.generation.tokenizer import FolderTokenizer
 from laserve.metrics import Metrics
 from laserve.supervision import Supervisor
+from laserve.tokenizer import FolderTokenizer
 from laserve.types import Candidate, Request, Sampling
 from laserve.vllm_engine import VllmEngine, VllmStart
 

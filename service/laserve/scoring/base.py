@@ -1,7 +1,7 @@
 """The reward model's protocol."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from laserve.types import Candidate, Request, Vector
 
@@ -30,7 +30,23 @@ class RewardModel(Protocol):
             Shape (len(candidates),), float64. A score that is not finite drops its candidate.
 
         Raises:
-            ArmFailed: it cannot score this request.
+            Unscorable: the request is not for this model: too long, or of a form it does not know.
+            ArmFailed: it cannot score now.
         """
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Prefilling(Protocol):
+    """A reward model that reads a prompt once for all candidates, and can do so before there are any.
+
+    Candidates of one request may come in several calls of `score`, at once or one after another, all with the
+    same `request` object.
+    """
+
+    async def prefill(self, request: Request) -> None:
+        """Compute what all candidates share. Raises what `score` raises."""
+
+    def truncated(self, request: Request) -> bool:
+        """Whether documents lost tokens when this very object was last rendered; False when it never was."""

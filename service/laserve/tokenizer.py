@@ -1,0 +1,118 @@
+"""The tokenizer of a model in a folder, by transformers; and how documents share a model's length."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from laserve.errors import ConfigError, InvalidRequest
+
+#: Stands for the content of a turn while a chat template is taken apart; no template and no text holds it.
+_HOLE = "\u2063hole-{}\u2063"
+
+
+class FolderTokenizer:
+    """See `laserve.generation.base.Tokenizer` and `laserve.scoring.rendering.Tokenizer`.
+
+    Args:
+        path: folder of the model.
+        setting: the setting that errors name.
+
+    Raises:
+        ConfigError: the folder holds no tokenizer.
+    """
+
+    def __init__(self, path: str, *, setting: str = "generation.model") -> None:
+        from transformers import AutoTokenizer
+
+        # One thread: a long text must not stop the event loop, and the tokenizer keeps its options as state.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+        self._setting = setting
+        self._frames: dict[tuple[str, ...], list[list[int]]] = {}
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(path)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{setting}: no tokenizer at {path}: {error}") from error
+
+    async def encode(self, text: str, *, literal: bool = False) -> Sequence[int]:
+        return await self._run(text, add_special_tokens=False, split_special_tokens=literal)
+
+    async def encode_prompt(self, text: str) -> Sequence[int]:
+        return await self._run(text, split_special_tokens=False)
+
+    async def _run(self, text: str, **options: bool) -> Sequence[int]:
+        loop = asyncio.get_running_loop()
+        work = partial(self._tokenizer, text, verbose=False, **options)
+        ids: list[int] = (await loop.run_in_executor(self._thread, work)).input_ids
+        return ids
+
+    async def encode_chat(self, messages: Sequence[dict[str, str]]) -> Sequence[int]:
+        from jinja2 import TemplateError
+
+        if not self._tokenizer.chat_template:
+            raise InvalidRequest("messages: this model has no chat template; send a prompt", param="messages")
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as error:
+            raise InvalidRequest(
+                f"messages: the model's chat template refuses them: {error}", param="messages"
+            ) from error
+        return await self.encode(text)
+
+    async def frame(self, roles: Sequence[str]) -> Sequence[Sequence[int]]:
+        """What the model's chat template puts before, between and behind the contents of these turns.
+
+        Returns:
+            len(roles) + 1 lists of token ids.
+
+        Raises:
+            ConfigError: the model has no chat template, or one that leaves a content out.
+            InvalidRequest: it refuses turns of these roles.
+        """
+        key = tuple(roles)
+        if key not in self._frames:
+            self._frames[key] = [list(await self.encode(piece)) for piece in self._pieces(key)]
+        return self._frames[key]
+
+    def _pieces(self, roles: Sequence[str]) -> list[str]:
+        from jinja2 import TemplateError
+
+        if not self._tokenizer.chat_template:
+            raise ConfigError(
+                f"{self._setting}: the model has no chat template; save one with its tokenizer "
+                "(chat_template.jinja beside tokenizer.json)"
+            )
+        holes = [_HOLE.format(place) for place in range(len(roles))]
+        turns = [{"role": role, "content": hole} for role, hole in zip(roles, holes, strict=True)]
+        try:
+            rest: str = self._tokenizer.apply_chat_template(turns, tokenize=False)
+        except TemplateError as error:
+            raise InvalidRequest(
+                f"messages: the reward model's chat template refuses turns of {', '.join(roles)}: {error}",
+                param="messages",
+            ) from error
+        pieces = []
+        for hole in holes:
+            piece, found, rest = rest.partition(hole)
+            if not found:
+                raise ConfigError(f"{self._setting}: the chat template leaves out the content of a turn")
+            pieces.append(piece)
+        return [*pieces, rest]
+
+
+def shares(lengths: Sequence[int], room: int) -> list[int]:
+    """How many tokens each document keeps: the longest lose first, down to a common length.
+
+    Args:
+        lengths: tokens of each document.
+        room: tokens for all of them together, at least 0.
+    """
+    kept = [0] * len(lengths)
+    left = room
+    for done, place in enumerate(sorted(range(len(lengths)), key=lambda i: lengths[i])):
+        kept[place] = min(lengths[place], left // (len(lengths) - done))
+        left -= kept[place]
+    return kept
