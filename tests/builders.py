@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from laserve.errors import ArmFailed
-from laserve.selection.arms import Arm
+from laserve.selection.arm import Arm
 from laserve.selection.circuit import Circuit
 from laserve.types import (
     ArmWhy,

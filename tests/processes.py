@@ -56,7 +56,7 @@ def launch(
 
 
 def wait_ready(server: Server, timeout_s: float = 60) -> None:
-    """Until `/readyz` says so; fails with the log when the process ends first."""
+    """Until `/readyz` says so and no arm loads any more; fails with the log when the process ends first."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
@@ -67,7 +67,8 @@ def wait_ready(server: Server, timeout_s: float = 60) -> None:
             server.client = httpx.Client(base_url=server.url, timeout=120)
         if server.url:
             try:
-                if server.client.get("/readyz").status_code == 200:
+                answer = server.client.get("/readyz")
+                if answer.status_code == 200 and "loading" not in answer.json()["arms"].values():
                     return
             except httpx.TransportError:
                 pass  # not listening yet

@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import FastAPI
 
 from laserve import __version__
-from laserve.api import bandit, decisions, errors, feedback, generate, health
+from laserve.api import arms as arms_api
+from laserve.api import bandit, decisions, errors, export, feedback, generate, health
 from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, Permits
 from laserve.api.service import Service
 from laserve.bandit.linucb import LinUCB
@@ -20,13 +23,16 @@ from laserve.errors import ConfigError, LaserveError, StoreError
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.models import resolve
-from laserve.scoring import registry
+from laserve.scoring.allowed import Allowed
+from laserve.scoring.engines import PoolingEngines
 from laserve.selection.answering import Answerer
-from laserve.selection.arms import Arm, Arms
-from laserve.selection.circuit import STATES, Circuit, CircuitState
+from laserve.selection.arm import Arm
+from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
+from laserve.selection.lifecycle import Lifecycle
+from laserve.selection.making import make_arm
 from laserve.selection.observing import Observer
 from laserve.selection.opening import open_log
 from laserve.selection.retention import Retention, hash_key
@@ -38,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 _EXPIRE_EVERY_S = 3600.0
 _MEND_EVERY_S = 1.0
+#: Seconds between two looks at whether an arm has loaded.
+_LOOK_EVERY_S = 0.1
 
 
 def make_store(settings: Settings, *, read_only: bool = False) -> Store:
@@ -57,14 +65,15 @@ def make_encoder(settings: Settings) -> Encoder:
     return SentenceEncoder(resolve(name, settings.cache_dir.expanduser(), logger.info))
 
 
-def make_generator(settings: Settings, metrics: Metrics) -> Generator:
+def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -> Generator:
+    """The configured generator; `turn` is held while its engine starts."""
     generation = settings.generation
     match generation.kind:
         case "vllm":
             from laserve.generation.vllm import VllmGenerator
 
             model = resolve(generation.model, settings.cache_dir.expanduser(), logger.info)
-            return VllmGenerator(generation, model, metrics)
+            return VllmGenerator(generation, model, metrics, turn)
         case "openai":
             from laserve.generation.openai import OpenAIGenerator
 
@@ -78,23 +87,41 @@ def make_generator(settings: Settings, metrics: Metrics) -> Generator:
                 raise ConfigError(f"generation.engine_args: {error}") from error
 
 
-def make_arms(settings: Settings, encoder: Encoder, metrics: Metrics) -> Arms:
+def make_shared(settings: Settings, encoder: Encoder, engines: PoolingEngines) -> Mapping[str, Any]:
+    """Parts of the service that a kind of arm may ask for by name."""
+    return {"encoder": encoder, "cache_dir": settings.cache_dir.expanduser(), "engines": engines}
+
+
+def make_arms(settings: Settings, shared: Mapping[str, Any], metrics: Metrics) -> Arms:
     arms = []
     for place, arm in enumerate(settings.arms):
         try:
-            model = registry.create(arm.kind, arm.options, {"encoder": encoder})
+            arms.append(make_arm(arm, shared, metrics))
         except ConfigError as error:
             raise ConfigError(f"arms.{place}.{error.message}") from error
-        arms.append(Arm(name=arm.name, model=model, timeout_s=arm.timeout_s, circuit=_circuit(arm, metrics)))
     return Arms(arms, metrics=metrics)
 
 
-def _circuit(arm: ArmSettings, metrics: Metrics) -> Circuit:
-    def publish(current: CircuitState) -> None:
-        for state in STATES:
-            metrics.rm_circuit.labels(arm.name, state).set(state == current)
-
-    return Circuit(failures=arm.circuit_failures, open_s=arm.circuit_open_s, changed=publish)
+def make_lifecycle(
+    settings: Settings,
+    *,
+    arms: Arms,
+    learner: Learner,
+    log: FeedbackLog,
+    build: Callable[[ArmSettings], Arm],
+) -> Lifecycle:
+    policy, _, fixed = settings.policy.name.partition(":")
+    scoring = settings.scoring
+    return Lifecycle(
+        arms=arms,
+        configured=settings.arms,
+        learner=learner,
+        log=log,
+        build=build,
+        allowed=Allowed(kinds=scoring.allow_kinds, folders=settings.arm_folders, urls=scoring.allow_urls),
+        limit=scoring.max_arms,
+        kept=fixed if policy == "fixed" else None,
+    )
 
 
 def make_retention(settings: Settings) -> Retention:
@@ -118,15 +145,25 @@ def make_service(settings: Settings) -> Service:
     context = ContextBuilder(
         encoder=encoder, features=Features.read(settings.context.features), tasks=settings.context.tasks
     )
-    arms = make_arms(settings, encoder, metrics)
-    generator = make_generator(settings, metrics)
+    turn = threading.Lock()
+    engines = PoolingEngines(metrics=metrics, turn=turn, held=True)
+    shared = make_shared(settings, encoder, engines)
+    arms = make_arms(settings, shared, metrics)
+    generator = make_generator(settings, metrics, turn)
     learner = Learner(seed=settings.policy.seed)
     linucb = settings.policy.model_dump(include=set(LinUCB.__dataclass_fields__))
-    policies = Policies(linucb=LinUCB(**linucb), arms=[arm.name for arm in arms])
+    policies = Policies(linucb=LinUCB(**linucb), arms=lambda: arms.offered)
     try:
         policies.get(settings.policy.name)
     except LaserveError as error:
         raise ConfigError(f"policy.name: {error.message.removeprefix('policy: ')}") from error
+    log = FeedbackLog(
+        store=store,
+        learner=learner,
+        metrics=metrics,
+        snapshot_every=settings.storage.snapshot_every,
+        learn_from=settings.policy.learn_from,
+    )
     return Service(
         settings=settings,
         metrics=metrics,
@@ -134,6 +171,7 @@ def make_service(settings: Settings) -> Service:
         generator=generator,
         context=context,
         arms=arms,
+        engines=engines,
         learner=learner,
         answerer=Answerer(
             generator=generator,
@@ -147,12 +185,13 @@ def make_service(settings: Settings) -> Service:
             observer=Observer(metrics, tasks=settings.context.tasks),
             window=Window(**settings.feedback.model_dump()),
         ),
-        feedback=FeedbackLog(
-            store=store,
+        feedback=log,
+        lifecycle=make_lifecycle(
+            settings,
+            arms=arms,
             learner=learner,
-            metrics=metrics,
-            snapshot_every=settings.storage.snapshot_every,
-            learn_from=settings.policy.learn_from,
+            log=log,
+            build=lambda arm: make_arm(arm, shared, metrics),
         ),
         permits=Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics),
     )
@@ -185,6 +224,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
             },
             learn_from=policy.learn_from,
         )
+        service.lifecycle.restore()
         stack.push_async_callback(service.feedback.close)
         await service.feedback.start()
         defaults = DefaultRewards(store=service.store, feedback=service.feedback, metrics=service.metrics)
@@ -197,17 +237,38 @@ async def running(service: Service) -> AsyncIterator[Service]:
         mending = asyncio.create_task(_mend(service), name="mend-store")
         stack.callback(mending.cancel)
         stack.push_async_callback(service.arms.close)
+        stack.push_async_callback(service.lifecycle.close)
         stack.push_async_callback(service.generator.close)
         yield service
 
 
-async def load(service: Service) -> None:
+async def load(service: Service, ready: Callable[[], None] = lambda: None) -> None:
     """Load the arms and the generator, while the service already answers ``/healthz``.
+
+    The generator comes first among the engines: arms that have one of their own load beside it, but wait for
+    it with that.
+
+    Args:
+        ready: called as soon as the service is, while other arms may still load.
 
     Raises:
         LaserveError: the generator cannot be loaded. An arm that cannot is reported and left out.
     """
-    await service.arms.load()
+    loading = asyncio.create_task(service.arms.load(), name="load-arms")
+    try:
+        await _load_generator(service)
+        service.engines.open()
+        while not loading.done() and service.status != "ready":
+            await asyncio.wait({loading}, timeout=_LOOK_EVERY_S)
+        if service.status == "ready":
+            ready()
+        await loading
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+
+
+async def _load_generator(service: Service) -> None:
     try:
         await service.generator.start()
     except LaserveError:
@@ -229,7 +290,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     errors.install(app)
     app.include_router(health.router)
-    for resource in (generate, feedback, decisions, bandit):
+    for resource in (generate, feedback, decisions, export, arms_api, bandit):
         app.include_router(resource.router)
         app.include_router(resource.router, prefix="/v1", include_in_schema=False)
     app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes)

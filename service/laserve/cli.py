@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Any, BinaryIO, ParamSpec, TypeVar
@@ -127,25 +128,32 @@ def train_rm(
 
 @main.command()
 @_configured
-@click.option("--out", type=click.File("wb"), default="-", help="File to write; standard output by default.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write; standard output by default.",
+)
 @click.option("--since", type=click.FloatRange(0), help="Unix seconds: decisions made then or later.")
 @click.option("--task", help="Only this task.")
 @click.option("--with-feedback", is_flag=True, help="Only decisions with feedback.")
 @_refusing
-def export(config: Path | None, profile: str | None, out: BinaryIO, **wanted: Any) -> None:
+def export(config: Path | None, profile: str | None, out: Path | None, **wanted: Any) -> None:
     """Write the log as JSON lines: a decision each, with the reward of every candidate."""
     from laserve.app import make_store
     from laserve.config import load
     from laserve.selection.exporting import export_store
     from laserve.storage.base import Wanted
 
+    def to() -> AbstractContextManager[BinaryIO]:
+        return nullcontext(sys.stdout.buffer) if out is None else out.open("wb")
+
     settings = load(config=config, profile=profile)
     try:
-        done = asyncio.run(export_store(make_store(settings, read_only=True), Wanted(**wanted), out))
+        done = asyncio.run(export_store(make_store(settings, read_only=True), Wanted(**wanted), to))
     except BrokenPipeError:  # who reads has had enough
         raise
     except OSError as error:
-        raise click.ClickException(f"{out.name}: {error.strerror}") from error
+        raise click.ClickException(f"{out or 'standard output'}: {error.strerror}") from error
     click.echo(
         f"{settings.database}: {done.exported} decisions exported, "
         f"{done.left_out} left out whose texts are not kept",
@@ -283,3 +291,21 @@ def faults(**options: Any) -> None:
     from laserve.bench.faults import run
 
     run(**options)
+
+
+@bench.command("scoring")
+@_configured
+@click.option(
+    "--json",
+    "out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures here, and a PNG beside.",
+)
+@click.option("--quick", is_flag=True, help="Fewer repetitions, lengths and numbers of candidates.")
+@_refusing
+def bench_scoring(config: Path | None, profile: str | None, out: Path | None, quick: bool) -> None:
+    """Scoring n candidates of one prompt: the `vllm` arm against the usual padded batch."""
+    from laserve.bench.scoring import run
+    from laserve.config import load
+
+    run(load(config=config, profile=profile), quick=quick, out=out)

@@ -5,9 +5,11 @@ LaserveError
 ├── InvalidRequest         the request breaks a bound; ``param`` names the field
 │   └── TooLarge           the body is larger than ``server.max_body_bytes``
 ├── Unauthorized           no API key, or an unknown one
+├── Forbidden              the configuration does not allow it
 ├── NotFound               no such decision
 ├── Gone                   the decision was deleted
 ├── Conflict               the same idempotency key came with another body
+├── ArmConflict            what an arm is, or another arm, stands against it
 ├── Overloaded             no permit is free; try again after ``retry_after`` seconds
 ├── Unavailable            a part that the request needs is not there now
 │   ├── NotReady           still loading
@@ -64,6 +66,14 @@ class Unauthorized(LaserveError):
     code = "invalid_api_key"
 
 
+class Forbidden(LaserveError):
+    """The configuration does not allow it; the message says what it allows."""
+
+    status = 403
+    type = "permission_error"
+    code = "not_allowed"
+
+
 class NotFound(LaserveError):
     """The thing that the request names does not exist."""
 
@@ -92,6 +102,14 @@ class Conflict(LaserveError):
     ) -> None:
         super().__init__(message, param=param)
         self.stored = stored
+
+
+class ArmConflict(LaserveError):
+    """What the arm is now, or another arm, stands against it."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "arm_conflict"
 
 
 class Overloaded(LaserveError):

@@ -1,6 +1,7 @@
 """Every Prometheus metric of laserve, declared once.
 
-Labels are bounded: arms, policies and tasks come from the configuration, kinds and outcomes from this code.
+Labels are bounded: arms are at most `scoring.max_arms`, policies and tasks come from the configuration, kinds
+and outcomes from this code.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -51,7 +52,9 @@ class Metrics:
             "laserve_degraded", "Decisions that fell short of what was asked.", ["reason"], registry=registry
         )
         self.truncated = Counter(
-            "laserve_truncated", "Decisions whose documents were cut to fit the model.", registry=registry
+            "laserve_truncated",
+            "Decisions whose documents were cut to fit the generator or the arm that scored.",
+            registry=registry,
         )
         self.arm_mean = Gauge(
             "laserve_arm_mean", "Reward predicted at the latest decision.", ["arm"], registry=registry
@@ -73,7 +76,7 @@ class Metrics:
         )
         self.rm_seconds = Histogram(
             "laserve_rm_seconds",
-            "Seconds an arm took to score.",
+            "Seconds an arm took to score, from the last candidate on.",
             ["arm"],
             buckets=_SECONDS,
             registry=registry,
@@ -93,6 +96,19 @@ class Metrics:
             ["arm", "state"],
             registry=registry,
         )
+        self.rm_truncated = Counter(
+            "laserve_rm_truncated",
+            "Requests whose documents were cut to fit an arm's model.",
+            ["arm"],
+            registry=registry,
+        )
+        self.rm_overlap = Gauge(
+            "laserve_rm_overlap",
+            "1 when an arm reads prompts while candidates are generated, 0 when it waits for them.",
+            ["arm"],
+            registry=registry,
+        )
+        self.arms = Gauge("laserve_arms", "Arms by their state.", ["state"], registry=registry)
         self.rm_fallback = Counter(
             "laserve_rm_fallback",
             "Decisions scored by another arm than the one drawn.",

@@ -72,6 +72,7 @@ def _stop(server: uvicorn.Server, service: Service, number: int) -> None:
         service.underway.abort()
         return
     service.generator.retire()
+    service.engines.retire()
     asyncio.get_running_loop().call_later(service.settings.server.drain_s, service.underway.abort)
     server.handle_exit(number, None)
 
@@ -92,7 +93,9 @@ async def _serve(settings: Settings) -> int:
             )
         )
         _on_signal(lambda number: _stop(server, service, number))
-        loading = asyncio.create_task(load(service), name="load")
+        loading = asyncio.create_task(
+            load(service, lambda: _announce(settings, listener, service)), name="load"
+        )
 
         def loaded(task: asyncio.Task[None]) -> None:
             if task.cancelled():
@@ -101,8 +104,8 @@ async def _serve(settings: Settings) -> int:
                 server.should_exit = True
                 if not isinstance(error, LaserveError):
                     logger.error("loading failed", exc_info=error)
-            elif service.status == "ready":
-                _announce(settings, listener, service.arms.ready)
+            else:
+                logger.info("loaded, arms: %s", ", ".join(service.arms.ready))
 
         loading.add_done_callback(loaded)
         logger.info("listening on %s, loading", _url(settings, listener))
@@ -138,12 +141,15 @@ def _url(settings: Settings, listener: socket.socket) -> str:
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{listener.getsockname()[1]}"
 
 
-def _announce(settings: Settings, listener: socket.socket, arms: tuple[str, ...]) -> None:
+def _announce(settings: Settings, listener: socket.socket, service: Service) -> None:
     url = _url(settings, listener)
+    arms = ", ".join(service.arms.ready)
+    if loading := [arm.name for arm in service.arms if arm.state == "loading"]:
+        arms += f"; loading: {', '.join(loading)}"
     key = ' -H "Authorization: Bearer $KEY"' if settings.server.api_keys else ""
     lines = (
         "",
-        f"laserve is ready: {url}   (API: {url}/docs, arms: {', '.join(arms)})",
+        f"laserve is ready: {url}   (API: {url}/docs, arms: {arms})",
         "Try:",
         f"  curl -s {url}/generate{key} -H 'Content-Type: application/json' -d '"
         '{"question": "When was the Orrin bridge opened?", "documents": [{"title": "Orrin", '

@@ -11,6 +11,7 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float64]
 
 FeedbackKind = Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"]
+ArmStatus = Literal["enabled", "draining", "retired"]
 #: Kind, in the log, of a reward that was learned because nobody had spoken of the decision in time.
 DEFAULT = "default"
 
@@ -64,6 +65,8 @@ class Request:
     policy: str | None = None
     task: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    #: Attribute -> weight, for arms that score several; empty takes each arm's own.
+    attribute_weights: Mapping[str, float] = field(default_factory=dict)
     #: Seconds from arrival until the answer is made from the candidates that have finished.
     timeout_s: float
 
@@ -189,7 +192,8 @@ class Event:
 
     #: 1, 2, 3 ... without a gap; 0 before the store has placed it.
     position: int = 0
-    #: ``start`` (features and prior), ``arm`` (an arm joins) or ``feedback``.
+    #: ``start`` (features and prior), ``arm`` (an arm joins), ``arm_state`` (it is enabled, drained or
+    #: retired) or ``feedback``.
     kind: str
     created_at: float
     decision_id: str | None = None

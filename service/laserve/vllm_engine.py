@@ -3,18 +3,23 @@
 import gc
 import logging
 import multiprocessing
+import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
 from laserve.errors import ConfigError, EngineError
+from laserve.orphans import MARK
 
 logger = logging.getLogger(__name__)
 
 #: Seconds until the processes of an engine are killed: they are deaf to less, and have nothing to save.
 _STOP_S = 0.1
+#: Seconds between two looks at whether a start that waits for its turn is still wanted.
+_TURN_S = 0.1
 
 
 class VllmEngine:
@@ -79,12 +84,25 @@ class VllmStart:
     Args:
         arguments: of vLLM's ``AsyncEngineArgs``.
         section: settings that errors name.
+        turn: held during a start, so that engines that share it start one after another.
+        environment: variables of the engine's processes, where they are not set already.
     """
 
-    def __init__(self, arguments: dict[str, Any], *, section: str) -> None:
+    def __init__(
+        self,
+        arguments: dict[str, Any],
+        *,
+        section: str,
+        turn: "threading.Lock | None" = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._arguments = arguments
         self._section = section
-        self._before: set[Any] = set()
+        self._turn = turn or threading.Lock()
+        self._environment = {MARK: "1"} | dict(environment or {})  # none outlives this process
+        self._interrupted = threading.Event()
+        #: Processes that were there before the start that runs; None while none does.
+        self._before: set[Any] | None = None
 
     def __call__(self, dead: VllmEngine | None) -> VllmEngine:
         """Block until an engine serves: a new one, or the dead one with new processes.
@@ -93,7 +111,19 @@ class VllmStart:
             ConfigError: vLLM refuses the arguments.
             EngineError: it did not start; vLLM's own log, on standard error, has the reason.
         """
-        self._before = set(multiprocessing.active_children())
+        self._interrupted.clear()
+        while not self._turn.acquire(timeout=_TURN_S):
+            if self._interrupted.is_set():
+                raise EngineError("the engine was not started: the service is stopping")
+        try:
+            self._before = set(multiprocessing.active_children())
+            with _inherited(self._environment):
+                return self._start(dead)
+        finally:
+            self._before = None
+            self._turn.release()
+
+    def _start(self, dead: VllmEngine | None) -> VllmEngine:
         try:
             with _deaf_to_signals():
                 if dead is None:
@@ -116,9 +146,12 @@ class VllmStart:
         return VllmEngine(AsyncLLM.from_engine_args(arguments))
 
     def interrupt(self) -> None:
-        """Kill what the start that runs in another thread has started, so that it fails."""
-        for child in set(multiprocessing.active_children()) - self._before:
-            child.kill()
+        """Make the start that runs in another thread fail: kill what it has started, or end its wait."""
+        self._interrupted.set()
+        before = self._before
+        if before is not None:
+            for child in set(multiprocessing.active_children()) - before:
+                child.kill()
 
 
 @contextmanager
@@ -143,6 +176,18 @@ def _deaf_to_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _inherited(environment: Mapping[str, str]) -> Iterator[None]:
+    """Processes started meanwhile have these variables, where they are not set already."""
+    added = {name: value for name, value in environment.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def _ending(code: int) -> str:

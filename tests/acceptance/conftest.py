@@ -54,6 +54,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
             failing_on_demand("raise", circuit_failures=1, circuit_open_s=0.1),
         ]
     },
+    "growing": {
+        "GENERATION__ENGINE_ARGS": {"delay_s": 0.01},
+        "SERVER__MAX_CONCURRENT_REQUESTS": 64,
+        "POLICY__NAME": "random",
+    },
     "unhurried": {"GENERATION__ENGINE_ARGS": {"delay_s": EACH_S}},
     "narrow": {
         "ARMS": [LOGLIK, {"name": "slow", "kind": "fake", "options": {"delay_s": SLOW_S}}],
@@ -199,6 +204,12 @@ def armless(fleet: Fleet) -> Service:
 def frail(fleet: Fleet) -> Service:
     """An arm that always works, and two that fail on demand."""
     return fleet.ready("frail")
+
+
+@pytest.fixture(scope="session")
+def growing(fleet: Fleet) -> Service:
+    """Arms come and go; draws at random."""
+    return fleet.ready("growing")
 
 
 @pytest.fixture(scope="session")

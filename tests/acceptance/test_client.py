@@ -184,6 +184,25 @@ async def test_a_decision_can_be_read_and_deleted_asynchronously(aclient):
         await aclient.decision("nobody/else")
 
 
+async def test_the_log_can_be_exported_line_by_line(client, aclient):
+    decision = client.generate(**QUESTION, task="summarization")
+    client.feedback(decision.decision_id, candidate_rewards=[0, 0.25, 0.5, 1])
+    client.generate(**QUESTION, task="summarization")
+    wanted: dict[str, Any] = {"task": "summarization", "with_feedback": True}
+    (row,) = client.export(**wanted)
+    assert (row["id"], row["question"], row["rewards"]) == (
+        decision.decision_id,
+        QUESTION["question"],
+        [0, 0.25, 0.5, 1],
+    )
+    assert row["reward"] == row["rewards"][decision.index]
+    assert [each async for each in aclient.export(**wanted)] == [row]
+    assert len(list(client.export(since=row["created_at"], task="summarization"))) == 2
+    with pytest.raises(InvalidRequest) as caught:
+        next(client.export(since=-1))
+    assert caught.value.param == "since"
+
+
 async def test_arms_policy_and_readiness_tell_what_was_learned(client, aclient):
     decision = client.generate(**QUESTION)
     client.feedback(decision.decision_id, reward=1)

@@ -15,7 +15,11 @@ ENDPOINTS = [
     ("POST", "/feedback/batch"),
     ("GET", "/decisions/x"),
     ("DELETE", "/decisions/x"),
+    ("GET", "/export"),
     ("GET", "/arms"),
+    ("GET", "/arms/x"),
+    ("POST", "/arms"),
+    ("PATCH", "/arms/x"),
     ("GET", "/policy"),
 ]
 

@@ -274,6 +274,19 @@ def an_arm_that_fails_and_proves_itself_again(request: pytest.FixtureRequest) ->
     assert states() == [1, 0, 0]
 
 
+@cause("laserve_arms")
+def an_arm_that_changes_its_state(request: pytest.FixtureRequest) -> None:
+    growing = service(request, "growing")
+    assert growing.client.post("/arms", json={"name": "counted", "kind": "fake"}).status_code == 202
+    until(lambda: growing.get("/arms/counted")["state"] == "ready")
+    with growing.watching() as change:
+        assert growing.client.patch("/arms/counted", json={"state": "draining"}).status_code == 200
+    assert (change("laserve_arms", state="ready"), change("laserve_arms", state="draining")) == (-1, 1)
+    with growing.watching() as change:
+        assert growing.client.patch("/arms/counted", json={"state": "retired"}).status_code == 200
+    assert (change("laserve_arms", state="draining"), change("laserve_arms", state="retired")) == (-1, 1)
+
+
 @cause("laserve_rm_margin")
 def the_lead_of_the_best_candidate(request: pytest.FixtureRequest) -> None:
     main = service(request)
@@ -384,16 +397,17 @@ def whether_requests_are_served(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize("family", CAUSES)
-@pytest.mark.usefixtures("main", "narrow", "faulty", "hopeless", "armless", "patient", "frail")
+@pytest.mark.usefixtures("main", "narrow", "faulty", "hopeless", "armless", "patient", "frail", "growing")
 def test_a_metric_moves_by_its_cause(family: str, request: pytest.FixtureRequest) -> None:
     CAUSES[family](request)
 
 
-#: Moved where an engine dies for real: `integration/test_engine_death.py`.
-ELSEWHERE = {"laserve_engine_restarts"}
+#: Moved where an engine dies for real (`integration/test_engine_death.py`), and by arms that read prompts
+#: ahead (`unit/selection/test_answering.py`), which the fakes here do not.
+ELSEWHERE = {"laserve_engine_restarts", "laserve_rm_overlap", "laserve_rm_truncated"}
 
 
-def test_every_declared_metric_has_a_cause_here_or_where_engines_die() -> None:
+def test_every_declared_metric_has_a_cause_here_or_elsewhere() -> None:
     assert {family.name for family in Metrics().registry.collect()} == CAUSES.keys() | ELSEWHERE
 
 

@@ -13,7 +13,11 @@ ENDPOINTS = {
     ("/feedback/batch", "post"),
     ("/decisions/{decision_id}", "get"),
     ("/decisions/{decision_id}", "delete"),
+    ("/export", "get"),
     ("/arms", "get"),
+    ("/arms", "post"),
+    ("/arms/{name}", "get"),
+    ("/arms/{name}", "patch"),
     ("/policy", "get"),
     ("/healthz", "get"),
     ("/readyz", "get"),
@@ -50,7 +54,9 @@ def test_operations_have_ids_that_differ(document: dict[str, Any]) -> None:
 def test_every_listed_endpoint_is_served(main: Service, document: dict[str, Any]) -> None:
     for path, item in document["paths"].items():
         for method in item:
-            answer = main.client.request(method, path.replace("{decision_id}", "unknown"))
+            answer = main.client.request(
+                method, path.replace("{decision_id}", "unknown").replace("{name}", "x")
+            )
             assert "no endpoint" not in answer.text, (method, path)
             assert answer.status_code not in (405, 500), (method, path)
 
@@ -69,11 +75,14 @@ def test_the_statuses_of_refusals_are_in_the_document(document: dict[str, Any]) 
         ("/feedback", "post", {"200", "404", "409", "410", "422"}),
         ("/decisions/{decision_id}", "get", {"200", "404", "410"}),
         ("/decisions/{decision_id}", "delete", {"204", "404", "410"}),
+        ("/export", "get", {"200", "422", "503"}),
+        ("/arms", "post", {"202", "403", "409", "422", "503"}),
+        ("/arms/{name}", "patch", {"200", "403", "404", "409", "422", "503"}),
         ("/readyz", "get", {"200", "503"}),
     ):
         responses = document["paths"][path][method]["responses"]
         assert statuses <= responses.keys()
-        for status in statuses - {"200", "204"}:
+        for status in statuses - {"200", "202", "204"}:
             schema = responses[status]["content"]["application/json"]["schema"]["$ref"]
             assert schema.rpartition("/")[2] == ("Readiness" if path == "/readyz" else "ErrorBody")
 

@@ -5,6 +5,22 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 import torch
 
+from contract.reward_models import (  # noqa: F401 - fixtures
+    adapter_arm,
+    attributes_arm,
+    chat_server,
+    classifier,
+    classifier_server,
+    cross_encoder,
+    decoder_arm,
+    encoder_arm,
+    implicit_arm,
+    judge_arm,
+    language_model,
+    python_arm,
+    remote_arm,
+    vllm_arm,
+)
 from laserve.config import load
 from laserve.embedding import HashEncoder, SentenceEncoder
 from laserve.models import prepare

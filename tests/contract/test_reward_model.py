@@ -1,30 +1,51 @@
 """Every reward model keeps the protocol of `laserve.scoring.base`."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract import samples
+from laserve.config import load
 from laserve.errors import ArmFailed
+from laserve.metrics import Metrics
 from laserve.scoring import registry
 from laserve.scoring.base import RewardModel
+from laserve.scoring.engines import PoolingEngines
 from laserve.types import Candidate, Document, Message, Request
 
-# Made before the tests' own event loops run, where `make` could only look them up.
-pytestmark = pytest.mark.usefixtures("hash_encoder", "sentence_encoder")
+pytestmark = [
+    # Made before the tests' own event loop runs, where `make` could only look them up.
+    pytest.mark.usefixtures("hash_encoder", "sentence_encoder"),
+    # One loop for all tests, since each model is loaded once for all of its own.
+    pytest.mark.asyncio(loop_scope="module"),
+    # Said by what vLLM imports, and of what it leaves to the garbage collector.
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore:Unclosed context:ResourceWarning"
+    ),
+]
 
 some = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-#: Name -> kind, and the encoder that it is given.
+#: Name -> kind, and the fixture with the encoder that it is given, or with its options.
 MODELS = {
     "loglik": ("loglik", "hash_encoder"),
     "consensus": ("consensus", "hash_encoder"),
     "relevance, fake encoder": ("relevance", "hash_encoder"),
     "relevance": ("relevance", "sentence_encoder"),
     "fake": ("fake", "hash_encoder"),
+    "transformers, decoder": ("transformers", "decoder_arm"),
+    "transformers, adapter": ("transformers", "adapter_arm"),
+    "transformers, encoder": ("transformers", "encoder_arm"),
+    "implicit": ("implicit", "implicit_arm"),
+    "attributes": ("attributes", "attributes_arm"),
+    "python": ("python", "python_arm"),
+    "vllm": ("vllm", "vllm_arm"),
+    "remote": ("remote", "remote_arm"),
+    "judge": ("judge", "judge_arm"),
 }
 RELEVANCE = {name: parts for name, parts in MODELS.items() if parts[0] == "relevance"}
 
@@ -46,18 +67,27 @@ REQUESTS = {
 }
 
 
-async def make(request: pytest.FixtureRequest, kind: str, encoder: str, **options: Any) -> RewardModel:
-    model = registry.create(kind, options, {"encoder": request.getfixturevalue(encoder)})
+async def make(request: pytest.FixtureRequest, kind: str, fixture: str, **options: Any) -> RewardModel:
+    given = request.getfixturevalue(fixture)
+    shared: dict[str, Any] = {"cache_dir": load().cache_dir.expanduser()}
+    shared["engines"] = PoolingEngines(metrics=Metrics())
+    if isinstance(given, dict):
+        options = given | options
+    else:
+        shared["encoder"] = given
+    model = registry.create(kind, options, shared)
     await model.load()
     return model
 
 
-@pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
-async def model(request: pytest.FixtureRequest) -> RewardModel:
-    return await make(request, *request.param)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=MODELS.values(), ids=MODELS.keys())
+async def model(request: pytest.FixtureRequest) -> AsyncIterator[RewardModel]:
+    model = await make(request, *request.param)
+    yield model
+    await model.close()
 
 
-@pytest.fixture(params=RELEVANCE.values(), ids=RELEVANCE.keys())
+@pytest_asyncio.fixture(loop_scope="module", params=RELEVANCE.values(), ids=RELEVANCE.keys())
 async def relevance(request: pytest.FixtureRequest) -> RewardModel:
     return await make(request, *request.param)
 
@@ -131,7 +161,7 @@ class TestLogLikelihood:
 
 
 class TestConsensus:
-    @pytest.fixture
+    @pytest_asyncio.fixture(loop_scope="module")
     async def model(self, request: pytest.FixtureRequest) -> RewardModel:
         return await make(request, *MODELS["consensus"])
 

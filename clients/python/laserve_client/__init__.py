@@ -24,6 +24,7 @@ from laserve_client._errors import (
     APIError,
     Conflict,
     ConnectionFailed,
+    Forbidden,
     Gone,
     InvalidRequest,
     LaserveClientError,
@@ -34,13 +35,14 @@ from laserve_client._errors import (
     Unavailable,
     UnexpectedAnswer,
 )
-from laserve_client._requests import Document, Feedback, FeedbackLine, GenerateRequest, Message
+from laserve_client._requests import ArmSettings, Document, Feedback, FeedbackLine, GenerateRequest, Message
 
 __version__ = "0.1.0"
 
 __all__ = [
     "APIError",
     "Arm",
+    "ArmSettings",
     "AsyncClient",
     "BatchOutcome",
     "Candidate",
@@ -52,6 +54,7 @@ __all__ = [
     "Feedback",
     "FeedbackLine",
     "FeedbackOutcome",
+    "Forbidden",
     "GenerateRequest",
     "Gone",
     "InvalidRequest",

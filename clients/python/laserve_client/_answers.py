@@ -201,11 +201,13 @@ class Arm(_Learned):
     """One reward model."""
 
     kind: str
-    state: Literal["loading", "ready", "failed", "open", "half-open"]
+    state: Literal["loading", "ready", "failed", "open", "half-open", "draining", "retired"]
     #: Why it failed, if it did.
     error: str | None
     #: Whether it scores every request, whoever is chosen.
     free: bool
+    #: Whether its model is in memory; True of a service that does not tell.
+    loaded: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +253,7 @@ class Readiness(_Answer):
     status: Literal["ready", "loading", "restarting", "failed"]
     store: str
     generator: str
-    #: Arm -> ``loading``, ``ready``, ``failed``, or its circuit: ``open``, ``half-open``.
+    #: Arm -> its state, as in `Arm`.
     arms: Mapping[str, str] = field(default_factory=dict)
     #: Part -> why it does not serve now.
     why: Mapping[str, str] = field(default_factory=dict)

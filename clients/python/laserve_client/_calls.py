@@ -1,10 +1,11 @@
 """Each call to the service as a value: what is sent, how the answer is read, how it may be repeated."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -18,9 +19,10 @@ from laserve_client._answers import (
     StoredDecision,
 )
 from laserve_client._errors import UnexpectedAnswer, from_response
-from laserve_client._requests import Feedback, FeedbackLine, GenerateRequest
+from laserve_client._requests import ArmSettings, Feedback, FeedbackLine, GenerateRequest
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 #: Scoring and storing come after ``timeout_s``, which bounds the sampling alone.
 _GRACE_S = 60.0
@@ -40,7 +42,7 @@ class Call(Generic[T]):
     accepts: tuple[int, ...] = ()
     #: Whether it may be sent again when it is unknown whether it was served.
     repeatable: bool = False
-    #: Whether the answer is a stream of events.
+    #: Whether the answer is a stream, of events or of lines.
     streams: bool = False
     #: Least seconds to wait for the answer.
     wait_s: float = 0.0
@@ -73,6 +75,16 @@ class Call(Generic[T]):
             raise UnexpectedAnswer(
                 f"{self.method} {self.path}: not an answer of laserve: {response.text[:200]!r}"
             ) from error
+
+
+class Reader(Protocol[T_co]):
+    """Reads an answer that streams."""
+
+    def feed(self, chunk: bytes) -> Iterator[T_co]:
+        """What a chunk completes."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Around the feeding of all chunks."""
 
 
 def generate(request: GenerateRequest, *, stream: bool = False) -> Call[Decision]:
@@ -127,8 +139,39 @@ def delete(decision_id: str) -> Call[None]:
     return Call(method="DELETE", path=_decision_path(decision_id), parse=lambda raw: None)
 
 
+def export(*, since: float | None, task: str | None, with_feedback: bool) -> Call[None]:
+    given = {"since": since, "task": task, "with_feedback": "true" if with_feedback else None}
+    query = urlencode({name: value for name, value in given.items() if value is not None})
+    return Call(
+        method="GET",
+        path=f"/export?{query}" if query else "/export",
+        parse=lambda raw: None,
+        repeatable=True,
+        streams=True,
+    )
+
+
 def arms() -> Call[list[Arm]]:
     return _read("/arms", lambda body: [Arm.read(one) for one in body["arms"]])
+
+
+def arm(name: str) -> Call[Arm]:
+    return _read(_arm_path(name), Arm.read)
+
+
+def add_arm(name: str, kind: str, settings: ArmSettings) -> Call[Arm]:
+    body = {"name": name, "kind": kind} | _given(settings, ArmSettings.__optional_keys__)
+    return Call(method="POST", path="/arms", **_json(body), parse=lambda raw: Arm.read(json.loads(raw)))
+
+
+def set_arm_state(name: str, state: str) -> Call[Arm]:
+    return Call(
+        method="PATCH",
+        path=_arm_path(name),
+        **_json({"state": state}),
+        parse=lambda raw: Arm.read(json.loads(raw)),
+        repeatable=True,
+    )
 
 
 def policy() -> Call[PolicyState]:
@@ -151,6 +194,10 @@ def _read(path: str, parse: Callable[[Any], T], *, accepts: tuple[int, ...] = ()
 
 def _decision_path(decision_id: str) -> str:
     return f"/decisions/{quote(decision_id, safe='')}"
+
+
+def _arm_path(name: str) -> str:
+    return f"/arms/{quote(name, safe='')}"
 
 
 def _given(values: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:

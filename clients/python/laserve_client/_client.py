@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Generator, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 import httpx
 
@@ -19,10 +19,11 @@ from laserve_client._answers import (
     Readiness,
     StoredDecision,
 )
-from laserve_client._calls import Call
+from laserve_client._calls import Call, Reader
 from laserve_client._errors import LaserveClientError
 from laserve_client._events import StepReader
-from laserve_client._requests import Feedback, FeedbackLine, GenerateRequest
+from laserve_client._lines import LineReader
+from laserve_client._requests import ArmSettings, Feedback, FeedbackLine, GenerateRequest
 from laserve_client._retries import connection_errors, pause
 from laserve_client._settings import DEFAULT_TIMEOUT, headers
 
@@ -91,7 +92,7 @@ class Client:
             ConnectionFailed: also when the stream ends without a decision.
             APIError: besides those of `generate`, whatever fails after the first candidate.
         """
-        return self._steps(calls.generate(request, stream=True))
+        return self._steps(calls.generate(request, stream=True), StepReader())
 
     def feedback(
         self, decision_id: str, *, idempotency_key: str | None = None, **feedback: Unpack[Feedback]
@@ -148,9 +149,67 @@ class Client:
         """
         self._send(calls.delete(decision_id))
 
+    def export(
+        self, *, since: float | None = None, task: str | None = None, with_feedback: bool = False
+    ) -> Generator[dict[str, Any]]:
+        """Yield the decisions that have kept their texts, oldest first, with the reward of each candidate.
+
+        Each is a line of the service's ``GET /export``, as a mapping. The request is sent when the first one
+        is asked for; an iterator that is left early is to be closed, as with ``contextlib.closing``.
+
+        Args:
+            since: Unix seconds, from 0; decisions made then or later.
+            task: only this one.
+            with_feedback: only decisions with feedback, or with a default in its place.
+
+        Raises:
+            ConnectionFailed: also when the export breaks off.
+            InvalidRequest: a value breaks a bound.
+        """
+        call = calls.export(since=since, task=task, with_feedback=with_feedback)
+        return self._steps(call, LineReader())
+
     def arms(self) -> list[Arm]:
         """List the reward models, loaded or not."""
         return self._send(calls.arms())
+
+    def arm(self, name: str) -> Arm:
+        """Read one reward model.
+
+        Raises:
+            NotFound: there is no such arm.
+        """
+        return self._send(calls.arm(name))
+
+    def add_arm(self, name: str, kind: str, **settings: Unpack[ArmSettings]) -> Arm:
+        """Add a reward model. It is ``loading`` when this returns; `arm` tells when it is ``ready``.
+
+        Args:
+            name: in answers, metrics and the log; 1..64 letters, digits, dots, dashes and underscores.
+            kind: one that the service's ``scoring.allow_kinds`` has.
+            **settings: the fields of `ArmSettings`.
+
+        Raises:
+            Forbidden: the service does not allow the kind, or a folder or URL among the options.
+            Conflict: there is an arm of that name, or there are too many.
+            InvalidRequest: the kind does not take these options.
+            ValueError: a value, such as NaN, has no form in JSON.
+        """
+        return self._send(calls.add_arm(name, kind, settings))
+
+    def set_arm_state(self, name: str, state: Literal["enabled", "draining", "retired"]) -> Arm:
+        """Drain a reward model, retire it, or enable it again.
+
+        Args:
+            state: ``draining`` finishes the requests under way and gets no new ones, ``retired`` is closed
+                after that, ``enabled`` is loaded again where it has to be.
+
+        Raises:
+            NotFound: there is no such arm.
+            Conflict: it is loading, the last one that is ready, or the one that the policy always plays.
+            Forbidden: it would have to be loaded, and the service does not allow it any more.
+        """
+        return self._send(calls.set_arm_state(name, state))
 
     def policy(self) -> PolicyState:
         """Read the policy and what it has learned."""
@@ -175,9 +234,8 @@ class Client:
     def _send(self, call: Call[T]) -> T:
         return call.answer(self._open(call))
 
-    def _steps(self, call: Call[Any]) -> Generator[Candidate | Decision]:
+    def _steps(self, call: Call[Any], reader: Reader[T]) -> Generator[T]:
         response = self._open(call)
-        reader = StepReader()
         try:
             with reader.reading():
                 for chunk in response.iter_bytes():

@@ -6,8 +6,9 @@ LaserveClientError
 └── APIError               the service refused
     ├── InvalidRequest     413, 422: the request breaks a bound; ``param`` names the field
     ├── Unauthorized       401: no API key, or an unknown one
-    ├── NotFound           404: no such decision or endpoint
-    ├── Conflict           409: the feedback came before with another body
+    ├── Forbidden          403: the service's configuration does not allow it
+    ├── NotFound           404: no such decision, arm or endpoint
+    ├── Conflict           409: the feedback came before with another body, or the arm is not fit for it
     ├── Gone               410: the decision was deleted
     ├── Overloaded         429: the service has no room; see ``retry_after``
     ├── Unavailable        503: a part of the service is not there now; see ``retry_after``
@@ -80,8 +81,12 @@ class Unauthorized(APIError):
     """The service asks for an API key, and got none or an unknown one."""
 
 
+class Forbidden(APIError):
+    """The service's configuration does not allow it; the message says what it allows."""
+
+
 class NotFound(APIError):
-    """There is no such decision, or no such endpoint."""
+    """There is no such decision, no such arm, or no such endpoint."""
 
 
 class Gone(APIError):
@@ -89,7 +94,10 @@ class Gone(APIError):
 
 
 class Conflict(APIError):
-    """The same feedback came before with another body; send an ``idempotency_key`` to correct it."""
+    """The same feedback came before with another body; send an ``idempotency_key`` to correct it.
+
+    Of an arm: what it is now, or another arm, stands against the change.
+    """
 
     @property
     def stored(self) -> Mapping[str, Any] | None:
@@ -111,6 +119,7 @@ class TimedOut(APIError):
 
 _BY_STATUS: dict[int, type[APIError]] = {
     401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     409: Conflict,
     410: Gone,
@@ -120,9 +129,16 @@ _BY_STATUS: dict[int, type[APIError]] = {
     503: Unavailable,
     504: TimedOut,
 }
-_STATUS_OF_CODE = {"not_found": 404, "idempotency_conflict": 409, "deleted": 410, "body_too_large": 413}
+_STATUS_OF_CODE = {
+    "not_found": 404,
+    "idempotency_conflict": 409,
+    "arm_conflict": 409,
+    "deleted": 410,
+    "body_too_large": 413,
+}
 _STATUS_OF_TYPE = {
     "authentication_error": 401,
+    "permission_error": 403,
     "invalid_request_error": 422,
     "rate_limit_error": 429,
     "unavailable_error": 503,

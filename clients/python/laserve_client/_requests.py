@@ -53,6 +53,8 @@ class GenerateRequest(TypedDict, total=False):
     task: str | None
     #: Kept with the decision; JSON values.
     metadata: Mapping[str, Any] | None
+    #: Attribute -> weight, at most 64, for arms that score several attributes.
+    attribute_weights: Mapping[str, float] | None
     #: Whether the decision lists all candidates; by default it does.
     return_candidates: bool | None
     #: In (0, 3600]: seconds until the answer is made of the candidates that have finished.
@@ -86,3 +88,18 @@ class FeedbackLine(Feedback, total=False):
     """One feedback of ``feedback_batch``."""
 
     decision_id: Required[str]
+
+
+class ArmSettings(TypedDict, total=False):
+    """The keyword arguments of ``add_arm``; what is left out or None is up to the service."""
+
+    #: Options of the kind, as the service's settings take them; JSON values.
+    options: Mapping[str, Any] | None
+    #: In (0, 3600]: seconds that it may take for one request.
+    timeout_s: float | None
+    #: Failures in a row after which it is not chosen, at least 1.
+    circuit_failures: int | None
+    #: In (0, 600]: seconds until it may prove itself again.
+    circuit_open_s: float | None
+    #: Whether it reads the prompt while candidates are generated; ``auto`` measures.
+    overlap: Literal["auto", "on", "off"] | None

@@ -50,7 +50,9 @@ class DecisionBody(Body):
     why: list[WhyBody]
     usage: UsageBody
     timings: dict[str, float] = Field(description="Seconds by stage.")
-    truncated: bool = Field(description="Whether documents were cut to fit the model.")
+    truncated: bool = Field(
+        description="Whether documents were cut to fit the generator or the arm that scored."
+    )
     degraded: list[str] = Field(description="What fell short, if anything.")
 
     @classmethod
@@ -171,11 +173,12 @@ class ArmBody(Body):
 
     name: str
     kind: str
-    state: Literal["loading", "ready", "failed", "open", "half-open"] = Field(
+    state: Literal["loading", "ready", "failed", "open", "half-open", "draining", "retired"] = Field(
         description="`open` and `half-open`: its circuit, after failures in a row."
     )
     error: str | None = Field(description="Why it did not load, or last failed.")
     free: bool = Field(description="Scores every request, whoever is chosen.")
+    loaded: bool = Field(description="Whether its model is in memory and passed its test.")
     pulls: int = Field(description="Learned decisions whose answer it chose.")
     updates: int = Field(description="Rewards learned.")
     mean_reward: float | None = Field(description="Average of those rewards.")

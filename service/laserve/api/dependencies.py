@@ -1,7 +1,9 @@
-"""What endpoints ask for: the service, the caller's key, a body without broken characters."""
+"""What endpoints ask for: the service, the caller's key, an end for streams, whole characters."""
 
 import hmac
 import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -38,6 +40,15 @@ def _caller(request: Request, service: ServiceDep) -> str:
 
 
 CallerDep = Annotated[str, Depends(_caller)]
+
+
+async def _closing() -> AsyncIterator[AsyncExitStack]:
+    """Closed when the answer has been sent, or will not be: a client may leave before its stream begins."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+ClosingDep = Annotated[AsyncExitStack, Depends(_closing)]
 
 
 async def whole_characters(request: Request) -> None:

@@ -66,6 +66,8 @@ def _place(problem: Any) -> list[str]:
     root, *steps = problem["loc"] or ("",)
     if root == "header":
         return [str(step).title() for step in steps]
+    if root == "query":
+        return [str(step) for step in steps]
     return [str(step) for step in problem["loc"] if step != "body" and _STEP.fullmatch(str(step))]
 
 

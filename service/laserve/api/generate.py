@@ -1,8 +1,8 @@
 """``POST /generate``."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing
-from typing import Annotated, Any
+from contextlib import aclosing
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from laserve.api.admission import Underway
 from laserve.api.answers import CandidateEvent, DecisionBody, ErrorBody
-from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
+from laserve.api.dependencies import CallerDep, ClosingDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
 from laserve.api.schemas import GenerateBody
 from laserve.api.service import ABORT_S, Service
@@ -18,15 +18,6 @@ from laserve.errors import InvalidRequest, LaserveError, Unavailable
 from laserve.types import Candidate, Decision, Request
 
 router = APIRouter(tags=["generate"])
-
-
-async def _closing() -> AsyncIterator[AsyncExitStack]:
-    """Closed when the answer has been sent, or will not be: a client may leave before its stream begins."""
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-ClosingDep = Annotated[AsyncExitStack, Depends(_closing)]
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     422: {"model": ErrorBody, "description": "The request breaks a bound; `param` names the field."},

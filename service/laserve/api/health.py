@@ -45,4 +45,5 @@ async def metrics(service: ServiceDep) -> Response:
     """Prometheus text: laserve's own metrics, then those of the process and of vLLM."""
     service.metrics.ready.set(service.status == "ready" and not service.store.refusing)
     service.metrics.store_refusing.set(service.store.refusing)
+    service.arms.publish()
     return Response(service.metrics.render() + generate_latest(), media_type=CONTENT_TYPE_LATEST)

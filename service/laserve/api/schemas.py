@@ -5,15 +5,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from laserve.config import MAX_CANDIDATES, SamplingDefaults
-from laserve.types import Document, Feedback, FeedbackKind, Message, Request, Sampling
+from laserve.config import MAX_CANDIDATES, ArmSettings, SamplingDefaults
+from laserve.types import ArmStatus, Document, Feedback, FeedbackKind, Message, Request, Sampling
 
 _Text = Annotated[str, Field(min_length=1)]
 _Reference = Annotated[str, Field(min_length=1, max_length=10_000)]
 _Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 _SOURCES = ("prompt", "messages", "question")
 _KINDS: tuple[FeedbackKind, ...] = ("reward", "thumb", "chosen_index", "candidate_rewards", "references")
 _METADATA_DEPTH = 64
+_OPTIONS_BYTES = 16 * 1024
 _ID = "0199c0de-0000-7000-8000-000000000000"
 
 
@@ -41,7 +43,15 @@ def _depth(value: Any) -> int:
     return depth
 
 
+def _short(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse options that are more than a log of settings should hold."""
+    if len(json.dumps(value)) > _OPTIONS_BYTES:
+        raise ValueError(f"longer than {_OPTIONS_BYTES} bytes")
+    return value
+
+
 _Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+_Options = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_short)]
 
 
 class Body(BaseModel):
@@ -101,6 +111,11 @@ class GenerateBody(Body):
     policy: str | None = Field(None, description="Another policy for this request, such as `random`.")
     task: str | None = Field(None, min_length=1, max_length=64, description="What kind of work this is.")
     metadata: _Metadata = Field(default_factory=dict, description="Kept with the decision.")
+    attribute_weights: dict[_Text, _Finite] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="Attribute -> weight, for arms of kind `attributes`; others leave it aside.",
+    )
     return_candidates: bool = Field(True, description="Whether the answer lists all candidates.")
     timeout_s: float | None = Field(
         None, gt=0, le=3600, allow_inf_nan=False, description="Seconds to wait for candidates."
@@ -148,6 +163,7 @@ class GenerateBody(Body):
             policy=self.policy,
             task=self.task,
             metadata=self.metadata,
+            attribute_weights=self.attribute_weights,
             timeout_s=self.timeout_s if self.timeout_s is not None else defaults.timeout_s,
         )
 
@@ -196,3 +212,51 @@ class FeedbackBody(Body):
             key=key,
             idempotency_key=idempotency_key,
         )
+
+
+class NewArmBody(Body):
+    """A reward model that is to be added."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "wide",
+                    "kind": "relevance",
+                    "options": {"window_words": 200, "stride_words": 150},
+                    "timeout_s": 10.0,
+                }
+            ]
+        },
+    )
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name in answers, metrics and the log."
+    )
+    kind: str = Field(description="One of the kinds in `scoring.allow_kinds`.")
+    options: _Options = Field(default_factory=dict, description="Options of that kind.")
+    timeout_s: float = Field(
+        30.0, gt=0, le=3600, allow_inf_nan=False, description="Seconds it may take for one request."
+    )
+    circuit_failures: int = Field(5, ge=1, description="Failures in a row after which it is not chosen.")
+    circuit_open_s: float = Field(
+        10.0, gt=0, le=600, allow_inf_nan=False, description="Seconds until it may prove itself again."
+    )
+    overlap: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether it reads the prompt while candidates are generated."
+    )
+
+    def to_settings(self) -> ArmSettings:
+        return ArmSettings(**self.model_dump())
+
+
+class ArmStateBody(Body):
+    """What an arm is to be."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "draining"}]})
+
+    state: ArmStatus = Field(
+        description="`enabled` may be chosen, and is loaded where it is not; `draining` finishes the "
+        "requests under way and gets no new ones; `retired` is closed after that."
+    )

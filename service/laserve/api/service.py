@@ -8,11 +8,13 @@ from laserve.config import Settings
 from laserve.errors import NotReady, Unavailable
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
+from laserve.scoring.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
+from laserve.selection.lifecycle import Lifecycle
 from laserve.storage.base import Store
 
 #: Seconds after `server.drain_s` in which what was aborted then has to end.
@@ -31,9 +33,12 @@ class Service:
     generator: Generator
     context: ContextBuilder
     arms: Arms
+    #: Of the arms that have one.
+    engines: PoolingEngines
     learner: Learner
     answerer: Answerer
     feedback: FeedbackLog
+    lifecycle: Lifecycle
     permits: Permits
     underway: Underway = field(default_factory=Underway)
     #: How far the generator has come.

@@ -1,6 +1,6 @@
 """Policies by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from laserve.bandit.base import Policy
 from laserve.bandit.baselines import FixedArm, RandomArm
@@ -15,12 +15,16 @@ class Policies:
 
     Args:
         linucb: the configured LinUCB.
-        arms: names that ``fixed:ARM`` may take.
+        arms: gives the names that ``fixed:ARM`` may take now.
     """
 
-    def __init__(self, *, linucb: LinUCB, arms: Sequence[str]) -> None:
+    def __init__(self, *, linucb: LinUCB, arms: Callable[[], Sequence[str]]) -> None:
         self.linucb = linucb
-        self.arms = tuple(arms)
+        self._arms = arms
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return tuple(self._arms())
 
     def get(self, name: str) -> Policy:
         """Raises InvalidRequest when there is none of that name."""

@@ -10,13 +10,13 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from laserve.errors import CorruptLog
-from laserve.types import DEFAULT, Event, Update, Vector
+from laserve.types import DEFAULT, ArmStatus, Event, Update, Vector
 
 
 @dataclass(kw_only=True)
@@ -35,6 +35,10 @@ class ArmState:
     updates: int = 0
     #: Sum of the rewards learned.
     reward_sum: float = 0.0
+    #: Whether it may be drawn, finishes what is under way, or is put away.
+    status: ArmStatus = "enabled"
+    #: How to make it anew, for an arm that was added at run time.
+    settings: Mapping[str, Any] | None = None
 
     @classmethod
     def fresh(cls, prior_mean: Vector) -> "ArmState":
@@ -86,13 +90,30 @@ class BanditState:
                 self.parameters = event.body
                 self.learn_from = event.body["learn_from"]
             case "arm":
-                prior_mean = np.asarray(event.body["prior_mean"], dtype=np.float64)
-                self.arms[event.body["name"]] = ArmState.fresh(prior_mean)
+                self._join(event)
+            case "arm_state":
+                self._move(event)
             case "feedback":
                 self._learn(event)
             case other:
                 raise CorruptLog(f"event {event.position} has the unknown kind {other!r}")
         self.position = event.position
+
+    def _join(self, event: Event) -> None:
+        """An arm that was there before keeps what it has learned."""
+        name = event.body["name"]
+        if name not in self.arms:
+            self.arms[name] = ArmState.fresh(np.asarray(event.body["prior_mean"], dtype=np.float64))
+        self.arms[name].settings = event.body.get("settings")
+        self.arms[name].status = "enabled"
+
+    def _move(self, event: Event) -> None:
+        name, status = event.body["name"], event.body["state"]
+        if name not in self.arms:
+            raise CorruptLog(f"event {event.position} moves the unknown arm {name!r}")
+        if status not in get_args(ArmStatus):
+            raise CorruptLog(f"event {event.position} moves an arm into the unknown state {status!r}")
+        self.arms[name].status = status
 
     def _learn(self, event: Event) -> None:
         if not event.updates:
@@ -152,11 +173,13 @@ class BanditState:
                     prior_mean=tensors[f"{name}/prior_mean"].copy(),
                     S=tensors[f"{name}/S"].copy(),
                     b=tensors[f"{name}/b"].copy(),
-                    pulls=counts["pulls"],
-                    updates=counts["updates"],
+                    pulls=told["pulls"],
+                    updates=told["updates"],
                     reward_sum=float(tensors[f"{name}/reward_sum"][0]),
+                    status=told.get("status", "enabled"),
+                    settings=told.get("settings"),
                 )
-                for name, counts in header.pop("arms").items()
+                for name, told in header.pop("arms").items()
             }
             return cls(arms=arms, **header)
         except (SafetensorError, KeyError, TypeError, ValueError, struct.error) as error:
@@ -168,5 +191,15 @@ class BanditState:
             "decisions": self.decisions,
             "learn_from": self.learn_from,
             "parameters": dict(self.parameters),
-            "arms": {name: {"pulls": arm.pulls, "updates": arm.updates} for name, arm in self.arms.items()},
+            "arms": {name: _told(arm) for name, arm in self.arms.items()},
         }
+
+
+def _told(arm: ArmState) -> dict[str, Any]:
+    """What the header says of an arm; states of logs without arm changes keep their digest."""
+    told: dict[str, Any] = {"pulls": arm.pulls, "updates": arm.updates}
+    if arm.status != "enabled":
+        told["status"] = arm.status
+    if arm.settings is not None:
+        told["settings"] = dict(arm.settings)
+    return told

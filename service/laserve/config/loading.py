@@ -28,6 +28,7 @@ PROFILES: dict[str, dict[str, Any]] = {
             {"name": "consensus", "kind": "consensus"},
             {"name": "relevance", "kind": "relevance"},
         ],
+        "scoring": {"allow_kinds": ["loglik", "consensus", "relevance", "fake"]},
         "context": {"encoder": "hash"},
         "storage": {"kind": "memory"},
     }

@@ -108,6 +108,27 @@ class ArmSettings(Section):
     circuit_open_s: float = Field(
         10.0, gt=0, le=600, description="Seconds until it may prove itself again; doubled while it cannot."
     )
+    overlap: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether it reads the prompt while candidates are generated; `auto` measures."
+    )
+
+
+class ScoringSettings(Section):
+    """Which arms may be added while the service runs."""
+
+    allow_kinds: tuple[str, ...] = Field(
+        ("loglik", "consensus", "relevance", "vllm", "transformers"),
+        description="Kinds that `POST /arms` may add; none turns it off.",
+    )
+    allow_folders: tuple[Path, ...] | None = Field(
+        None,
+        description="Folders in which the models of added arms must lie, unless they are packaged; "
+        "by default `models` in the data folder.",
+    )
+    allow_urls: tuple[str, ...] = Field(
+        (), description="URLs at or below which the servers of added arms must be."
+    )
+    max_arms: int = Field(32, ge=1, description="Arms that there may be, whatever their state.")
 
 
 class PolicySettings(Section):
@@ -230,6 +251,7 @@ class Settings(BaseSettings):
         min_length=1,
         description="The reward models, each with `name`, `kind` and `options`.",
     )
+    scoring: ScoringSettings = Field(default_factory=ScoringSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     feedback: FeedbackSettings = Field(default_factory=FeedbackSettings)
     context: ContextSettings = Field(default_factory=ContextSettings)
@@ -257,6 +279,12 @@ class Settings(BaseSettings):
     @property
     def database(self) -> Path:
         return (self.storage.path or self.data_dir / "laserve.db").expanduser()
+
+    @property
+    def arm_folders(self) -> tuple[Path, ...]:
+        """Where the models of arms that are added at run time may lie."""
+        folders = self.scoring.allow_folders
+        return (self.data_dir / "models",) if folders is None else folders
 
     @classmethod
     def settings_customise_sources(

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from laserve.app import make_arms, make_encoder
+from laserve.app import make_arms, make_encoder, make_shared
 from laserve.config import Settings
 from laserve.errors import ArmFailed, ConfigError
 from laserve.evaluation.accuracy import RESAMPLES, length_only, measure
 from laserve.evaluation.rows import Group, read, split
 from laserve.metrics import Metrics
+from laserve.scoring.engines import PoolingEngines
 from laserve.selection.arms import Arms
 from laserve.types import Candidate, Vector
 
@@ -53,7 +54,9 @@ async def run(
     """
     encoder = make_encoder(settings)
     await encoder.load()
-    arms = make_arms(settings, encoder, Metrics())
+    metrics = Metrics()
+    shared = make_shared(settings, encoder, PoolingEngines(metrics=metrics))
+    arms = make_arms(settings, shared, metrics)
     figures: dict[str, Any] = {}
     try:
         await arms.load()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, nullcontext
@@ -44,15 +45,23 @@ class VllmGenerator:
     Args:
         settings: the section ``generation``.
         model: folder or hub name of the model.
+        turn: held while the engine starts, so that engines start one after another.
     """
 
-    def __init__(self, settings: GenerationSettings, model: str, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: GenerationSettings,
+        model: str,
+        metrics: Metrics,
+        turn: "threading.Lock | None" = None,
+    ) -> None:
         self.model = settings.model
         self.max_model_len = 0
         self.concurrency = GPU_CONCURRENCY
         self._settings = settings
         self._path = model
         self._metrics = metrics
+        self._turn = turn
         self._supervisor: Supervisor[VllmEngine] | None = None
         self._tokenizer: FolderTokenizer
         self._cpu = False
@@ -62,7 +71,7 @@ class VllmGenerator:
         self._long = asyncio.Semaphore(1)
 
     async def start(self) -> None:
-        start = VllmStart(await asyncio.to_thread(self._arguments), section="generation")
+        start = VllmStart(await asyncio.to_thread(self._arguments), section="generation", turn=self._turn)
         self._supervisor = Supervisor(
             "generator",
             start=start,

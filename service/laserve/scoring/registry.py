@@ -2,16 +2,24 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from laserve.errors import ConfigError
+from laserve.scoring import python
 from laserve.scoring.base import RewardModel
 
 KINDS = {
     "loglik": "laserve.scoring.loglik:LogLikelihood",
     "consensus": "laserve.scoring.consensus:Consensus",
     "relevance": "laserve.scoring.relevance:Relevance",
+    "transformers": "laserve.scoring.transformers:TransformersModel",
+    "remote": "laserve.scoring.remote:RemoteModel",
+    "implicit": "laserve.scoring.implicit:ImplicitReward",
+    "attributes": "laserve.scoring.attributes:AttributesModel",
+    "judge": "laserve.scoring.judge:Judge",
+    "python": "laserve.scoring.python:find",
+    "vllm": "laserve.scoring.vllm:VllmRewardModel",
     "fake": "laserve.scoring.fake:FakeRewardModel",
 }
 
@@ -21,16 +29,27 @@ def create(kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]) -> 
 
     Args:
         kind: a name in `KINDS`.
-        options: what the settings say, by the names of the kind's own arguments.
+        options: what the settings say, by the names of the kind's own arguments; for ``python`` those of
+            the plugin's, and its ``name``.
         shared: parts of the service that a kind may ask for by name, such as ``encoder``.
 
     Raises:
         ConfigError: the kind or an option is unknown, or an option's value is refused.
     """
+    if kind == "python":  # made by other packages
+        name = options.get("name")
+        model = _build(python.find(name), kind, {k: v for k, v in options.items() if k != "name"}, shared)
+        python.check(name, model)
+        return model
     if kind not in KINDS:
         raise ConfigError(f"kind: no scorer kind {kind!r}; there are: {', '.join(KINDS)}")
     module, _, name = KINDS[kind].partition(":")
-    build = getattr(importlib.import_module(module), name)
+    return _build(getattr(importlib.import_module(module), name), kind, options, shared)
+
+
+def _build(
+    build: Callable[..., Any], kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]
+) -> RewardModel:
     parameters = inspect.signature(build).parameters
     allowed = [name for name in parameters if name not in shared]
     for option in options:
@@ -38,6 +57,9 @@ def create(kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]) -> 
             raise ConfigError(
                 f"options.{option}: kind {kind!r} has no such option; it has: {', '.join(allowed) or 'none'}"
             )
+    for name in allowed:
+        if name not in options and parameters[name].default is inspect.Parameter.empty:
+            raise ConfigError(f"options.{name}: kind {kind!r} needs it")
     parts = {name: part for name, part in shared.items() if name in parameters}
     try:
         return cast(RewardModel, build(**parts, **options))

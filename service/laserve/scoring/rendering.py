@@ -65,7 +65,8 @@ async def render_prompt(request: Request, tokenizer: Tokenizer, max_model_len: i
     for place, (piece, content) in enumerate(zip(before, contents, strict=False)):
         ids += [*piece, *(documents if place == len(contents) - 1 else ()), *content]
     ids += before[-1]
-    return Prompt(ids=tuple(ids), close=tuple(after), room=reserve, truncated=truncated)
+    room = max_model_len - len(ids) - len(after)
+    return Prompt(ids=tuple(ids), close=tuple(after), room=room, truncated=truncated)
 
 
 async def render_candidate(text: str, prompt: Prompt, tokenizer: Tokenizer) -> tuple[int, ...]:

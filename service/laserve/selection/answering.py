@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
 import uuid_utils
@@ -12,12 +12,13 @@ from laserve.bandit.base import Policy
 from laserve.bandit.registry import Policies
 from laserve.errors import ArmFailed, NotReady
 from laserve.generation.base import Generator, Rendered
-from laserve.selection.arms import Arms, Scored
+from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder
 from laserve.selection.deciding import Verdict, decide, in_order, out_of_time
 from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
+from laserve.selection.scoring import Scored, Scoring
 from laserve.selection.window import Window
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
@@ -36,6 +37,24 @@ class _Clock:
         now = time.perf_counter()
         self.spent[stage], self._last = now - self._last, now
         self.spent["total"] = now - self.started
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """The drawn arm at work on one request."""
+
+    draw: Draw
+    request: Request
+    #: Arms that this request may ask.
+    held: tuple[str, ...]
+    scoring: Scoring
+    #: Whether the arm was to read ahead.
+    overlaps: bool
+
+    def learn(self, verdict: Verdict, *, seconds: float, tokens: int) -> None:
+        """Whether reading ahead pays, where the drawn arm went through with it."""
+        if verdict.scored_by == self.draw.arm and self.scoring.overlapping == self.overlaps:
+            self.scoring.arm.overlap.learn(self.overlaps, seconds=seconds, tokens=tokens)
 
 
 class Answerer:
@@ -101,19 +120,23 @@ class Answerer:
         except TimeoutError:
             raise out_of_time(request) from None
         draw = self._draw(request, policy, x, decision_id)
-        clock.lap("choose")
-        yield decision_id
+        with self._attempt(draw, request) as attempt:
+            clock.lap("choose")
+            yield decision_id
 
-        finished: list[Candidate] = []
-        async with aclosing(self._generate(rendered, deadline)) as stream:
-            async for candidate in stream:
-                finished.append(candidate)
-                yield candidate
-        candidates = in_order(finished, request)
-        clock.lap("generate")
+            finished: list[Candidate] = []
+            async with aclosing(self._generate(rendered, deadline)) as stream:
+                async for candidate in stream:
+                    attempt.scoring.add(candidate)
+                    finished.append(candidate)
+                    yield candidate
+            candidates = in_order(finished, request)
+            clock.lap("generate")
 
-        verdict = await self._score(draw, request, candidates, decision_id)
-        clock.lap("score")
+            verdict = await self._score(attempt, candidates, decision_id)
+            clock.lap("score")
+            tokens = rendered.tokens + sum(candidate.tokens for candidate in candidates)
+            attempt.learn(verdict, seconds=clock.spent["total"], tokens=tokens)
 
         decision = decide(
             decision_id=decision_id,
@@ -142,9 +165,24 @@ class Answerer:
             self._arms.check(request.arm)
         return self._policies.get(request.policy or self._policy)
 
+    @contextmanager
+    def _attempt(self, draw: Draw, request: Request) -> Iterator[_Attempt]:
+        """The drawn arm at work, beside all that may take its place; its work ends with the block."""
+        held = self._arms.ready
+        with self._arms.holding(held):
+            scoring = self._arms.scoring(draw.arm, request)
+            overlaps = scoring.arm.overlap.choose()
+            try:
+                if overlaps:
+                    scoring.begin()
+                yield _Attempt(draw=draw, request=request, held=held, scoring=scoring, overlaps=overlaps)
+            finally:
+                scoring.close()
+
     def _draw(self, request: Request, policy: Policy, x: Vector, decision_id: str) -> Draw:
         ready = self._arms.ready
         if request.arm is not None:
+            self._arms.check(request.arm)  # it may have been drained since
             return self._learner.pin(request.arm, x, ready)
         for arms in (
             self._arms.eligible,
@@ -171,26 +209,27 @@ class Answerer:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
 
-    async def _score(
-        self, draw: Draw, request: Request, candidates: Sequence[Candidate], decision_id: str
-    ) -> Verdict:
+    async def _score(self, attempt: _Attempt, candidates: Sequence[Candidate], decision_id: str) -> Verdict:
         """Scores by the drawn arm, or by others in its place while it fails; free arms score as well."""
         by_arm: dict[str, Scored] = {}
         failed: dict[str, str] = {}
+        draw, arm = attempt.draw, attempt.scoring.arm.name
 
-        async def attempt(name: str) -> None:
+        async def ask(scoring: Scoring) -> None:
             try:
-                by_arm[name] = await self._arms.score(name, request, candidates)
+                by_arm[scoring.arm.name] = await scoring.result(candidates)
             except ArmFailed as error:
-                failed[name] = error.message
+                failed[scoring.arm.name] = error.message
 
-        arm: str | None = draw.arm
-        await asyncio.gather(*(attempt(name) for name in dict.fromkeys([draw.arm, *self._arms.free])))
-        while arm is not None and arm not in by_arm:
-            arm = self._learner.redraw(draw, failed, decision_id)
-            if arm is not None and arm not in by_arm:
-                await attempt(arm)
-        return Verdict(scored_by=arm, by_arm=by_arm, failed=failed)
+        free = [name for name in self._arms.free if name in attempt.held and name != arm]
+        others = (self._arms.scoring(name, attempt.request) for name in free)
+        await asyncio.gather(ask(attempt.scoring), *map(ask, others))
+        scored_by: str | None = arm
+        while scored_by is not None and scored_by not in by_arm:
+            scored_by = self._learner.redraw(draw, failed, decision_id)
+            if scored_by is not None and scored_by not in by_arm:
+                await ask(self._arms.scoring(scored_by, attempt.request))
+        return Verdict(scored_by=scored_by, by_arm=by_arm, failed=failed)
 
     async def _commit(self, batch: Sequence[Decision]) -> Sequence[None]:
         await self._store.add_decisions(batch)

@@ -9,8 +9,8 @@ import numpy as np
 
 from laserve.errors import NoCandidate
 from laserve.generation.base import Rendered
-from laserve.selection.arms import Scored
 from laserve.selection.learner import Draw
+from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Decision, Request, Vector
 
 
@@ -72,7 +72,7 @@ def decide(
         scores={arm: scored.values() for arm, scored in verdict.by_arm.items()},
         same_text=tuple(first_with[candidate.text] for candidate in candidates),
         prompt_tokens=rendered.tokens,
-        truncated=rendered.truncated,
+        truncated=rendered.truncated or (winner is not None and winner.truncated),
         degraded=_shortfalls(request, verdict, candidates),
         timings={},
         candidates=candidates,

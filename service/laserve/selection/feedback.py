@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from laserve.bandit.state import BanditState
 from laserve.errors import Conflict, Gone, InvalidRequest, LaserveError, StoreError
@@ -28,9 +29,9 @@ logger = logging.getLogger(__name__)
 class FeedbackLog:
     """Appends feedback to the event log and folds what was committed.
 
-    Feedback that arrives together is committed together, and so are the defaults that fall due. It is the
-    only one that appends while the service runs, so the order of commits is the order of the log and of the
-    fold.
+    Feedback that arrives together is committed together, and so are the defaults that fall due and what
+    becomes of arms. It is the only one that appends while the service runs, so the order of commits is the
+    order of the log and of the fold.
 
     Args:
         snapshot_every: events between two snapshots.
@@ -52,7 +53,9 @@ class FeedbackLog:
         self._snapshot_every = snapshot_every
         self._learn_from = learn_from
         self._snapshot_at = 0
-        self._batches: GroupCommit[Resolution | Lapse, FeedbackOutcome] = GroupCommit(self._commit)
+        self._batches: GroupCommit[Resolution | Lapse | Event, FeedbackOutcome | Event] = GroupCommit(
+            self._commit
+        )
 
     async def start(self) -> None:
         snapshot = await self._store.latest_snapshot()
@@ -83,6 +86,17 @@ class FeedbackLog:
         """
         with suppress(Conflict, Gone):
             await self._batches.submit(Lapse(decision_id=decision_id))
+
+    async def append(self, event: Event) -> None:
+        """Append an event that is not feedback; once this returns it is durable and folded.
+
+        Args:
+            event: its position and time are given by the log.
+
+        Raises:
+            StoreError: the database refused; nothing was appended.
+        """
+        await self._batches.submit(event)
 
     async def record_all(self, batch: Sequence[Feedback]) -> list[FeedbackOutcome | LaserveError]:
         """Acknowledge many, in their order; an error stands in its place and does not stop the others."""
@@ -127,18 +141,25 @@ class FeedbackLog:
         except Conflict:
             self._metrics.feedback.labels(kind, "conflict").inc()
             raise
+        if not isinstance(outcome, FeedbackOutcome):
+            raise TypeError(f"feedback was answered by {outcome!r}")
         self._metrics.feedback.labels(kind, outcome.status).inc()
         return outcome
 
-    async def _commit(self, batch: Sequence[Resolution | Lapse]) -> Sequence[FeedbackOutcome | LaserveError]:
-        results: list[FeedbackOutcome | LaserveError] = []
-        appended: list[tuple[Event, Decision]] = []
+    async def _commit(
+        self, batch: Sequence[Resolution | Lapse | Event]
+    ) -> Sequence[FeedbackOutcome | Event | LaserveError]:
+        results: list[FeedbackOutcome | Event | LaserveError] = []
+        appended: list[tuple[Event, Decision | None]] = []
         learn_from = self._learner.state.learn_from or self._learn_from
         async with self._store.writing() as log:
             now = await log.now()
             for item in batch:
+                decision: Decision | None = None
                 try:
-                    if isinstance(item, Lapse):
+                    if isinstance(item, Event):
+                        event = await log.append(replace(item, created_at=now))
+                    elif isinstance(item, Lapse):
                         event, decision = await append_default(log, item.decision_id, now=now)
                     elif (known := await find_known(log, item.feedback)) is not None:
                         results.append(known)
@@ -153,10 +174,11 @@ class FeedbackLog:
                     results.append(error)
                     continue
                 appended.append((event, decision))
-                results.append(outcome_of(event))
+                results.append(event if decision is None else outcome_of(event))
         for event, decision in appended:
             self._learner.apply([event])
-            self._observe(event, decision, now)
+            if decision is not None:
+                self._observe(event, decision, now)
         if appended:
             self._publish(self._learner.state)
             await self._snapshot(now)

@@ -71,6 +71,12 @@ class Learner:
             created_at=now,
         )
 
+    def newcomer_mean(self) -> Vector:
+        """What a later arm is expected to do: the mean theta of the arms that are not retired, shape (d,)."""
+        arms = self.state.arms
+        present = [name for name, arm in arms.items() if arm.status != "retired"] or list(arms)
+        return np.asarray(np.mean([self.model.theta(arm) for arm in present], axis=0))
+
     def draw(self, policy: Policy, x: Vector, arms: Sequence[str], decision_id: str) -> Draw | None:
         """Draw an arm for a decision; None when the policy can choose none of them."""
         chances = policy.probabilities(self.model, x, arms)

@@ -4,13 +4,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from laserve.errors import ConfigError
 from laserve.selection.context import ContextBuilder
 from laserve.selection.learner import Learner
 from laserve.storage.base import Store
-from laserve.types import Event, Vector
+from laserve.types import Event
 
 
 async def open_log(
@@ -53,7 +51,7 @@ async def open_log(
                 f"policy.learn_from: is {learn_from!r}, but this log learns from "
                 f"{learner.state.learn_from!r}; set it back, or start another log in another data_dir"
             )
-        prior_mean = _mean_theta(learner)
+        prior_mean = learner.newcomer_mean()
     events += [
         Event(kind="arm", created_at=now, body={"name": name, "prior_mean": prior_mean.tolist()})
         for name in arms
@@ -63,11 +61,6 @@ async def open_log(
         async with store.writing() as log:
             placed = [await log.append(event) for event in events]
         learner.apply(placed)
-
-
-def _mean_theta(learner: Learner) -> Vector:
-    """What a later arm is expected to do: the mean of the arms that are there."""
-    return np.asarray(np.mean([learner.model.theta(arm) for arm in learner.state.arms], axis=0))
 
 
 def _agree(logged: dict[str, Any], wanted: dict[str, Any]) -> None:

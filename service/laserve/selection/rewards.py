@@ -26,21 +26,39 @@ def resolve(feedback: Feedback, decision: Decision) -> Resolved:
     Raises:
         InvalidRequest: the value does not fit the decision; the message names the field and the bound.
     """
-    match feedback.kind:
-        case "reward" | "thumb":
-            reward = float(feedback.value)
-            played = () if decision.scored_by is None else (Update(arm=decision.scored_by, reward=reward),)
-            return Resolved(reward=reward, updates=played)
-        case "chosen_index":
-            qualities = _chosen(int(feedback.value), decision)
-        case "candidate_rewards":
-            qualities = _listed(list(feedback.value), decision)
-        case _:  # references
-            qualities = _measured(feedback, decision)
+    if feedback.kind in ("reward", "thumb"):
+        reward = float(feedback.value)
+        played = () if decision.scored_by is None else (Update(arm=decision.scored_by, reward=reward),)
+        return Resolved(reward=reward, updates=played)
+    qualities = _qualities(feedback, decision)
     return Resolved(
         reward=qualities[decision.index],
         updates=tuple(Update(arm=arm, reward=qualities[best]) for arm, best in decision.choices.items()),
     )
+
+
+def candidate_rewards(feedback: Feedback, decision: Decision) -> list[float | None]:
+    """What a feedback says of each candidate, n numbers in [0, 1]; None where it says nothing of one.
+
+    A reward or a thumb speaks of the returned answer, and so of every candidate with the same text.
+
+    Raises:
+        InvalidRequest: the value does not fit the decision.
+    """
+    if feedback.kind in ("reward", "thumb"):
+        returned = decision.same_text[decision.index]
+        return [float(feedback.value) if same == returned else None for same in decision.same_text]
+    return [*_qualities(feedback, decision)]
+
+
+def _qualities(feedback: Feedback, decision: Decision) -> list[float]:
+    match feedback.kind:
+        case "chosen_index":
+            return _chosen(int(feedback.value), decision)
+        case "candidate_rewards":
+            return _listed(list(feedback.value), decision)
+        case _:  # references
+            return _measured(feedback, decision)
 
 
 def _chosen(index: int, decision: Decision) -> list[float]:

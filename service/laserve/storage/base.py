@@ -1,6 +1,6 @@
 """The store's protocol: decisions as documents, the event log as the truth."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +25,25 @@ class StoredFeedback:
     #: Position of its event.
     position: int
     created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which decisions to read; by default all of them."""
+
+    #: Unix seconds: those made then or later.
+    since: float | None = None
+    task: str | None = None
+    #: Only those with feedback, or with a default in its place.
+    with_feedback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """A decision, and the feedback on it in the order of the log."""
+
+    decision: Decision
+    feedback: tuple[StoredFeedback, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +109,12 @@ class Store(Protocol):
 
     async def decision(self, decision_id: str) -> Decision:
         """Raises NotFound or Gone."""
+
+    def decisions(self, wanted: Wanted) -> AsyncGenerator[Logged]:
+        """Decisions by time and id, oldest first; those without texts, and deleted ones, are among them.
+
+        They are read in pages, and nothing is held open between two pages.
+        """
 
     async def erase(self, decision_id: str, now: float) -> None:
         """Remove texts, references and metadata for good; x, arm and rewards stay.

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from laserve.errors import ConfigError, CorruptLog, StoreError
 from laserve.storage import rows, tables
-from laserve.storage.base import LogWriter, Snapshot, StoredFeedback
+from laserve.storage.base import Logged, LogWriter, Snapshot, StoredFeedback, Wanted
 from laserve.storage.log_writer import CLOCK, SqlLogWriter, find_decision
+from laserve.storage.pages import DecisionPage, decision_page
 from laserve.types import Decision, Event
 
 logger = logging.getLogger(__name__)
@@ -154,6 +155,14 @@ class SqlStore:
     async def decision(self, decision_id: str) -> Decision:
         async with self._reading() as connection:
             return await find_decision(connection, decision_id)
+
+    async def decisions(self, wanted: Wanted) -> AsyncGenerator[Logged]:
+        page: DecisionPage | None = None
+        while page is None or page.more:
+            async with self._reading() as connection:
+                page = await decision_page(connection, wanted, behind=page.end if page else None)
+            for logged in page:
+                yield logged
 
     async def erase(self, decision_id: str, now: float) -> None:
         async with self._transaction() as connection:

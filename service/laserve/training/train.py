@@ -141,7 +141,7 @@ def _train(base: str, packed: Sequence[Packed], out: Path, recipe: Recipe) -> An
             gradient_accumulation_steps=recipe.batch,
             gradient_checkpointing=False,
             center_rewards_coefficient=0.01,
-            bf16=True,
+            bf16=False,  # the base is in bfloat16 already, the adapter in float32
             use_cpu=on_cpu,
             dataloader_pin_memory=False,
             remove_unused_columns=False,
@@ -207,7 +207,7 @@ def _accuracy(model: Any, groups: Sequence[tuple[Group, Packed]]) -> Accuracy:
     import torch
 
     found = []
-    with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16):
+    with torch.inference_mode():
         for group, one in groups:
             given = scores(model.get_base_model(), one.prompt, one.answers)
             found.append((group, given.double().cpu().numpy()))

@@ -6,7 +6,7 @@ from laserve.bandit.registry import Policies
 from laserve.errors import InvalidRequest
 
 LINUCB = LinUCB(alpha=1.0, epsilon=0.02, epsilon_start=0.1, epsilon_start_decisions=10)
-POLICIES = Policies(linucb=LINUCB, arms=["loglik", "consensus"])
+POLICIES = Policies(linucb=LINUCB, arms=lambda: ["loglik", "consensus"])
 
 
 def test_policies_are_found_by_name() -> None:

@@ -278,3 +278,67 @@ def test_a_tensor_file_that_is_no_snapshot_is_refused() -> None:
 
     with pytest.raises(CorruptLog, match="snapshot"):
         BanditState.from_bytes(save({"b": np.zeros(3)}))
+
+
+# arms that come and go
+
+
+def arm_state(position: int, name: str, state: str) -> Event:
+    return Event(position=position, kind="arm_state", created_at=1.0, body={"name": name, "state": state})
+
+
+def joining(position: int, name: str, settings: dict[str, Any]) -> Event:
+    event = make_arm_event(position, name, [0.25] * D)
+    return replace(event, body=dict(event.body) | {"settings": settings})
+
+
+def test_a_state_without_arm_changes_has_the_digest_that_it_had_before_there_were_any() -> None:
+    assert small_state().digest() == "b8619635427edd8806d4ffe84de92f177fedc33fe433c607ea5eaa14e8c15427"
+
+
+def test_an_arm_is_enabled_until_the_log_says_otherwise() -> None:
+    state = small_state()
+    assert {arm.status for arm in state.arms.values()} == {"enabled"}
+    digests = [state.digest()]
+    for status in ("draining", "retired", "enabled"):
+        state.apply(arm_state(state.position + 1, "loglik", status))
+        assert state.arms["loglik"].status == status
+        assert state.arms["loglik"].pulls == 1
+        digests.append(state.digest())
+    assert len(set(digests)) == len(digests)
+
+
+def test_status_and_settings_are_part_of_snapshot_and_digest() -> None:
+    state = small_state()
+    state.apply(joining(state.position + 1, "new", {"kind": "fake", "options": {"salt": "a"}}))
+    state.apply(arm_state(state.position + 1, "new", "retired"))
+    restored = BanditState.from_bytes(state.to_bytes())
+    assert restored.arms["new"].status == "retired"
+    assert restored.arms["new"].settings == {"kind": "fake", "options": {"salt": "a"}}
+    assert restored.digest() == state.digest()
+    for change in ({"status": "enabled"}, {"settings": {"kind": "fake"}}):
+        other = BanditState.from_bytes(state.to_bytes())
+        for name, value in change.items():
+            setattr(other.arms["new"], name, value)
+        assert other.digest() != state.digest()
+
+
+def test_an_arm_that_joins_again_keeps_what_it_learned_and_takes_its_new_settings() -> None:
+    state = small_state()
+    before = state.arms["loglik"].S.copy()
+    state.apply(arm_state(state.position + 1, "loglik", "retired"))
+    state.apply(joining(state.position + 1, "loglik", {"kind": "fake"}))
+    arm = state.arms["loglik"]
+    np.testing.assert_array_equal(arm.S, before)
+    np.testing.assert_array_equal(arm.prior_mean, [0.5, 0.0, 0.0])
+    assert (arm.pulls, arm.status, arm.settings) == (1, "enabled", {"kind": "fake"})
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [("nobody", "retired", "moves the unknown arm 'nobody'"), ("loglik", "away", "unknown state 'away'")],
+)
+def test_a_change_that_makes_no_sense_is_a_corrupt_log(name: str, status: str, message: str) -> None:
+    state = small_state()
+    with pytest.raises(CorruptLog, match=message):
+        state.apply(arm_state(state.position + 1, name, status))

@@ -1,5 +1,6 @@
 """What the clients make of answers."""
 
+import json
 from dataclasses import FrozenInstanceError
 from typing import Any
 
@@ -119,6 +120,24 @@ async def test_delete_returns_nothing(calling):
 
 async def test_arms_returns_each_reward_model(calling):
     assert await calling(httpx.Response(200, json={"arms": [ARM]}))("arms") == [Arm(**ARM)]
+
+
+async def test_one_arm_is_read_added_and_moved(calling):
+    for method, arguments, settings, sent in (
+        ("arm", ["my/arm"], {}, ("GET", b"/arms/my%2Farm", None)),
+        (
+            "add_arm",
+            ["new", "fake"],
+            {"options": {"salt": "a"}, "timeout_s": None, "overlap": "off"},
+            ("POST", b"/arms", {"name": "new", "kind": "fake", "options": {"salt": "a"}, "overlap": "off"}),
+        ),
+        ("set_arm_state", ["my/arm", "retired"], {}, ("PATCH", b"/arms/my%2Farm", {"state": "retired"})),
+    ):
+        caller = calling(httpx.Response(202 if method == "add_arm" else 200, json=ARM))
+        assert await caller(method, *arguments, **settings) == Arm(**ARM)
+        (request,) = caller.requests
+        body = json.loads(request.content) if request.content else None
+        assert (request.method, request.url.raw_path, body) == sent
 
 
 async def test_policy_returns_what_was_learned(calling):

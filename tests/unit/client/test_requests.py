@@ -31,6 +31,7 @@ async def test_every_field_of_a_request_arrives_as_it_is(calling, decision_body)
         "policy": "random",
         "task": "chat",
         "metadata": {"nested": {"list": [1, None]}},
+        "attribute_weights": {"helpfulness": 0.5},
         "return_candidates": True,
         "timeout_s": 2.5,
     }

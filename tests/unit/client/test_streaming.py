@@ -1,6 +1,6 @@
 """Server-sent events, however they are framed and cut, and streams that do not end well."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -8,31 +8,9 @@ import pytest
 
 from laserve_client import Candidate, ConnectionFailed, Decision, Unavailable, UnexpectedAnswer
 from laserve_client._events import Event, EventDecoder
+from unit.client.streams import Broken
 
 ENDS = ["\n", "\r\n", "\r"]
-
-
-class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that breaks off after its chunks."""
-
-    def __init__(self, *chunks: bytes) -> None:
-        self.chunks = chunks
-        self.closed = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self.chunks
-        raise httpx.ReadError("broken")
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
-            yield chunk
-        raise httpx.ReadError("broken")
-
-    def close(self) -> None:
-        self.closed = True
-
-    async def aclose(self) -> None:
-        self.closed = True
 
 
 def decode(*chunks: bytes) -> list[Event]:

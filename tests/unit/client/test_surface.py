@@ -32,7 +32,11 @@ METHODS = [
     "feedback_batch",
     "decision",
     "delete",
+    "export",
     "arms",
+    "arm",
+    "add_arm",
+    "set_arm_state",
     "policy",
     "ready",
 ]
@@ -73,7 +77,7 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters_and_words()
         ours, theirs = getattr(Client, name), getattr(AsyncClient, name)
         assert inspect.signature(ours).parameters == inspect.signature(theirs).parameters, name
         assert ours.__doc__.replace("contextlib.closing", "contextlib.aclosing") == theirs.__doc__, name
-        assert inspect.iscoroutinefunction(theirs) == (name != "stream"), name
+        assert inspect.iscoroutinefunction(theirs) == (name not in ("stream", "export")), name
     assert list(inspect.signature(Client).parameters) == list(inspect.signature(AsyncClient).parameters)
 
 
@@ -109,6 +113,7 @@ async def test_clients_close_as_context_managers(monkeypatch):
         (laserve_client.Document, schemas.DocumentBody, set()),
         (laserve_client.Feedback, schemas.FeedbackBody, {"decision_id"}),
         (laserve_client.FeedbackLine, schemas.FeedbackBody, set()),
+        (laserve_client.ArmSettings, schemas.NewArmBody, {"name", "kind"}),
     ],
 )
 def test_requests_have_every_field_that_the_service_takes(ours, theirs, elsewhere):

@@ -19,7 +19,8 @@ from builders import (
 )
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest
 from laserve.metrics import Metrics
-from laserve.selection.arms import Arms, Scored
+from laserve.selection.arms import Arms
+from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Request
 
 NAN = math.nan

@@ -8,9 +8,9 @@ import pytest
 from builders import make_candidate, make_candidates, make_request, make_sampling, make_why
 from laserve.errors import NoCandidate
 from laserve.generation.base import Rendered
-from laserve.selection.arms import Scored
 from laserve.selection.deciding import Verdict, decide, in_order
 from laserve.selection.learner import Draw
+from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Decision, Request
 
 NAN = math.nan

@@ -1,0 +1,72 @@
+"""``/arms``: the reward models that can be chosen, and how they come and go while the service runs."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+
+from laserve.api.answers import ArmBody, ArmsBody, ErrorBody
+from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
+from laserve.api.schemas import ArmStateBody, NewArmBody
+from laserve.api.service import Service
+from laserve.bandit.state import ArmState
+from laserve.errors import NotFound
+from laserve.selection.arm import Arm
+
+router = APIRouter(tags=["arms"])
+
+NameDep = Annotated[str, Path(description="Name of the arm.", max_length=64)]
+
+_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody, "description": "No such arm."}}
+_CHANGES: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorBody, "description": "The settings under `scoring` do not allow it."},
+    409: {"model": ErrorBody, "description": "What the arm is now, or another arm, stands against it."},
+    422: {"model": ErrorBody, "description": "The request breaks a bound; `param` names the field."},
+    503: {"model": ErrorBody, "description": "The database refused; nothing has changed."},
+}
+
+
+@router.get("/arms")
+async def arms(service: ServiceDep, caller: CallerDep) -> ArmsBody:
+    """The reward models, loaded or not."""
+    return ArmsBody(arms=[_body(service, arm) for arm in service.arms])
+
+
+@router.get("/arms/{name}", responses=_UNKNOWN)
+async def arm(name: NameDep, service: ServiceDep, caller: CallerDep) -> ArmBody:
+    """One reward model."""
+    found = service.arms.get(name)
+    if found is None:
+        raise NotFound(f"name: no arm {name!r}", param="name")
+    return _body(service, found)
+
+
+@router.post(
+    "/arms",
+    status_code=202,
+    responses=_CHANGES | {202: {"model": ArmBody, "description": "It loads; look at its `state`."}},
+    dependencies=[Depends(whole_characters)],
+)
+async def add(body: NewArmBody, service: ServiceDep, caller: CallerDep) -> ArmBody:
+    """Add a reward model. It loads beside the traffic, and can be chosen once it has passed its test."""
+    return _body(service, await service.lifecycle.add(body.to_settings()))
+
+
+@router.patch("/arms/{name}", responses=_UNKNOWN | _CHANGES, dependencies=[Depends(whole_characters)])
+async def change(name: NameDep, body: ArmStateBody, service: ServiceDep, caller: CallerDep) -> ArmBody:
+    """Drain a reward model, retire it, or enable it again."""
+    return _body(service, await service.lifecycle.move(name, body.state))
+
+
+def _body(service: Service, arm: Arm) -> ArmBody:
+    learned: ArmState | None = service.learner.state.arms.get(arm.name)
+    return ArmBody(
+        name=arm.name,
+        kind=arm.model.kind,
+        state=arm.state,
+        error=arm.error,
+        free=arm.model.free,
+        loaded=arm.loading == "ready",
+        pulls=learned.pulls if learned else 0,
+        updates=learned.updates if learned else 0,
+        mean_reward=learned.mean_reward if learned else None,
+    )

@@ -1,0 +1,138 @@
+"""What of an arm may come over HTTP: kinds, folders and URLs that the configuration names, and no secrets."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from laserve.errors import Forbidden, InvalidRequest
+from laserve.models import PACKAGED
+from laserve.scoring.folders import adapter_folder
+from laserve.scoring.registry import KINDS
+
+#: Options that name a folder, or a packaged model.
+PATHS = frozenset({"model", "adapter", "reference", "tokenizer"})
+#: Options that say where a server is.
+URLS = frozenset({"url"})
+#: Kinds whose `model` is a name that their server knows.
+_SERVED = frozenset({"remote", "judge"})
+#: Options that only the configuration may set: they run code, open doors or are secret.
+REFUSED = frozenset(
+    {"api_key", "engine_args", "env", "extra_body", "extra_headers", "headers", "trust_remote_code"}
+)
+_SECRET = ("api_key", "password", "secret", "_token")
+_PORTS = {"http": 80, "https": 443}
+
+
+class Allowed:
+    """What the configuration allows.
+
+    Args:
+        kinds: that may be added.
+        folders: in which models may lie; links are followed before it is looked.
+        urls: at or below which servers may be.
+    """
+
+    def __init__(self, *, kinds: Sequence[str], folders: Sequence[Path], urls: Sequence[str]) -> None:
+        self._kinds = tuple(kinds)
+        self._folders = tuple(folder.expanduser().resolve() for folder in folders)
+        self._urls = tuple(urls)
+
+    def check(self, kind: str, options: Mapping[str, Any]) -> None:
+        """Look at an arm that is to be added, before anything is made of it.
+
+        Raises:
+            Forbidden: ``param`` names the field, and the message what is allowed.
+            InvalidRequest: there is no such kind, or a value is of the wrong form.
+        """
+        if kind not in KINDS:
+            raise InvalidRequest(
+                f"kind: no scorer kind {kind!r}; there are: {', '.join(KINDS)}", param="kind"
+            )
+        if kind not in self._kinds:
+            raise Forbidden(
+                f"kind: {kind!r} may not be added over HTTP; scoring.allow_kinds has: "
+                f"{', '.join(self._kinds) or 'none'}",
+                param="kind",
+            )
+        for place, name, value in _leaves(options, "options"):
+            if name in REFUSED or name.lower().endswith(_SECRET):
+                raise Forbidden(f"{place}: only the configuration may set it", param=place)
+            if value is not None:
+                self._check_value(kind, place, name, value)
+
+    def _check_value(self, kind: str, place: str, name: str, value: Any) -> None:
+        if name in PATHS | URLS and not isinstance(value, str):
+            raise InvalidRequest(f"{place}: is no text", param=place)
+        if not isinstance(value, str) or (name == "model" and kind in _SERVED):
+            return
+        if name in URLS or "://" in value:
+            self._check_url(place, value)
+        elif name in PATHS or _looks_like_a_path(value):
+            self._check_path(place, value)
+
+    def _check_path(self, place: str, value: str) -> None:
+        if value in PACKAGED or (value and adapter_folder(value) != Path(value).expanduser()):
+            return
+        try:
+            path = Path(value).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InvalidRequest(f"{place}: is no path: {error}", param=place) from error
+        if not any(path.is_relative_to(folder) for folder in self._folders):
+            folders = ", ".join(map(str, self._folders)) or "none"
+            raise Forbidden(
+                f"{place}: {value!r} is neither a packaged model nor inside scoring.allow_folders: {folders}",
+                param=place,
+            )
+
+    def _check_url(self, place: str, value: str) -> None:
+        if not any(_at_or_below(value, allowed) for allowed in self._urls):
+            raise Forbidden(
+                f"{place}: {value!r} is not at or below one of scoring.allow_urls: "
+                f"{', '.join(self._urls) or 'none'}",
+                param=place,
+            )
+
+
+def _leaves(value: Any, place: str, name: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Place, name and value of every option, also within lists and mappings, which come first themselves."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if isinstance(inner, Mapping | list | tuple):
+                yield f"{place}.{key}", str(key), inner
+            yield from _leaves(inner, f"{place}.{key}", str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{place}.{index}", name)
+    else:
+        yield place, name, value
+
+
+def _looks_like_a_path(value: str) -> bool:
+    return (
+        value.startswith(("/", "~", "\\", "file:")) or value[1:3] in (":\\", ":/") or ".." in value.split("/")
+    )
+
+
+def _at_or_below(value: str, allowed: str) -> bool:
+    """Whether a URL has the scheme, host and port of another, and its path or one below."""
+    try:
+        one, other = urlsplit(value), urlsplit(allowed)
+        if _origin(one) != _origin(other):
+            return False
+    except ValueError:  # a port that is none
+        return False
+    odd = any(character.isspace() or not character.isprintable() or character == "\\" for character in value)
+    path = unquote(one.path)
+    if odd or one.username or one.password or one.query or one.fragment or "%" in path:
+        return False
+    if any(step in (".", "..") for step in path.split("/")):
+        return False
+    prefix = unquote(other.path).rstrip("/")
+    return path.rstrip("/") == prefix or path.startswith(f"{prefix}/")
+
+
+def _origin(url: SplitResult) -> tuple[str, str, int | None]:
+    if url.scheme.lower() not in _PORTS or not url.hostname:
+        raise ValueError(f"no address of a server: {url.geturl()!r}")
+    return url.scheme.lower(), url.hostname.lower(), url.port or _PORTS[url.scheme.lower()]

@@ -1,0 +1,110 @@
+"""A reward model with several outputs, weighed per request."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laserve.errors import Unscorable
+from laserve.scoring.classifier import Dtype, load_classifier
+from laserve.scoring.inprocess import InProcess
+from laserve.scoring.pretrained import check_options
+from laserve.types import Candidate, Request, Vector
+
+
+class AttributesModel:
+    """Score = sum over attributes k of weight_k * output_k, of a sequence classifier with one label each.
+
+    The weights are those of the request, else those of the settings; an attribute without one counts 0
+    (the scoring of HelpSteer2-like models: Wang et al., 2024, arXiv 2406.08673).
+
+    Args:
+        attributes: names of the outputs, in their order.
+        weights: attribute -> weight, for requests that bring none; by default 1 for each.
+
+    The other arguments are those of `laserve.scoring.transformers.TransformersModel`.
+    """
+
+    kind = "attributes"
+    free = False
+    needs_all = False
+
+    def __init__(
+        self,
+        *,
+        cache_dir: Path,
+        model: str,
+        attributes: Sequence[str],
+        weights: Mapping[str, float] | None = None,
+        adapter: str | None = None,
+        device: str = "cpu",
+        dtype: Dtype = "auto",
+        max_model_len: int | None = None,
+        batch_tokens: int = 4096,
+        trust_remote_code: bool = False,
+    ) -> None:
+        check_options(dtype=dtype, max_model_len=max_model_len, batch_tokens=batch_tokens)
+        _check_names(attributes)
+        self._attributes = tuple(attributes)
+        self._weights = dict.fromkeys(attributes, 1.0) if weights is None else dict(weights)
+        if unknown := self._unknown(self._weights):
+            raise ValueError(f"weights: {unknown}")
+        _check_weights(self._weights)
+        self._model = InProcess(
+            partial(
+                load_classifier,
+                model=model,
+                adapter=adapter,
+                outputs=len(self._attributes),
+                cache_dir=cache_dir,
+                device=device,
+                dtype=dtype,
+                max_model_len=max_model_len,
+                batch_tokens=batch_tokens,
+                trust_remote_code=trust_remote_code,
+            ),
+            name="rm-attributes",
+        )
+
+    async def load(self) -> None:
+        await self._model.load()
+
+    async def close(self) -> None:
+        await self._model.close()
+
+    async def prefill(self, request: Request) -> None:
+        await self._model.prefill(request)
+
+    def truncated(self, request: Request) -> bool:
+        return self._model.truncated(request)
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+        if unknown := self._unknown(request.attribute_weights):
+            raise Unscorable(f"attribute_weights: {unknown}")
+        weights = request.attribute_weights or self._weights
+        outputs = await self._model.outputs(request, candidates)
+        scores = outputs @ np.array([weights.get(name, 0.0) for name in self._attributes], dtype=np.float64)
+        return np.asarray(scores, dtype=np.float64)
+
+    def _unknown(self, weights: Mapping[str, float]) -> str | None:
+        """What is wrong with the names of these weights."""
+        names = [name for name in weights if name not in self._attributes]
+        if not names:
+            return None
+        return f"no attribute {', '.join(map(repr, names))}; there are: {', '.join(self._attributes)}"
+
+
+def _check_names(attributes: Any) -> None:
+    if not isinstance(attributes, list | tuple) or not all(isinstance(name, str) for name in attributes):
+        raise ValueError("attributes: a list of the outputs' names is needed, in their order")
+    if not attributes or len(set(attributes)) != len(attributes):
+        raise ValueError("attributes: at least one name is needed, and all must differ")
+
+
+def _check_weights(weights: Mapping[str, Any]) -> None:
+    for name, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise ValueError(f"weights.{name}: is no finite number")

@@ -1,0 +1,207 @@
+"""Pooling engines of vLLM, shared by the reward models that ask for the same one.
+
+Reward models of one base are LoRA adapters, each with a head of its own, on one engine. vLLM's scheduler
+batches over all requests and arms: each step takes up to ``max_num_batched_tokens`` tokens of what waits.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import uuid_utils
+
+from laserve.errors import ConfigError, EngineError, NotReady, Unavailable
+from laserve.metrics import Metrics
+from laserve.scoring.engine_spec import EngineSpec
+from laserve.supervision import Supervisor
+from laserve.vllm_engine import VllmEngine, VllmStart
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that the first request of a new engine may take.
+_PROVE_S = 300.0
+
+
+class PoolingEngine:
+    """One engine, which is started again when it dies."""
+
+    def __init__(self, spec: EngineSpec, *, metrics: Metrics, turn: threading.Lock) -> None:
+        self._spec = spec
+        self._metrics = metrics
+        self._turn = turn
+        self._supervisor: Supervisor[VllmEngine] | None = None
+        #: Adapter's folder -> vLLM's name for it, and how many arms use it.
+        self._adapters: dict[str, Any] = {}
+        self._users: dict[str, int] = {}
+        self._numbers = 0
+        self._adding = asyncio.Lock()
+        self.max_model_len = 0
+
+    async def start(self) -> None:
+        """Raises ConfigError or EngineError."""
+        arguments = await asyncio.to_thread(self._spec.arguments)
+        start = VllmStart(arguments, section="options", turn=self._turn, environment=self._spec.environment())
+        self._supervisor = Supervisor(
+            self._spec.name, start=start, prove=self._prove, interrupt=start.interrupt, metrics=self._metrics
+        )
+        await self._supervisor.start()
+        self.max_model_len = int(self._supervisor.engine.llm.vllm_config.model_config.max_model_len)
+
+    def retire(self) -> None:
+        """Start it no more once it has died."""
+        if self._supervisor is not None:
+            self._supervisor.retire()
+
+    async def close(self) -> None:
+        if self._supervisor is not None:
+            await self._supervisor.close()
+
+    async def add_adapter(self, folder: str) -> None:
+        """Have an adapter ready. Raises ConfigError when vLLM does not take it, EngineError."""
+        async with self._adding:
+            if folder not in self._adapters:
+                self._adapters[folder] = await self._added(folder)
+            self._users[folder] = self._users.get(folder, 0) + 1
+
+    async def _added(self, folder: str) -> Any:
+        from vllm.lora.request import LoRARequest
+
+        self._numbers += 1
+        adapter = LoRARequest(folder, self._numbers, folder)
+        try:
+            # By itself: an adapter that fails to load within a step would take the whole engine down.
+            await self._llm().add_lora(adapter)
+        except Unavailable:
+            raise
+        except Exception as error:  # the worker's own error comes as text, in one of several types
+            self._llm()  # where it has died, this says so
+            raise ConfigError(f"options.adapter: vLLM refuses {folder}: {error}") from error
+        return adapter
+
+    async def remove_adapter(self, folder: str) -> None:
+        """The last arm that used it has gone."""
+        self._users[folder] -= 1
+        if self._users[folder] == 0 and (adapter := self._adapters.pop(folder, None)) is not None:
+            try:
+                await self._llm().remove_lora(adapter.lora_int_id)
+            except Exception as error:  # noqa: BLE001 - it costs a little memory, until another needs the place
+                logger.debug("an adapter was not removed: %s", error)
+
+    async def encode(
+        self, token_ids: Sequence[int], adapter: str | None = None, *, salt: str | None = None
+    ) -> float:
+        """Raw logit of the last token.
+
+        Args:
+            adapter: folder of an adapter that was added; None for the model's own head.
+            salt: share the cached prefix with calls of the same salt only.
+
+        Raises:
+            EngineError: it failed, or is not there now.
+        """
+        return await self._encode(self._llm(), token_ids, adapter, salt)
+
+    def _llm(self) -> Any:
+        if self._supervisor is None:
+            raise NotReady("the engine is still loading")
+        return self._supervisor.engine.llm
+
+    async def _encode(
+        self, llm: Any, token_ids: Sequence[int], adapter: str | None, salt: str | None = None
+    ) -> float:
+        from vllm import PoolingParams
+        from vllm.exceptions import VLLMError
+        from vllm.inputs import TokensPrompt
+
+        prompt = TokensPrompt(prompt_token_ids=list(token_ids))
+        if salt is not None:
+            prompt["cache_salt"] = salt
+        parameters = PoolingParams(task="classify", use_activation=False)
+        lora = None if adapter is None else self._adapters[adapter]
+        score = float("nan")
+        try:
+            outputs = llm.encode(prompt, parameters, str(uuid_utils.uuid7()), lora_request=lora)
+            async with aclosing(outputs):
+                async for output in outputs:
+                    score = float(output.outputs.data[0])
+        except (VLLMError, ValueError) as error:
+            cause = error.__cause__ or error
+            raise EngineError(f"the engine failed: {type(cause).__name__} {cause}") from error
+        return score
+
+    async def _prove(self, engine: VllmEngine) -> None:
+        """Have every adapter loaded and used: its first request takes seconds longer than the others."""
+        try:
+            async with asyncio.timeout(_PROVE_S):
+                for adapter in self._adapters.values():
+                    await engine.llm.add_lora(adapter)
+                for folder in self._adapters or [None]:
+                    await self._encode(engine.llm, range(8), folder)
+        except TimeoutError as error:
+            raise EngineError(f"the engine scored nothing within {_PROVE_S:g} s") from error
+
+
+@dataclass(kw_only=True)
+class _Shared:
+    engine: PoolingEngine
+    starting: asyncio.Task[None]
+    users: int = 0
+
+
+class PoolingEngines:
+    """The engines: each is started by the first arm that asks for it, and closed with the last.
+
+    Args:
+        turn: engines that share it start one after another.
+        held: start none before `open` is called, so that another engine comes first.
+    """
+
+    def __init__(self, *, metrics: Metrics, turn: "threading.Lock | None" = None, held: bool = False) -> None:
+        self._metrics = metrics
+        self._turn = turn or threading.Lock()
+        self._opened = asyncio.Event()
+        if not held:
+            self._opened.set()
+        self._shared: dict[EngineSpec, _Shared] = {}
+
+    def open(self) -> None:
+        """Engines may start from now on."""
+        self._opened.set()
+
+    def retire(self) -> None:
+        """Start none again that dies."""
+        for shared in self._shared.values():
+            shared.engine.retire()
+
+    async def acquire(self, spec: EngineSpec) -> PoolingEngine:
+        """The engine, started; to be released again. Raises what its start raises."""
+        shared = self._shared.get(spec)
+        if shared is None:
+            engine = PoolingEngine(spec, metrics=self._metrics, turn=self._turn)
+            shared = _Shared(engine=engine, starting=asyncio.create_task(self._start(engine)))
+            self._shared[spec] = shared
+        shared.users += 1
+        try:
+            await asyncio.shield(shared.starting)
+        except BaseException:
+            await self.release(spec)
+            raise
+        return shared.engine
+
+    async def release(self, spec: EngineSpec) -> None:
+        shared = self._shared[spec]
+        shared.users -= 1
+        if shared.users:
+            return
+        del self._shared[spec]
+        shared.starting.cancel()
+        await asyncio.gather(shared.starting, return_exceptions=True)
+        await shared.engine.close()
+
+    async def _start(self, engine: PoolingEngine) -> None:
+        await self._opened.wait()
+        await engine.start()

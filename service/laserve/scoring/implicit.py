@@ -1,0 +1,219 @@
+"""The reward that a model tuned by preferences has learned without saying so."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from laserve.errors import ConfigError
+from laserve.models import resolve
+from laserve.scoring.classifier import Dtype
+from laserve.scoring.folders import adapter_folder, check_adapter, check_chat_template, check_model
+from laserve.scoring.inprocess import InProcess, Job
+from laserve.scoring.kv_cache import Behind, Forward, Reader, ReadPrompt
+from laserve.scoring.pretrained import check_options, longest, quiet, with_adapter
+from laserve.tokenizer import FolderTokenizer
+from laserve.types import Candidate, Request, Vector
+
+#: Rows of logits that are made probabilities at once, in float32.
+_ROWS = 128
+
+
+class ImplicitReward:
+    """beta * (log pi(y|x) - log ref(y|x)) in nats, summed over the tokens of an answer and of its turn's end.
+
+    Rafailov et al., 2023, arXiv 2305.18290, equation 5 without its partition function, which is the same for
+    all candidates of a request. Prompts are read in the policy's chat template, once by each model.
+
+    Args:
+        cache_dir: where packaged models are prepared.
+        model: folder of the tuned model, or a packaged one; with `adapter`, of what it was tuned from.
+        reference: folder of the model it was tuned from, with the same tokenizer.
+        adapter: folder of a LoRA adapter: `model` with it is the policy, and without it the reference.
+        beta: weight of the divergence in tuning; it scales all scores.
+        device: where to run, such as ``cpu`` or ``cuda``.
+        dtype: of the weights; ``auto`` is bfloat16.
+        max_model_len: longest request and candidate together, in tokens; by default the model's own.
+        batch_tokens: tokens of one forward pass; each takes a row of logits.
+    """
+
+    kind = "implicit"
+    free = False
+    needs_all = False
+
+    def __init__(
+        self,
+        *,
+        cache_dir: Path,
+        model: str,
+        reference: str | None = None,
+        adapter: str | None = None,
+        beta: float = 0.1,
+        device: str = "cpu",
+        dtype: Dtype = "auto",
+        max_model_len: int | None = None,
+        batch_tokens: int = 1024,
+    ) -> None:
+        check_options(dtype=dtype, max_model_len=max_model_len, batch_tokens=batch_tokens)
+        if (reference is None) == (adapter is None):
+            raise ValueError("give one of reference and adapter: what the policy is compared with")
+        if not beta > 0:
+            raise ValueError("beta: must be above 0")
+        self._beta = beta
+        self._model = InProcess(
+            partial(
+                _load,
+                model=model,
+                reference=reference,
+                adapter=adapter,
+                cache_dir=cache_dir,
+                device=device,
+                dtype="bfloat16" if dtype == "auto" else dtype,
+                max_model_len=max_model_len,
+                batch_tokens=batch_tokens,
+            ),
+            name="rm-implicit",
+        )
+
+    async def load(self) -> None:
+        await self._model.load()
+
+    async def close(self) -> None:
+        await self._model.close()
+
+    async def prefill(self, request: Request) -> None:
+        await self._model.prefill(request)
+
+    def truncated(self, request: Request) -> bool:
+        return self._model.truncated(request)
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+        return self._beta * (await self._model.outputs(request, candidates))[:, 0]
+
+
+class LogRatio:
+    """log pi(y|x) - log ref(y|x); see `laserve.scoring.inprocess.Backend`.
+
+    Args:
+        policy, reference: readers whose rows are logits.
+    """
+
+    def __init__(
+        self,
+        policy: Reader,
+        reference: Reader,
+        tokenizer: FolderTokenizer,
+        *,
+        max_model_len: int,
+        batch_tokens: int,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.max_model_len = max_model_len
+        self._readers = (policy, reference)
+        self._batch_tokens = batch_tokens
+
+    def read(self, ids: Sequence[int]) -> Any:
+        return tuple(reader.prompt(ids) for reader in self._readers)
+
+    def fits(self, batch: Sequence[Job], job: Job) -> bool:
+        """Only candidates of one request: another prompt would cost attention in both models."""
+        same = batch[0][0] is job[0]
+        return same and sum(len(ids) for _, ids in (*batch, job)) <= self._batch_tokens
+
+    def run(self, batch: Sequence[Job]) -> Sequence[Sequence[float]]:
+        policy, reference = (
+            _logprobs(reader, [(read[place], ids) for read, ids in batch])
+            for place, reader in enumerate(self._readers)
+        )
+        return [[ours - theirs] for ours, theirs in zip(policy, reference, strict=True)]
+
+
+def _logprobs(reader: Reader, rows: Sequence[tuple[ReadPrompt, tuple[int, ...]]]) -> list[float]:
+    """Log-probability of each row's tokens behind its prompt, in nats."""
+    import torch
+
+    logits = iter(reader.behind([Behind(prompt=prompt, ids=ids) for prompt, ids in rows if ids]))
+    with torch.inference_mode():
+        return [_sum(prompt, ids, next(logits)) if ids else 0.0 for prompt, ids in rows]
+
+
+def _sum(prompt: ReadPrompt, ids: Sequence[int], logits: Any) -> float:
+    """Sum of log p(ids[t] | prompt, ids[:t]); the first is told by the prompt's last token."""
+    import torch
+
+    total = 0.0
+    before = torch.cat([prompt.last[None], logits[:-1]])
+    for start in range(0, len(ids), _ROWS):
+        part = before[start : start + _ROWS].float().log_softmax(-1)
+        wanted = torch.tensor(ids[start : start + _ROWS], device=part.device)
+        total += float(part.gather(1, wanted[:, None]).double().sum())
+    return total
+
+
+def _load(
+    *,
+    model: str,
+    reference: str | None,
+    adapter: str | None,
+    cache_dir: Path,
+    device: str,
+    dtype: str,
+    max_model_len: int | None,
+    batch_tokens: int,
+) -> LogRatio:
+    path = resolve(model, cache_dir)
+    check_chat_template(Path(path), "options.model")
+    policy = _language_model(path, "options.model", device, dtype)
+    if adapter is not None:
+        ours, theirs = _with_and_without(policy, path, adapter, device)
+        length = longest(policy.config, max_model_len)
+        configs = (policy.config, policy.config)
+    else:
+        other = _language_model(resolve(reference or "", cache_dir), "options.reference", device, dtype)
+        if other.config.get_text_config().vocab_size != policy.config.get_text_config().vocab_size:
+            raise ConfigError("options.reference: has another vocabulary than options.model")
+        ours, theirs = _logits(policy), _logits(other)
+        configs = (policy.config, other.config)
+        length = min(longest(config, max_model_len) for config in configs)
+    policy_reader, reference_reader = (
+        Reader(forward, config, device=device, chunk=batch_tokens, max_model_len=length, name=path)
+        for forward, config in zip((ours, theirs), configs, strict=True)
+    )
+    return LogRatio(
+        policy_reader,
+        reference_reader,
+        FolderTokenizer(path, setting="options.model"),
+        max_model_len=length,
+        batch_tokens=batch_tokens,
+    )
+
+
+def _language_model(path: str, setting: str, device: str, dtype: str) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    check_model(path, num_labels=None, setting=setting)
+    with quiet(setting, path):
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+        )
+    return model.to(device).eval()
+
+
+def _logits(model: Any) -> Forward:
+    return lambda **inputs: model(**inputs).logits
+
+
+def _with_and_without(model: Any, path: str, adapter: str, device: str) -> tuple[Forward, Forward]:
+    """The model with the adapter, and the same without it."""
+    base = check_model(path, num_labels=None, setting="options.model")
+    folder = check_adapter(adapter_folder(adapter), base, num_labels=None, setting="options.adapter")
+    if folder.head is not None:
+        raise ConfigError(f"options.adapter: {folder.path} has the head of a classifier ({folder.head})")
+    adapted = with_adapter(model, folder.path).to(device).eval()
+
+    def without(**inputs: Any) -> Any:
+        with adapted.disable_adapter():
+            return adapted(**inputs).logits
+
+    return _logits(adapted), without

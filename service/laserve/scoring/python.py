@@ -1,0 +1,47 @@
+"""Reward models that other packages bring: entry points of the group ``laserve.reward_models``."""
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from laserve.errors import ConfigError
+
+GROUP = "laserve.reward_models"
+_MEMBERS = ("kind", "free", "needs_all", "load", "score", "close")
+
+
+def find(name: Any) -> Callable[..., Any]:
+    """What makes the reward model that an installed package calls by this name.
+
+    Raises:
+        ConfigError: no package has one of that name, several have, or it cannot be imported.
+    """
+    points = entry_points(group=GROUP)
+    found = [point for point in points if point.name == name]
+    if not found:
+        installed = ", ".join(sorted(points.names)) or "none"
+        raise ConfigError(
+            f"options.name: no installed package has a reward model {name!r}; there are: {installed}"
+        )
+    if len({point.value for point in found}) > 1:
+        raise ConfigError(f"options.name: several packages have {name!r}: {', '.join(map(_owner, found))}")
+    try:
+        build = found[0].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"options.name: {name!r} of {_owner(found[0])} cannot be imported: {error}"
+        ) from error
+    if not callable(build):
+        raise ConfigError(f"options.name: {name!r} of {_owner(found[0])} is no class and no function")
+    return build  # type: ignore[no-any-return]
+
+
+def check(name: Any, model: Any) -> None:
+    """Raise ConfigError unless it has all that `laserve.scoring.base.RewardModel` asks for."""
+    missing = [member for member in _MEMBERS if not hasattr(model, member)]
+    if missing:
+        raise ConfigError(f"options.name: {name!r} is no reward model: it has no {', '.join(missing)}")
+
+
+def _owner(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.value

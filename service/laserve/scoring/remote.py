@@ -1,0 +1,157 @@
+"""A reward model that a vLLM server elsewhere runs."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from laserve.errors import ArmFailed, ConfigError, Unscorable
+from laserve.models import resolve
+from laserve.scoring.folders import check_chat_template
+from laserve.scoring.pairs import PairTokenizer
+from laserve.scoring.pretrained import SHORTEST
+from laserve.scoring.remote_server import RemoteServer
+from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
+from laserve.scoring.requests import PerRequest
+from laserve.tokenizer import FolderTokenizer
+from laserve.types import Candidate, Request, Vector
+
+#: Seconds in which a server must have scored its first text.
+_TRY_S = 60.0
+
+Endpoint = Literal["classify", "pooling", "score"]
+
+#: Where each endpoint puts the outputs for a text.
+_OUTPUTS: dict[str, Callable[[Any], Any]] = {
+    "classify": lambda each: each["probs"],
+    "pooling": lambda each: each["data"],
+    "score": lambda each: [each["score"]],
+}
+
+
+class RemoteModel:
+    """The raw output (no activation) of a sequence classifier with one label, served by vLLM.
+
+    Requests are rendered here and sent as token ids, the prompt alone first, so that the server's prefix
+    cache holds it for all candidates. For ``score``, which is for cross-encoders, they are sent as two texts;
+    special tokens that a text spells out are taken apart by a space.
+
+    Args:
+        cache_dir: where packaged models are prepared.
+        url: of the server.
+        tokenizer: folder of the served model's tokenizer and chat template, or a packaged model.
+        model: name it is served under; by default the only one.
+        api_key: sent as a bearer token.
+        endpoint: ``classify``, ``pooling`` or ``score``.
+        max_model_len: longest request and candidate together, in tokens; by default the server's.
+    """
+
+    kind = "remote"
+    free = False
+    needs_all = False
+
+    def __init__(
+        self,
+        *,
+        cache_dir: Path,
+        url: str,
+        tokenizer: str,
+        model: str | None = None,
+        api_key: str | None = None,
+        endpoint: Endpoint = "classify",
+        max_model_len: int | None = None,
+    ) -> None:
+        if endpoint not in get_args(Endpoint):
+            raise ValueError(f"endpoint: no {endpoint!r}; there are: {', '.join(get_args(Endpoint))}")
+        if max_model_len is not None and max_model_len < SHORTEST:
+            raise ValueError(f"max_model_len: must be at least {SHORTEST}")
+        self._server = RemoteServer(url, api_key=api_key)
+        self._endpoint = endpoint
+        self._folder, self._cache_dir = tokenizer, cache_dir
+        self._wanted, self._model = model, ""
+        self._wanted_len, self._max_model_len = max_model_len, 0
+        self._tokenizer: FolderTokenizer | None = None
+        self._prompts = PerRequest[Prompt]()
+        self._warm = PerRequest[bool]()
+
+    async def load(self) -> None:
+        path = resolve(self._folder, self._cache_dir)
+        if self._endpoint == "score":
+            self._tokenizer = PairTokenizer(path, setting="options.tokenizer")
+        else:
+            check_chat_template(Path(path), "options.tokenizer")
+            self._tokenizer = FolderTokenizer(path, setting="options.tokenizer")
+        self._model, card = await self._server.find(self._wanted)
+        served = card.get("max_model_len")
+        if served is None and self._wanted_len is None:
+            raise ConfigError(f"options.max_model_len: {self._server.name} does not tell its length; set one")
+        self._max_model_len = min(int(each) for each in (served, self._wanted_len) if each is not None)
+        await self._try()
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    async def prefill(self, request: Request) -> None:
+        await self._warm.get(request, partial(self._read, request))
+
+    def truncated(self, request: Request) -> bool:
+        prompt = self._prompts.peek(request)
+        return prompt is not None and prompt.truncated
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+        prompt = await self._prompt(request)
+        answers = [await render_candidate(each.text, prompt, self._loaded) for each in candidates]
+        await self._warm.get(request, partial(self._read, request))
+        if isinstance(self._loaded, PairTokenizer):
+            question = await self._loaded.first_text(prompt.ids)
+            texts = [self._loaded.harmless(candidate.text) for candidate in candidates]
+            return await self._ask({"queries": question, "documents": texts}, len(texts))
+        return await self._ask({"input": [[*prompt.ids, *answer] for answer in answers]}, len(answers))
+
+    @property
+    def _loaded(self) -> FolderTokenizer:
+        if self._tokenizer is None:
+            raise ArmFailed("has not been loaded")
+        return self._tokenizer
+
+    async def _prompt(self, request: Request) -> Prompt:
+        render = partial(render_prompt, request, self._loaded, self._max_model_len)
+        return await self._prompts.get(request, render)
+
+    async def _read(self, request: Request) -> bool:
+        """Have the server read the prompt."""
+        prompt = await self._prompt(request)
+        if prompt.ids and self._endpoint != "score":
+            await self._ask({"input": [list(prompt.ids)]}, 1)
+        return True
+
+    async def _ask(self, texts: dict[str, Any], count: int) -> Vector:
+        body = {"model": self._model, "use_activation": False, **texts}
+        answer = await self._server.post(f"/{self._endpoint}", body)
+        try:
+            data = sorted(answer["data"], key=lambda each: int(each["index"]))
+            outputs = np.array([_OUTPUTS[self._endpoint](each) for each in data], dtype=np.float64)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArmFailed(f"{self._server.name} answered /{self._endpoint} without scores") from error
+        if outputs.shape != (count, 1):
+            raise ArmFailed(f"{self._server.name} gave outputs of shape {outputs.shape} for {count} texts")
+        return outputs[:, 0]
+
+    async def _try(self) -> None:
+        """Raise ConfigError unless the server scores a text."""
+        word = list(await self._loaded.encode("a"))
+        texts = {"queries": "a", "documents": ["b"]} if self._endpoint == "score" else {"input": [word]}
+        try:
+            async with asyncio.timeout(_TRY_S):
+                await self._ask(texts, 1)
+        except TimeoutError as error:
+            raise ConfigError(f"options.url: {self._server.name} scored nothing in {_TRY_S:g} s") from error
+        except Unscorable as error:
+            raise ConfigError(
+                f"options.endpoint: {error.message}; is it a classifier with one label?"
+            ) from error
+        except ArmFailed as error:
+            raise ConfigError(f"options.endpoint: {error.message}") from error

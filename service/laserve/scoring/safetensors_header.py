@@ -1,0 +1,43 @@
+"""What a safetensors file says of its tensors, read without loading one."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from laserve.errors import ConfigError
+
+#: Bytes that tell the header's length, and the longest header that the format allows.
+_PREFIX, _LONGEST = 8, 100_000_000
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_shapes(file: Path, setting: str) -> Shapes:
+    """Name of each tensor -> its shape.
+
+    Args:
+        file: a safetensors file.
+        setting: the setting that errors name.
+
+    Raises:
+        ConfigError: it cannot be read, is not of this format, or ends before its tensors do.
+    """
+    broken = f"{setting}: {file} is damaged or incomplete; copy or save it again"
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(_PREFIX), "little")
+            if not 0 < length <= min(_LONGEST, size - _PREFIX):
+                raise ConfigError(broken)
+            header: dict[str, Any] = json.loads(opened.read(length))
+        header.pop("__metadata__", None)
+        shapes = {name: tuple(map(int, tensor["shape"])) for name, tensor in header.items()}
+        end = max((int(tensor["data_offsets"][1]) for tensor in header.values()), default=0)
+    except OSError as error:
+        raise ConfigError(f"{setting}: {file} cannot be read: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ConfigError(broken) from error
+    if size != _PREFIX + length + end:
+        raise ConfigError(f"{broken} (it has {size} bytes, not {_PREFIX + length + end})")
+    return shapes

@@ -1,0 +1,76 @@
+"""A reward model that transformers runs in this process."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from laserve.scoring.classifier import Dtype, load_classifier
+from laserve.scoring.inprocess import InProcess
+from laserve.scoring.pretrained import check_options
+from laserve.types import Candidate, Request, Vector
+
+
+class TransformersModel:
+    """The raw output of a sequence classifier with one label.
+
+    A decoder reads the request once, in its chat template, and the candidates of a request behind it in one
+    pass; the score is read off the last token. An encoder reads (request, candidate) pairs.
+
+    Args:
+        cache_dir: where packaged models are prepared.
+        model: a folder, or a packaged model.
+        adapter: folder of a LoRA adapter with a head, as PEFT saves it.
+        device: where to run, such as ``cpu`` or ``cuda``.
+        dtype: of the weights; ``auto`` is bfloat16 for decoders and float32 for encoders.
+        max_model_len: longest request and candidate together, in tokens; by default the model's own.
+        batch_tokens: tokens of one forward pass, the bound on its memory.
+        trust_remote_code: run code that comes with the model.
+    """
+
+    kind = "transformers"
+    free = False
+    needs_all = False
+
+    def __init__(
+        self,
+        *,
+        cache_dir: Path,
+        model: str,
+        adapter: str | None = None,
+        device: str = "cpu",
+        dtype: Dtype = "auto",
+        max_model_len: int | None = None,
+        batch_tokens: int = 4096,
+        trust_remote_code: bool = False,
+    ) -> None:
+        check_options(dtype=dtype, max_model_len=max_model_len, batch_tokens=batch_tokens)
+        self._model = InProcess(
+            partial(
+                load_classifier,
+                model=model,
+                adapter=adapter,
+                outputs=1,
+                cache_dir=cache_dir,
+                device=device,
+                dtype=dtype,
+                max_model_len=max_model_len,
+                batch_tokens=batch_tokens,
+                trust_remote_code=trust_remote_code,
+            ),
+            name="rm-transformers",
+        )
+
+    async def load(self) -> None:
+        await self._model.load()
+
+    async def close(self) -> None:
+        await self._model.close()
+
+    async def prefill(self, request: Request) -> None:
+        await self._model.prefill(request)
+
+    def truncated(self, request: Request) -> bool:
+        return self._model.truncated(request)
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+        return (await self._model.outputs(request, candidates))[:, 0]

@@ -1,0 +1,182 @@
+"""A reward model on a pooling engine of vLLM."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laserve.errors import ArmFailed, Unavailable
+from laserve.models import resolve
+from laserve.scoring.engine_spec import EngineSpec
+from laserve.scoring.engines import PoolingEngine, PoolingEngines
+from laserve.scoring.folders import adapter_folder, check_adapter, check_chat_template, check_model
+from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
+from laserve.scoring.requests import PerRequest
+from laserve.tokenizer import FolderTokenizer
+from laserve.types import Candidate, Request, Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A prompt that the engine has read, and the scores that are known since."""
+
+    #: Ids of a candidate -> its score.
+    scores: dict[tuple[int, ...], float] = field(default_factory=dict)
+
+
+class VllmRewardModel:
+    """The raw logit of a sequence-classification model with one label, unbounded.
+
+    The prompt is read once: with the first candidate, or by `prefill`; the others find it in the engine's
+    prefix cache. Scores of a request's candidates are kept as long as its object lives.
+
+    Args:
+        engines: shared by all arms of this kind.
+        cache_dir: where packaged models are prepared.
+        model: folder of the base, or a packaged model's name; without an adapter it is the reward model
+            itself, with a head of one label.
+        adapter: folder of a LoRA adapter with a head of one label, as PEFT saves it, or the name of one that
+            comes with laserve.
+        max_model_len: longest text in tokens; by default the model's own. Longer documents are cut.
+        engine_args: more of vLLM's ``AsyncEngineArgs``, by their own names. Arms with the same model, length
+            and arguments share an engine. ``max_num_batched_tokens`` is how many tokens of all waiting
+            requests one step takes, 4,096 on a CPU; ``kv_cache_memory_bytes`` the memory for cached prompts,
+            1 GiB on a CPU and 4 GiB on a GPU; ``max_lora_rank`` the highest rank, 16.
+        trust_remote_code: let the model run code of its own.
+    """
+
+    kind = "vllm"
+    free = False
+    needs_all = False
+
+    def __init__(
+        self,
+        *,
+        engines: PoolingEngines,
+        cache_dir: Path,
+        model: str = "smollm2-135m-instruct",
+        adapter: str | None = None,
+        max_model_len: int | None = None,
+        engine_args: Mapping[str, Any] | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self._engines = engines
+        self._cache_dir = cache_dir
+        self._model = model
+        self._adapter = None if adapter is None else str(adapter_folder(adapter))
+        self._max_model_len = max_model_len
+        self._engine_args = dict(engine_args or {})
+        self._trust_remote_code = trust_remote_code
+        self._spec: EngineSpec | None = None
+        self._engine: PoolingEngine
+        self._tokenizer: FolderTokenizer
+        self._prompts: PerRequest[Prompt] = PerRequest()
+        self._read: PerRequest[_Read] = PerRequest()
+
+    @property
+    def engine(self) -> PoolingEngine:
+        """The engine, once loaded."""
+        return self._engine
+
+    @property
+    def adapter(self) -> str | None:
+        """Folder of the adapter."""
+        return self._adapter
+
+    async def load(self) -> None:
+        spec = await asyncio.to_thread(self._check)
+        try:
+            engine = await self._engines.acquire(spec)
+            try:
+                if self._adapter is not None:
+                    await engine.add_adapter(self._adapter)
+                self._tokenizer = await asyncio.to_thread(
+                    FolderTokenizer, spec.model, setting="options.model"
+                )
+            except BaseException:
+                await self._engines.release(spec)
+                raise
+        except Unavailable as error:
+            raise ArmFailed(error.message) from error
+        self._engine, self._spec = engine, spec
+
+    async def close(self) -> None:
+        if self._spec is None:
+            return
+        spec, self._spec = self._spec, None
+        if self._adapter is not None:
+            await self._engine.remove_adapter(self._adapter)
+        await self._engines.release(spec)
+
+    def _check(self) -> EngineSpec:
+        """Find what is wrong with the files before an engine is started for them. Raises ConfigError."""
+        folder = resolve(self._model, self._cache_dir)
+        arguments = self._engine_args
+        if self._trust_remote_code:
+            arguments = arguments | {"trust_remote_code": True}
+        spec = EngineSpec.of(
+            folder,
+            adapters=self._adapter is not None,
+            max_model_len=self._max_model_len,
+            engine_args=arguments,
+        )
+        base = check_model(
+            folder,
+            num_labels=None if spec.adapters else 1,
+            trust_remote_code=self._trust_remote_code,
+            setting="options.model",
+        )
+        if self._adapter is not None:
+            check_adapter(
+                self._adapter, base, num_labels=1, max_rank=spec.max_rank, setting="options.adapter"
+            )
+        check_chat_template(base.path, "options.model")
+        return spec
+
+    async def prefill(self, request: Request) -> None:
+        try:
+            prompt = await self._prompt(request)
+            await self._read.get(request, lambda: self._ahead(prompt))
+        except Unavailable as error:
+            raise ArmFailed(error.message) from error
+
+    def truncated(self, request: Request) -> bool:
+        prompt = self._prompts.peek(request)
+        return prompt is not None and prompt.truncated
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+        prompt = await self._prompt(request)
+        texts = [candidate.text for candidate in candidates]
+        ends = await asyncio.gather(*(render_candidate(text, prompt, self._tokenizer) for text in texts))
+        try:
+            read = await self._read.get(request, lambda: self._first(prompt, ends[0]))
+            await self._rest(prompt, [end for end in dict.fromkeys(ends) if end not in read.scores], read)
+        except Unavailable as error:
+            raise ArmFailed(error.message) from error
+        return np.array([read.scores[end] for end in ends])
+
+    async def _prompt(self, request: Request) -> Prompt:
+        length = self._engine.max_model_len
+        return await self._prompts.get(request, lambda: render_prompt(request, self._tokenizer, length))
+
+    async def _ahead(self, prompt: Prompt) -> _Read:
+        """Have the prompt read alone."""
+        await self._engine.encode(prompt.ids, self._adapter)
+        return _Read()
+
+    async def _first(self, prompt: Prompt, end: tuple[int, ...]) -> _Read:
+        """Have the prompt read, with a candidate behind it."""
+        return _Read(scores={end: await self._engine.encode((*prompt.ids, *end), self._adapter)})
+
+    async def _rest(self, prompt: Prompt, ends: Sequence[tuple[int, ...]], read: _Read) -> None:
+        tasks = [asyncio.create_task(self._engine.encode((*prompt.ids, *end), self._adapter)) for end in ends]
+        try:
+            scores = await asyncio.gather(*tasks)
+        finally:  # also the engine stops to work on what nobody waits for
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        read.scores.update(zip(ends, scores, strict=True))

@@ -1,0 +1,88 @@
+"""Reward models of other packages, found by their entry points."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import make_candidates, make_request
+from laserve.errors import ConfigError
+from laserve.scoring import registry
+
+MODULE = "laserve_test_plugins"
+CODE = """
+class Brevity:
+    kind, free, needs_all = "brevity", False, False
+
+    def __init__(self, *, encoder, unit="characters"):
+        if unit not in ("characters", "words"):
+            raise ValueError("unit: is neither characters nor words")
+        self.encoder = encoder
+
+    async def load(self): ...
+    async def close(self): ...
+    async def score(self, request, candidates):
+        return [-len(candidate.text) for candidate in candidates]
+
+class Odd: ...
+
+NOTHING = 3
+"""
+NAMES = {"brevity": "Brevity", "gone": "Gone", "odd": "Odd", "nothing": "NOTHING"}
+
+
+def install(site: Path, distribution: str, entries: dict[str, str]) -> None:
+    info = site / f"{distribution}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    lines = [f"{name} = {MODULE}:{value}" for name, value in entries.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[laserve.reward_models]", *lines, ""]))
+
+
+@pytest.fixture(autouse=True)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / f"{MODULE}.py").write_text(CODE)
+    install(tmp_path, "first", NAMES)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    return tmp_path
+
+
+def create(**options: Any) -> Any:
+    return registry.create("python", options, {"encoder": "the encoder"})
+
+
+async def test_an_installed_model_gets_its_options_and_the_parts_it_asks_for() -> None:
+    model = create(name="brevity", unit="words")
+    assert model.encoder == "the encoder"
+    assert await model.score(make_request(), make_candidates("four")) == [-4]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"options.name: no installed package has a reward model None"),
+        ({"name": "os"}, r"options.name: no installed .* 'os'; there are: .*brevity, gone, nothing, odd"),
+        ({"name": "gone"}, r"options.name: 'gone' of first cannot be imported: .*Gone"),
+        ({"name": "nothing"}, r"options.name: 'nothing' of first is no class and no function"),
+        ({"name": "odd"}, r"options.name: 'odd' is no reward model: it has no kind, free, needs_all, load"),
+        ({"name": "brevity", "size": 1}, r"options.size: kind 'python' has no such option; it has: unit"),
+        ({"name": "brevity", "encoder": 1}, r"options.encoder: kind 'python' has no such option"),
+        ({"name": "brevity", "unit": "m"}, r"options: unit: is neither"),
+    ],
+)
+def test_what_is_wrong_with_a_plugin_names_the_option(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        create(**options)
+
+
+def test_a_name_that_several_packages_claim_is_refused(site: Path) -> None:
+    install(site, "second", {"brevity": "Odd"})
+    with pytest.raises(ConfigError, match=r"several packages have 'brevity': (first, second|second, first)"):
+        create(name="brevity")
+
+
+def test_an_option_that_a_kind_needs_is_asked_for() -> None:
+    with pytest.raises(ConfigError, match=r"options.url: kind 'judge' needs it"):
+        registry.create("judge", {}, {})

@@ -1,0 +1,567 @@
+"""Arms that come and go, on a log in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders import StubModel, UnloadableModel, make_arm, make_teaching
+from laserve.config import ArmSettings
+from laserve.embedding import HashEncoder
+from laserve.errors import (
+    ArmConflict,
+    ArmFailed,
+    ConfigError,
+    Forbidden,
+    InvalidRequest,
+    LaserveError,
+    NotFound,
+    StoreError,
+)
+from laserve.metrics import Metrics
+from laserve.scoring.allowed import Allowed
+from laserve.selection.arm import Arm
+from laserve.selection.arms import Arms
+from laserve.selection.context import ContextBuilder, Features
+from laserve.selection.feedback import FeedbackLog
+from laserve.selection.learner import Learner
+from laserve.selection.lifecycle import Lifecycle
+from laserve.selection.opening import open_log
+from laserve.selection.verification import verify
+from laserve.storage.sql import SqlStore
+from laserve.types import ArmStatus, Candidate, Request, Update
+
+CONFIGURED = (ArmSettings(name="one", kind="fake"), ArmSettings(name="two", kind="fake"))
+FEATURES = Features(
+    mean=np.zeros(4),
+    sd=np.ones(4),
+    center=np.zeros(8, dtype=np.float32),
+    components=np.eye(3, 8, dtype=np.float32),
+    fingerprint="constants-1",
+)
+CONTEXT = ContextBuilder(encoder=HashEncoder(8), features=FEATURES, tasks=())
+
+
+class Slow(StubModel):
+    """Loads when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def load(self) -> None:
+        await self.go.wait()
+
+
+class Life:
+    """A process with its arms; start another on the same store for a restart."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        *,
+        configured: Sequence[ArmSettings] = CONFIGURED,
+        kinds: Sequence[str] = ("fake",),
+        limit: int = 8,
+        kept: str | None = None,
+    ) -> None:
+        self.store = store
+        self.configured = configured
+        self.metrics = Metrics()
+        self.learner = Learner(seed=0)
+        self.log = FeedbackLog(store=store, learner=self.learner, metrics=self.metrics, snapshot_every=1000)
+        #: Name -> the model that is made for it next; a StubModel by default.
+        self.next: dict[str, Any] = {}
+        self.made: list[ArmSettings] = []
+        self.arms = Arms([self.build(settings) for settings in configured], metrics=self.metrics)
+        self.lifecycle = Lifecycle(
+            arms=self.arms,
+            configured=configured,
+            learner=self.learner,
+            log=self.log,
+            build=self.build,
+            allowed=Allowed(kinds=kinds, folders=[Path("/models")], urls=()),
+            limit=limit,
+            kept=kept,
+        )
+
+    def build(self, settings: ArmSettings) -> Arm:
+        self.made.append(settings)
+        model = self.next.get(settings.name) or StubModel()
+        if isinstance(model, ConfigError):
+            raise model
+        self.metrics.rm_circuit.labels(settings.name, "closed").set(1)
+        return make_arm(settings.name, model, loading="loading", timeout_s=settings.timeout_s)
+
+    async def start(self) -> "Life":
+        await open_log(
+            store=self.store,
+            learner=self.learner,
+            context=CONTEXT,
+            arms=[arm.name for arm in self.configured],
+            prior={"structure": 1.0, "embedding": 30.0, "reward": 0.5},
+            learn_from=None,
+        )
+        self.lifecycle.restore()
+        await self.log.start()
+        await self.arms.load()
+        return self
+
+    async def stop(self) -> None:
+        await self.lifecycle.close()
+        await self.log.close()
+        await self.arms.close()
+
+    async def add(self, name: str, model: Any = None, **settings: Any) -> Arm:
+        self.next[name] = model
+        return await self.lifecycle.add(ArmSettings(**{"name": name, "kind": "fake"} | settings))
+
+    async def added(self, name: str, model: Any = None, **settings: Any) -> Arm:
+        arm = await self.add(name, model, **settings)
+        await until(lambda: arm.loading != "loading")
+        return arm
+
+    async def move(self, name: str, status: ArmStatus) -> Arm:
+        return await self.lifecycle.move(name, status)
+
+    async def kinds(self) -> list[str]:
+        return [event.kind async for event in self.store.events()]
+
+    def states(self) -> dict[str, str]:
+        return {arm.name: arm.state for arm in self.arms}
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[SqlStore]:
+    made = SqlStore(None)
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def lives(store: SqlStore) -> AsyncIterator[Callable[..., Any]]:
+    started: list[Life] = []
+
+    async def start(**changes: Any) -> Life:
+        for life in started:
+            await life.stop()
+        started[:] = [Life(store, **changes)]
+        return await started[0].start()
+
+    yield start
+    for life in started:
+        await life.stop()
+
+
+@pytest.fixture
+async def life(lives: Callable[..., Any]) -> Life:
+    made: Life = await lives()
+    return made
+
+
+# adding
+
+
+async def test_an_arm_is_loading_at_once_and_ready_once_it_has_loaded_and_stands_in_the_log(
+    life: Life,
+) -> None:
+    model = Slow()
+    arm = await life.add("new", model)
+    assert life.states() == {"one": "ready", "two": "ready", "new": "loading"}
+    assert life.arms.ready == life.arms.eligible == ("one", "two")
+    assert "new" not in life.learner.state.arms
+    assert (await life.kinds()).count("arm") == 2
+    model.go.set()
+    await until(lambda: arm.state == "ready")
+    assert life.arms.ready == ("one", "two", "new")
+    assert "new" in life.learner.state.arms
+    assert (await life.kinds()).count("arm") == 3
+    await verify(life.store)
+
+
+async def test_a_newcomer_starts_at_the_mean_of_the_others_with_the_width_of_the_prior(life: Life) -> None:
+    x = np.zeros(CONTEXT.dimension)
+    x[0] = 1.0
+    for place in range(20):
+        event = make_teaching(0, x, [Update(arm="one", reward=1.0)], decision_id=f"d{place}")
+        async with life.store.writing() as log:
+            life.learner.apply([await log.append(event)])
+    await life.added("new")
+    model = life.learner.model
+    one, two, new = model.means(x, ["one", "two", "new"])
+    assert new == pytest.approx((one + two) / 2)
+    assert new > 0.6
+    assert model.widths(x, ["new"]) == model.widths(x, ["two"]) > model.widths(x, ["one"])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        UnloadableModel(ArmFailed("no weights")),
+        StubModel(ArmFailed("no weights")),
+        UnloadableModel(RuntimeError("no weights")),
+    ],
+)
+async def test_an_arm_that_cannot_load_fails_by_name_leaves_the_log_alone_and_may_be_tried_again(
+    life: Life, model: Any
+) -> None:
+    arm = await life.added("new", model)
+    assert (arm.state, "no weights" in (arm.error or "")) == ("failed", True)
+    assert (await life.kinds()).count("arm") == 2
+    again = await life.added("new", timeout_s=7.0)
+    assert (again.state, again.error, again.timeout_s) == ("ready", None, 7.0)
+    assert model.closed
+    assert life.learner.state.arms["new"].settings["timeout_s"] == 7.0  # type: ignore[index]
+
+
+async def test_a_log_that_refuses_the_newcomer_fails_it(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(event: Any) -> None:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(life.log, "append", refuse)
+    arm = await life.added("new")
+    assert (arm.state, arm.error) == ("failed", "disk full")
+    assert life.arms.ready == ("one", "two")
+
+
+async def test_a_name_that_is_taken_is_a_conflict(life: Life) -> None:
+    slow = Slow()
+    await life.add("new", slow)
+    for name in ("one", "new"):
+        with pytest.raises(ArmConflict, match=f"there is an arm '{name}'") as caught:
+            await life.add(name)
+        assert caught.value.param == "name"
+    slow.go.set()
+
+
+async def test_two_adds_of_one_name_at_once_make_one_arm(life: Life) -> None:
+    results = await asyncio.gather(*(life.add("new") for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(result, Arm) for result in results) == 1
+    assert sum(isinstance(result, ArmConflict) for result in results) == 4
+
+
+async def test_a_retired_name_is_a_conflict_that_names_the_way_back(life: Life) -> None:
+    await life.move("two", "retired")
+    with pytest.raises(ArmConflict, match=r'PATCH /arms/two with \{"state": "enabled"\}'):
+        await life.add("two")
+
+
+async def test_a_configured_arm_that_failed_is_loaded_again_by_enabling_it(lives: Any) -> None:
+    life: Life = await lives()
+    arm = life.arms.get("two")
+    assert arm is not None
+    arm.loading, arm.error = "failed", "no weights"
+    with pytest.raises(ArmConflict, match="in the configuration"):
+        await life.add("two")
+    assert (await life.move("two", "enabled")).state == "loading"
+    await until(lambda: life.states()["two"] == "ready")
+    assert (await life.kinds()).count("arm_state") == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "told"),
+    [
+        ("options.x: kind 'fake' has no such option", "options.x", "options.x: kind"),
+        ("options: fault: no 'x'; there are: raise", "options.fault", "options.fault: no 'x'"),
+        (
+            "options: F.__init__() missing 1 required keyword-only argument: 'model'",
+            "options.model",
+            "options.model: is needed",
+        ),
+        ("options: something else", "options", "options: something else"),
+        ("kind: no scorer kind", "kind", "kind: no"),
+    ],
+)
+async def test_what_a_kind_refuses_is_an_error_of_the_field(
+    life: Life, message: str, param: str, told: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await life.add("new", ConfigError(message))
+    assert caught.value.param == param
+    assert caught.value.message.startswith(told)
+    assert life.states().keys() == {"one", "two"}
+
+
+async def test_what_is_not_allowed_is_not_even_made(life: Life) -> None:
+    made = len(life.made)
+    with pytest.raises(Forbidden):
+        await life.add("new", kind="loglik")
+    with pytest.raises(Forbidden):
+        await life.add("new", options={"model": "/etc"})
+    assert len(life.made) == made
+
+
+async def test_there_are_no_more_arms_than_the_limit(lives: Any) -> None:
+    life = await lives(limit=3)
+    await life.added("new")
+    with pytest.raises(ArmConflict, match=r"scoring\.max_arms"):
+        await life.add("newer")
+
+
+# draining, retiring, enabling
+
+
+async def test_a_draining_arm_gets_no_new_requests_and_comes_back_at_once(life: Life) -> None:
+    arm = await life.move("two", "draining")
+    assert (arm.state, arm.loading) == ("draining", "ready")
+    assert life.arms.ready == life.arms.eligible == ("one",)
+    assert life.arms.offered == ("one",)
+    with pytest.raises(InvalidRequest):
+        life.arms.check("two")
+    await life.move("two", "enabled")
+    assert life.arms.ready == ("one", "two")
+    assert [kind for kind in await life.kinds() if kind == "arm_state"] == ["arm_state"] * 2
+    await verify(life.store)
+
+
+async def test_the_same_state_again_changes_nothing(life: Life) -> None:
+    await life.move("two", "draining")
+    await life.move("two", "draining")
+    await life.move("one", "enabled")
+    assert (await life.kinds()).count("arm_state") == 1
+
+
+async def test_a_retired_arm_is_closed_when_the_last_request_that_may_ask_it_has_ended(life: Life) -> None:
+    arm = life.arms.get("two")
+    assert arm is not None
+    model: Any = arm.model
+    with life.arms.holding(["one", "two"]):
+        with life.arms.holding(["two"]):
+            await life.move("two", "retired")
+            assert arm.state == "retired"
+        await asyncio.sleep(0.01)
+        assert not model.closed
+    await until(lambda: arm.loading == "unloaded")
+    assert model.closed
+    assert "two" in life.learner.state.arms  # what it learned stays
+    series = life.metrics.render().decode()
+    assert 'laserve_rm_circuit{arm="two"' not in series
+    assert 'laserve_rm_circuit{arm="one"' in series
+
+
+async def test_a_retired_arm_that_is_enabled_before_it_is_closed_goes_on(life: Life) -> None:
+    arm = life.arms.get("two")
+    assert arm is not None
+    model: Any = arm.model
+    with life.arms.holding(["two"]):
+        await life.move("two", "retired")
+        await life.move("two", "enabled")
+        assert arm.state == "ready"
+    await asyncio.sleep(0.01)
+    assert not model.closed
+    assert arm.model is model
+
+
+async def test_a_retired_arm_is_enabled_by_loading_it_anew(life: Life) -> None:
+    arm = await life.move("two", "retired")
+    await until(lambda: arm.loading == "unloaded")
+    old, slow = arm.model, Slow()
+    life.next["two"] = slow
+    assert (await life.move("two", "enabled")).state == "loading"
+    assert life.arms.ready == ("one",)
+    with pytest.raises(ArmConflict, match="still loading"):
+        await life.move("two", "retired")
+    slow.go.set()
+    await until(lambda: arm.state == "ready")
+    assert arm.model is not old
+    assert life.arms.ready == ("one", "two")
+
+
+async def test_a_model_whose_closing_fails_is_retired_all_the_same(life: Life) -> None:
+    class Stuck(StubModel):
+        async def close(self) -> None:
+            raise RuntimeError("will not go")
+
+    model = Stuck()
+    arm = await life.added("new", model)
+    await life.move("new", "retired")
+    await until(lambda: arm.loading == "unloaded")
+    life.next["new"] = StubModel()
+    await life.move("new", "enabled")
+    await until(lambda: arm.state == "ready")
+
+
+async def test_the_test_of_an_open_circuit_ends_with_the_arm(life: Life) -> None:
+    class Failing(StubModel):
+        async def score(self, request: Request, candidates: Sequence[Candidate]) -> Any:
+            if request.question == "who built the bridge":
+                raise ArmFailed("no")
+            return await super().score(request, candidates)
+
+    arm = await life.added("new", Failing())
+    life.arms._watch(arm)
+    assert any(task.get_name() == "probe-new" for task in asyncio.all_tasks())
+    await life.move("new", "retired")
+    await until(lambda: not any(task.get_name() == "probe-new" for task in asyncio.all_tasks()))
+
+
+@pytest.mark.parametrize("status", ["draining", "retired"])
+async def test_the_last_arm_that_is_ready_stays(life: Life, status: ArmStatus) -> None:
+    await life.added("broken", UnloadableModel())
+    await life.move("two", "draining")
+    with pytest.raises(ArmConflict, match="last one"):
+        await life.move("one", status)
+    assert life.arms.ready == ("one",)
+    results = await asyncio.gather(
+        life.move("two", "enabled"),
+        life.move("one", status),
+        life.move("two", status),
+        return_exceptions=True,
+    )
+    assert isinstance(results[2], ArmConflict)
+    assert life.arms.ready == ("two",)
+
+
+@pytest.mark.parametrize("status", ["draining", "retired"])
+async def test_the_arm_that_the_policy_plays_stays(lives: Any, status: ArmStatus) -> None:
+    life = await lives(kept="one")
+    with pytest.raises(ArmConflict, match="fixed:one"):
+        await life.move("one", status)
+    await life.move("two", status)
+
+
+async def test_what_cannot_be_moved_is_refused(life: Life) -> None:
+    with pytest.raises(NotFound):
+        await life.move("nobody", "retired")
+    slow = Slow()
+    await life.add("new", slow)
+    with pytest.raises(ArmConflict, match="still loading"):
+        await life.move("new", "draining")
+    slow.go.set()
+    await life.move("two", "retired")
+    with pytest.raises(ArmConflict, match="enable it first"):
+        await life.move("two", "draining")
+
+
+async def test_a_change_that_the_log_refuses_is_none(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(event: Any) -> None:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(life.log, "append", refuse)
+    with pytest.raises(StoreError):
+        await life.move("two", "retired")
+    assert life.arms.ready == ("one", "two")
+
+
+async def test_a_change_is_made_whole_when_its_client_leaves(life: Life) -> None:
+    task = asyncio.create_task(life.move("two", "retired"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await until(lambda: life.learner.state.arms["two"].status == "retired")
+    await until(lambda: life.states()["two"] == "retired")
+
+
+async def test_an_arm_that_never_loaded_may_be_put_away_and_tried_again(life: Life) -> None:
+    arm = await life.added("new", UnloadableModel())
+    await life.move("new", "retired")
+    assert (await life.kinds()).count("arm_state") == 0  # the log does not know it
+    await until(lambda: arm.loading == "unloaded")
+    life.next["new"] = StubModel()
+    await life.move("new", "enabled")
+    await until(lambda: life.states()["new"] == "ready")
+    assert (await life.kinds()).count("arm") == 3
+
+
+# restart
+
+
+async def test_a_restart_brings_added_arms_back_behind_the_configured_ones(lives: Any) -> None:
+    life = await lives()
+    await life.added("new", options={"salt": "s"}, timeout_s=3.0)
+    await life.added("away")
+    await life.move("away", "retired")
+    await life.move("two", "draining")
+    digest = life.learner.state.digest()
+
+    again = await lives()
+    assert again.learner.state.digest() == digest
+    assert again.states() == {"one": "ready", "two": "draining", "new": "ready", "away": "retired"}
+    assert again.made[-1] == ArmSettings(name="new", kind="fake", options={"salt": "s"}, timeout_s=3.0)
+    arm = await again.move("away", "enabled")
+    await until(lambda: arm.state == "ready")
+    await verify(again.store)
+
+
+async def test_a_restart_from_a_snapshot_brings_them_back_too(lives: Any) -> None:
+    life = await lives()
+    await life.added("new", options={"salt": "s"})
+    await life.move("new", "draining")
+    await life.store.add_snapshot(life.learner.snapshot(1.0))
+    again = await lives()
+    assert again.states()["new"] == "draining"
+    assert again.made[-1].options == {"salt": "s"}
+
+
+async def test_an_arm_that_is_not_allowed_any_more_is_reported_and_the_service_is_up(lives: Any) -> None:
+    life = await lives()
+    await life.added("new")
+    again = await lives(kinds=("loglik",))
+    assert again.states() == {"one": "ready", "two": "ready", "new": "failed"}
+    assert "may not be added" in (again.arms.get("new").error or "")
+    with pytest.raises(Forbidden):
+        await again.move("new", "enabled")
+    last = await lives()
+    assert last.states()["new"] == "ready"
+
+
+async def test_an_arm_that_cannot_be_made_any_more_is_reported(lives: Any) -> None:
+    life = await lives()
+    await life.added("new")
+
+    class Broken(Life):
+        def build(self, settings: ArmSettings) -> Arm:
+            if settings.name == "new":
+                raise ConfigError("options.model: there is no such folder")
+            return super().build(settings)
+
+    await life.stop()
+    broken = await Broken(life.store).start()
+    assert broken.arms.get("new").error == "options.model: there is no such folder"  # type: ignore[union-attr]
+    await broken.stop()
+
+
+async def test_a_configuration_that_names_the_same_arm_wins(lives: Any) -> None:
+    life = await lives()
+    await life.added("new", options={"salt": "s"})
+    configured = (*CONFIGURED, ArmSettings(name="new", kind="fake", options={"salt": "t"}))
+    again = await lives(configured=configured)
+    assert [settings.options for settings in again.made if settings.name == "new"] == [{"salt": "t"}]
+    assert (await again.kinds()).count("arm") == 3
+
+
+async def test_an_arm_that_left_the_configuration_may_be_added_and_keeps_what_it_learned(lives: Any) -> None:
+    await lives()
+    life = await lives(configured=CONFIGURED[:1])
+    assert life.states().keys() == {"one"}
+    x = np.ones(CONTEXT.dimension)
+    async with life.store.writing() as log:
+        life.learner.apply([await log.append(make_teaching(0, x, [Update(arm="two", reward=1.0)]))])
+    await life.added("two")
+    assert life.learner.state.arms["two"].pulls == 1
+    again = await lives(configured=CONFIGURED[:1])
+    assert again.states() == {"one": "ready", "two": "ready"}
+
+
+async def test_a_policy_of_one_arm_does_not_start_without_it(lives: Any) -> None:
+    life = await lives()
+    await life.move("two", "draining")
+    with pytest.raises(ConfigError, match=r"policy\.name: .*'two'.* draining"):
+        await lives(kept="two")
+
+
+def test_the_errors_are_the_services() -> None:
+    assert issubclass(ArmConflict, LaserveError)
+    assert ArmConflict.status == 409
+    assert Forbidden.status == 403

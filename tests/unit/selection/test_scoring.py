@@ -1,0 +1,288 @@
+"""One arm's attempt at one request, read ahead or at the end."""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import StubModel, make_arm, make_candidates, make_request
+from laserve.errors import ArmFailed, Unscorable
+from laserve.metrics import Metrics
+from laserve.selection.arm import Arm
+from laserve.selection.scoring import Scored, Scoring
+from laserve.types import Candidate, Request
+
+REQUEST = make_request()
+CANDIDATES = make_candidates("a", "b", "a", "c")
+SCORES = {"a": 1.0, "b": 3.0, "c": 2.0}
+
+
+class Ahead(StubModel):
+    """Reads prompts ahead, and answers when the test lets it."""
+
+    def __init__(self, scores: Any = None, *, truncated: bool = False, **flags: bool) -> None:
+        super().__init__(SCORES if scores is None else scores, **flags)
+        self.prefilled: list[Request] = []
+        self.cut = truncated
+        self.go = asyncio.Event()
+        self.go.set()
+        self.cancelled = 0
+
+    async def prefill(self, request: Request) -> None:
+        self.prefilled.append(request)
+        await self._wait()
+
+    def truncated(self, request: Request) -> bool:
+        return self.cut and request in self.prefilled
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Any:
+        scores = await super().score(request, candidates)
+        await self._wait()
+        return scores
+
+    async def _wait(self) -> None:
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+def scoring_of(
+    arm: Arm, metrics: Metrics | None = None, opened: Callable[[Arm], None] = lambda arm: None
+) -> Scoring:
+    return Scoring(arm, REQUEST, metrics=metrics or Metrics(), opened=opened)
+
+
+async def steps() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_read_ahead_is_scored_as_it_finishes_and_once() -> None:
+    model = Ahead()
+    scoring = scoring_of(make_arm("one", model))
+    scoring.begin()
+    await steps()
+    assert model.prefilled == [REQUEST]
+    for candidate in CANDIDATES:
+        scoring.add(candidate)
+        await steps()
+    assert model.asked == [["a"], ["b"], ["c"]]
+    scored = await scoring.result(CANDIDATES)
+    assert scored.scores.tolist() == [1.0, 3.0, 1.0, 2.0]
+    assert scored.best == 1
+    assert len(model.asked) == 3
+
+
+async def test_without_reading_ahead_all_is_asked_at_the_end_and_at_once() -> None:
+    model = Ahead()
+    scoring = scoring_of(make_arm("one", model))
+    for candidate in CANDIDATES:
+        scoring.add(candidate)
+    await steps()
+    assert (model.prefilled, model.asked) == ([], [])
+    assert (await scoring.result(CANDIDATES)).scores.tolist() == [1.0, 3.0, 1.0, 2.0]
+    assert [sorted(texts) for texts in model.asked] == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [StubModel(SCORES), StubModel(SCORES, needs_all=True), Ahead(needs_all=True)],
+    ids=["reads nothing ahead", "needs all", "reads ahead but needs all"],
+)
+async def test_a_model_that_cannot_read_ahead_is_asked_at_the_end(model: StubModel) -> None:
+    scoring = scoring_of(make_arm("one", model))
+    scoring.begin()
+    assert not scoring.overlapping
+    scoring.add(CANDIDATES[0])
+    await steps()
+    assert model.asked == []
+    assert (await scoring.result(CANDIDATES)).best == 1
+
+
+@given(
+    texts=st.lists(st.sampled_from("abcd"), min_size=1, max_size=8),
+    order=st.randoms(use_true_random=False),
+    missed=st.integers(0, 3),
+    bad=st.sampled_from(["", "a", "b", "ab"]),
+)
+def test_scores_are_the_same_whichever_way(texts: list[str], order: Any, missed: int, bad: str) -> None:
+    scores = {text: math.nan if text in bad else float(ord(text)) for text in "abcd"}
+    candidates = make_candidates(*texts)
+
+    async def ask(ahead: bool) -> Any:
+        scoring = scoring_of(make_arm("one", Ahead(scores)))
+        if ahead:
+            scoring.begin()
+        finished = list(candidates)
+        order.shuffle(finished)
+        for candidate in finished[missed:]:
+            scoring.add(candidate)
+            await asyncio.sleep(0)
+        try:
+            scored = await scoring.result(candidates)
+        except ArmFailed as error:
+            return error.message
+        return [str(score) for score in scored.scores], scored.best
+
+    assert asyncio.run(ask(ahead=True)) == asyncio.run(ask(ahead=False))
+
+
+async def test_what_was_spent_during_generation_does_not_count_against_the_timeout() -> None:
+    model = Ahead()
+    model.go.clear()
+    scoring = scoring_of(make_arm("one", model, timeout_s=0.05))
+    scoring.begin()
+    scoring.add(CANDIDATES[0])
+    await asyncio.sleep(0.15)
+    asyncio.get_running_loop().call_later(0.01, model.go.set)
+    assert (await scoring.result(CANDIDATES)).best == 1
+
+
+async def test_from_the_last_candidate_on_the_timeout_counts() -> None:
+    model, metrics = Ahead(), Metrics()
+    model.go.clear()
+    scoring = scoring_of(make_arm("one", model, timeout_s=0.02), metrics)
+    scoring.begin()
+    scoring.add(CANDIDATES[0])
+    with pytest.raises(ArmFailed, match=r"^no scores within 0\.02 s$"):
+        await scoring.result(CANDIDATES)
+    await steps()
+    assert model.cancelled == 4  # the prompt and each text
+    assert metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) == 1
+
+
+@pytest.mark.parametrize("waited_for", [False, True])
+async def test_giving_up_gives_up_all_that_is_under_way(waited_for: bool) -> None:
+    model, metrics = Ahead(), Metrics()
+    model.go.clear()
+    arm = make_arm("one", model, failures=1)
+    scoring = scoring_of(arm, metrics)
+    scoring.begin()
+    scoring.add(CANDIDATES[0])
+    await steps()
+    if waited_for:
+        task = asyncio.create_task(scoring.result(CANDIDATES[:1]))
+        await steps()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    scoring.close()
+    await steps()
+    assert model.cancelled == 2
+    assert len(asyncio.all_tasks()) == 1
+    assert arm.circuit.state == "closed"
+    assert metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (ArmFailed("out of memory"), "out of memory"),
+        (ZeroDivisionError("a bug"), "raised ZeroDivisionError"),
+        (np.zeros(3), "gave scores of shape"),
+        ({"a": math.nan, "b": math.nan, "c": math.inf}, "gave no finite score"),
+    ],
+)
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_failure_counts_once_whichever_way(scores: Any, message: str, ahead: bool) -> None:
+    opened: list[str] = []
+    metrics = Metrics()
+    arm = make_arm("one", Ahead(scores), failures=2)
+    for attempt in (1, 2):
+        scoring = scoring_of(arm, metrics, lambda arm: opened.append(arm.name))
+        if ahead:
+            scoring.begin()
+            for candidate in CANDIDATES[:2]:
+                scoring.add(candidate)
+        await steps()
+        with pytest.raises(ArmFailed, match=message):
+            await scoring.result(CANDIDATES[:2])
+        scoring.close()
+        assert metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) == attempt
+    assert (arm.circuit.state, opened) == ("open", ["one"])
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_request_that_is_not_for_the_model_fails_it_there_and_opens_no_circuit(ahead: bool) -> None:
+    metrics = Metrics()
+    arm = make_arm("one", Ahead(Unscorable("9 tokens too long")), failures=1)
+    for _ in range(3):
+        scoring = scoring_of(arm, metrics)
+        if ahead:
+            scoring.begin()
+            scoring.add(CANDIDATES[0])
+        with pytest.raises(ArmFailed, match=r"^9 tokens too long$"):
+            await scoring.result(CANDIDATES)
+    assert (arm.state, arm.error) == ("ready", None)
+    assert metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) == 3
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_half_open_circuit_is_held_by_one_attempt_and_left_by_one_that_is_unscorable(
+    ahead: bool,
+) -> None:
+    arm = make_arm("one", Ahead(Unscorable("too long")), failures=1)
+    arm.circuit.failed(arm.circuit.begin())
+    arm.circuit.passed()
+    scoring = scoring_of(arm)
+    if ahead:
+        scoring.begin()
+        assert not arm.circuit.admits
+        other = scoring_of(arm)
+        other.begin()
+        assert not other.overlapping
+        with pytest.raises(ArmFailed, match="its circuit is half-open"):
+            await other.result(CANDIDATES)
+    with pytest.raises(ArmFailed, match="too long"):
+        await scoring.result(CANDIDATES)
+    assert arm.circuit.state == "half-open"
+    assert arm.circuit.admits
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("cut", [False, True])
+async def test_what_was_cut_for_the_arm_is_told_and_counted(ahead: bool, cut: bool) -> None:
+    metrics, model = Metrics(), Ahead(truncated=cut)
+    scoring = scoring_of(make_arm("one", model), metrics)
+    if ahead:
+        scoring.begin()
+    else:
+        model.prefilled.append(REQUEST)
+    scored = await scoring.result(CANDIDATES)
+    assert scored.truncated == cut
+    assert metrics.registry.get_sample_value("laserve_rm_truncated_total", {"arm": "one"}) == cut
+
+
+async def test_a_prompt_that_could_not_be_read_ahead_is_left_to_the_scoring() -> None:
+    class Forgetful(Ahead):
+        async def prefill(self, request: Request) -> None:
+            raise RuntimeError("no memory just now")
+
+    scoring = scoring_of(make_arm("one", Forgetful()))
+    scoring.begin()
+    await steps()
+    assert (await scoring.result(CANDIDATES)).best == 1
+
+
+async def test_a_score_that_arrives_with_the_prompt_still_unread_waits_for_nothing_else() -> None:
+    class Slow(Ahead):
+        async def prefill(self, request: Request) -> None:
+            await asyncio.Event().wait()
+
+    scoring = scoring_of(make_arm("one", Slow()))
+    scoring.begin()
+    assert (await scoring.result(CANDIDATES)).best == 1
+    await steps()
+    assert len(asyncio.all_tasks()) == 1
+
+
+def test_values_hide_what_is_not_finite() -> None:
+    scored = Scored(scores=np.array([math.nan, 1.0]), best=1)
+    assert scored.values() == (None, 1.0)
