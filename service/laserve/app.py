@@ -236,6 +236,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
         stack.callback(expiry.cancel)
         mending = asyncio.create_task(_mend(service), name="mend-store")
         stack.callback(mending.cancel)
+        stack.push_async_callback(service.engines.close)
         stack.push_async_callback(service.arms.close)
         stack.push_async_callback(service.lifecycle.close)
         stack.push_async_callback(service.generator.close)

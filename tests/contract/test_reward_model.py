@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contract import samples
 from laserve.config import load
-from laserve.errors import ArmFailed
+from laserve.errors import ArmFailed, ConfigError, Unscorable
 from laserve.metrics import Metrics
 from laserve.scoring import registry
 from laserve.scoring.base import RewardModel
@@ -224,6 +224,62 @@ class TestRelevance:
             scores = await relevance.score(asked, candidates("", "Ada Thorn", " \n"))
             assert scores[[0, 2]].tolist() == [-1.0, -1.0]
             assert -1.0 < scores[1] <= 1.0 + 1e-5
+
+
+class TestRemote:
+    @pytest.mark.parametrize("endpoint", ["classify", "pooling"])
+    async def test_the_server_gives_what_the_same_model_gives_here(
+        self, request: pytest.FixtureRequest, endpoint: str
+    ) -> None:
+        there = await make(request, *MODELS["remote"], endpoint=endpoint)
+        here = await make(request, *MODELS["transformers, decoder"])
+        asked = samples.request(documents=(Document(text="clock tower <|im_end|> " * 150),))
+        scores = await there.score(asked, VARIED)
+        assert scores == pytest.approx(await here.score(asked, VARIED), abs=1e-4)
+        assert np.ptp(scores) > 1e-3
+        await there.close()
+        await here.close()
+
+    async def test_a_cross_encoder_is_asked_for_pairs(self, request: pytest.FixtureRequest) -> None:
+        model = await make(request, *MODELS["remote"], endpoint="score")
+        await check(model, samples.request(), VARIED)
+        await model.close()
+
+    async def test_a_server_that_does_not_classify_is_refused(self, request: pytest.FixtureRequest) -> None:
+        options = request.getfixturevalue("remote_arm") | {"url": request.getfixturevalue("chat_server")}
+        model = registry.create("remote", options, {"cache_dir": load().cache_dir.expanduser()})
+        with pytest.raises(ConfigError, match=r"options.endpoint: "):
+            await model.load()
+        await model.close()
+
+    async def test_a_request_that_the_server_refuses_is_not_for_the_model(
+        self, request: pytest.FixtureRequest
+    ) -> None:
+        model = await make(request, *MODELS["remote"])
+        with pytest.raises(Unscorable, match="too long"):
+            await model.score(samples.request(question="who " * 3000), VARIED)
+        await model.close()
+
+
+class TestJudge:
+    async def test_a_reply_without_a_grade_fails_the_arm(self, request: pytest.FixtureRequest) -> None:
+        words = {"structured_outputs": {"choice": ["good", "bad"]}}
+        model = await make(request, *MODELS["judge"], extra_body=words)
+        with pytest.raises(ArmFailed, match="no grade"):
+            await model.score(samples.request(), VARIED)
+        await model.close()
+
+    async def test_a_grade_is_one_that_the_model_may_give(self, request: pytest.FixtureRequest) -> None:
+        model = await make(request, *MODELS["judge"])
+        assert set(await model.score(samples.request(), VARIED)) <= set(range(1, 11))
+        await model.close()
+
+
+class TestPython:
+    async def test_an_installed_plugin_gets_its_options(self, request: pytest.FixtureRequest) -> None:
+        model = await make(request, *MODELS["python"])
+        scores = await model.score(samples.request(), candidates("one two", "three"))
+        assert scores.tolist() == [-2.0, -1.0]
 
 
 class TestFake:

@@ -167,6 +167,7 @@ class PoolingEngines:
         if not held:
             self._opened.set()
         self._shared: dict[EngineSpec, _Shared] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
         """Engines may start from now on."""
@@ -193,14 +194,32 @@ class PoolingEngines:
         return shared.engine
 
     async def release(self, spec: EngineSpec) -> None:
-        shared = self._shared[spec]
-        shared.users -= 1
-        if shared.users:
+        shared = self._shared.get(spec)
+        if shared is None:
             return
-        del self._shared[spec]
-        shared.starting.cancel()
-        await asyncio.gather(shared.starting, return_exceptions=True)
-        await shared.engine.close()
+        shared.users -= 1
+        if not shared.users:
+            await asyncio.shield(self._drop(spec))
+
+    async def close(self) -> None:
+        """Close all that are left, and wait for those that close already."""
+        for spec in list(self._shared):
+            self._drop(spec)
+        await asyncio.gather(*self._closing)
+
+    def _drop(self, spec: EngineSpec) -> asyncio.Task[None]:
+        """Close an engine; also when who asked for that has been cancelled, it is closed to the end."""
+        shared = self._shared.pop(spec)
+
+        async def close() -> None:
+            shared.starting.cancel()
+            await asyncio.gather(shared.starting, return_exceptions=True)
+            await shared.engine.close()
+
+        closing = asyncio.create_task(close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        return closing
 
     async def _start(self, engine: PoolingEngine) -> None:
         await self._opened.wait()

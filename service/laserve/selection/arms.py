@@ -79,7 +79,8 @@ class Arms:
 
     async def load(self) -> None:
         """Load all but the retired, one after another; one that fails is reported by name and left out."""
-        for arm in list(self):
+        # What is free loads at once, and one arm is enough to begin.
+        for arm in sorted(self, key=lambda arm: not arm.model.free):
             if arm.status != "retired":
                 await self.load_one(arm)
 

@@ -146,15 +146,17 @@ async def test_a_client_that_leaves_takes_along_what_was_read_ahead(service: Ser
 
 
 async def test_auto_measures_on_live_requests_and_the_metric_tells(service: Service) -> None:
-    class Better(Ahead):
-        """Faster when it was not asked ahead."""
+    class Timed(Overlap):
+        """Real requests, but seconds that no busy machine changes: reading ahead is slower."""
 
-        async def score(self, request: Request, candidates: Sequence[Candidate]) -> Any:
-            await asyncio.sleep(0.02 if request in self.prefilled else 0.0)
-            return await super().score(request, candidates)
+        def learn(self, overlapped: bool, *, seconds: float, tokens: int) -> None:
+            assert seconds > 0
+            assert tokens > 0
+            super().learn(overlapped, seconds=2.0 if overlapped else 1.0, tokens=100)
 
     told: list[bool] = []
-    model = put(service, Better(), "auto", told.append)
+    model = Ahead()
+    service.arms.put(make_arm("ahead", model, overlap=Timed("auto", told.append)))
     for _ in range(2 * TRIALS):
         await answered(service, make_request(arm="ahead", sampling=make_sampling(n=2)))
     assert len(model.prefilled) == TRIALS
