@@ -20,7 +20,8 @@ def yaml_file(tmp_path: Path) -> Path:
 def test_defaults_are_valid_and_complete() -> None:
     settings = load()
     assert settings.server.port == 8000
-    assert [arm.name for arm in settings.arms] == ["loglik", "consensus", "relevance"]
+    ours = ["grounded", "harmless", "stepwise"]
+    assert [arm.name for arm in settings.arms] == ["loglik", "consensus", "relevance", *ours]
     assert settings.policy.name == "linucb"
     assert settings.storage.retention == "full"
 

@@ -226,6 +226,7 @@ def _save(model: Any, out: Path, report: dict[str, Any]) -> None:
         config.inference_mode = True
     model.save_pretrained(out, save_embedding_layers=False)
     (out / "README.md").unlink(missing_ok=True)
+    (out / "adapter_model.safetensors").chmod(0o644)  # others may serve it
     (out / RECIPE).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     (out / "run.json").unlink(missing_ok=True)
