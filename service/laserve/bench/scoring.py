@@ -39,9 +39,10 @@ _NAIVE_REPETITIONS, _REPETITIONS, _GROWTH_REPETITIONS = 3, 9, 3
 _COUNTS, _PROMPTS = (1, 2, 4, 8, 16, 32, 64), (500, 1000, 2000, 4000, 6000)
 #: With ``--quick``.
 _QUICK_COUNTS, _QUICK_PROMPTS = (1, 4, 16, 64), (500, 2000)
-#: Scores of one text may differ by so much of the largest score: bfloat16 keeps 8 bits, and sums in another
-#: order round differently in each of the layers.
-_TOLERANCE = 0.03
+#: Scores of one text may differ by so much of the largest score: bfloat16 keeps 8 bits, each layer rounds,
+#: sums in another order round differently, and the padded batch has the adapter merged into such weights, and
+#: so rounds these once more.
+_TOLERANCE = 0.05
 #: Of vLLM and transformers, unless the environment says otherwise.
 _QUIET = {
     "HF_HUB_OFFLINE": "1",

@@ -66,12 +66,11 @@ async def run(
             groups = await asyncio.to_thread(read, path)
             train, held = split(groups, hold_out) if hold_out < 1 else ([], groups)
             figures[path.name] = await evaluate(arms, held[:rows], train)
+            for table in _tables(path.name, figures[path.name]):
+                Console().print(table)
     finally:
         await arms.close()
         await encoder.close()
-    for name, one in figures.items():
-        for table in _tables(name, one):
-            Console().print(table)
     if out:
         await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
