@@ -103,6 +103,11 @@ def models(config: Path | None, profile: str | None) -> None:
     "--hold-out", type=click.FloatRange(0, 1, max_open=True), help="Share of each file for the test."
 )
 @click.option("--rows", type=click.IntRange(1), help="Only the first so many training rows of each file.")
+@click.option(
+    "--references/--no-references",
+    default=None,
+    help="Whether right answers that feedback names are answers to learn from; by default they are.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Of the head's first weights and of the order.")
 @_refusing
 def train_rm(
@@ -224,6 +229,9 @@ def verify(config: Path | None, profile: str | None) -> None:
 )
 @click.option("--rows", type=click.IntRange(1), help="Only the first so many questions.")
 @click.option("--documents", type=click.IntRange(1), help="Cut each question to so many documents.")
+@click.option(
+    "--passages", type=click.IntRange(1), help="Cut its documents into passages and keep so many of these."
+)
 @click.option("-n", "n", type=click.IntRange(1, 64), default=8, show_default=True, help="Candidates.")
 @click.option(
     "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests at once."

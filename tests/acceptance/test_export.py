@@ -52,7 +52,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.mark.parametrize("prefix", ["", "/v1"])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_line_tells_what_was_asked_and_what_was_answered(service: Service, form: str, prefix: str) -> None:
-    answer = service.generate(**FORMS[form], n=4, task="math")
+    answer = service.generate(**FORMS[form], n=4, task="math", metadata={"source": "article 7"})
     stored = service.decision(answer["decision_id"])
     line = export(service, f"{prefix}/export")[-1]
     assert line == {
@@ -60,6 +60,7 @@ def test_a_line_tells_what_was_asked_and_what_was_answered(service: Service, for
         "created_at": stored["created_at"],
         "task": "math",
         **{name: answer[name] for name in ("policy", "arm", "scored_by", "propensity", "index")},
+        "metadata": {"source": "article 7"},
         **FORMS[form],
         "candidates": [
             {name: candidate[name] for name in ("text", "logprob", "tokens")}

@@ -66,7 +66,7 @@ def _place(problem: Any) -> list[str]:
     root, *steps = problem["loc"] or ("",)
     if root == "header":
         return [str(step).title() for step in steps]
-    if root == "query":
+    if root in ("path", "query"):
         return [str(step) for step in steps]
     return [str(step) for step in problem["loc"] if step != "body" and _STEP.fullmatch(str(step))]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ async def run(
     data: Path | None,
     rows: int | None,
     documents: int | None,
+    passages: int | None,
     n: int,
     concurrency: int,
     out: Path | None,
@@ -51,6 +52,7 @@ async def run(
         data: questions as JSON lines; None for the built-in ones.
         rows: only the first so many.
         documents: cut each question to so many documents, the one with the answer among them.
+        passages: cut its documents into passages and keep so many, one with the answer among them.
         n: candidates of each question.
         concurrency: questions under way at once.
         out: where to write the figures as JSON.
@@ -60,14 +62,17 @@ async def run(
         LaserveError: the service refused a question or a feedback.
     """
     questions = (read(data) if data else built_in())[:rows]
+    sources = {question.id: question.source for question in questions}
     if documents:
         questions = [question.cut(documents) for question in questions]
+    if passages:
+        questions = [question.passages(passages) for question in questions]
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     console = Console(stderr=True)
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT_S) as client:
         await _check_ready(client)
         before = (await _call(client, "GET", "/policy"))["log_position"]
-        asked = await _ask_all(client, questions, n, concurrency, console)
+        asked = await _ask_all(client, questions, sources, n=n, concurrency=concurrency, console=console)
         arms = (await _call(client, "GET", "/arms"))["arms"]
         after = (await _call(client, "GET", "/policy"))["log_position"]
     figures = summarise(asked) | {"questions": len(questions), "n": n, "events": after - before}
@@ -99,8 +104,15 @@ def summarise(asked: Sequence[Asked]) -> dict[str, Any]:
 
 
 async def _ask_all(
-    client: httpx.AsyncClient, questions: Sequence[Question], n: int, concurrency: int, console: Console
+    client: httpx.AsyncClient,
+    questions: Sequence[Question],
+    sources: Mapping[str, str],
+    *,
+    n: int,
+    concurrency: int,
+    console: Console,
 ) -> list[Asked]:
+    """Ask all questions; `sources` names by question where it is from, which goes into the log."""
     gate = asyncio.Semaphore(concurrency)
     columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
@@ -108,7 +120,7 @@ async def _ask_all(
 
         async def one(question: Question) -> Asked:
             async with gate:
-                asked = await _ask(client, question, n)
+                asked = await _ask(client, question, n, sources[question.id])
             progress.advance(bar)
             return asked
 
@@ -120,11 +132,12 @@ async def _ask_all(
     return [task.result() for task in tasks]
 
 
-async def _ask(client: httpx.AsyncClient, question: Question, n: int) -> Asked:
+async def _ask(client: httpx.AsyncClient, question: Question, n: int, source: str) -> Asked:
     body: dict[str, Any] = {
         "question": question.question,
         "documents": [{"title": document.title, "text": document.text} for document in question.documents],
         "n": n,
+        "metadata": {"id": question.id, "source": source},
     }
     if question.task:
         body["task"] = question.task

@@ -1,9 +1,11 @@
 """Questions with documents and right answers: the built-in ones, or JSON lines."""
 
 import gzip
+import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,14 +33,56 @@ class Question:
         if self.gold is not None and self.gold >= documents:
             keep[-1] = self.gold
         gold = keep.index(self.gold) if self.gold is not None else None
-        return Question(
-            id=self.id,
-            task=self.task,
-            question=self.question,
-            documents=tuple(self.documents[place] for place in keep),
-            answers=self.answers,
-            gold=gold,
-        )
+        return replace(self, documents=tuple(self.documents[place] for place in keep), gold=gold)
+
+    def passages(self, keep: int, *, words: int = 130) -> "Question":
+        """The same question with so many passages of its documents in the place of these.
+
+        One of them holds a right answer, where the documents spell one out; the others and their order are
+        drawn by the question's id.
+
+        Args:
+            keep: passages, at least 1.
+            words: of one passage.
+        """
+        rng = random.Random(self.id)  # noqa: S311 - the same passages each time
+        cut: list[Document] = []
+        gold: Document | None = None
+        for document in self.documents:
+            text = document.text.split()
+            start = _find(text, self.answers) if gold is None else None
+            if start is not None:
+                first = max(start - words // 2, 0)
+                gold = Document(title=document.title, text=" ".join(text[first : first + words]))
+                parts = [text[:first], text[first + words :]]
+            else:
+                parts = [text]
+            cut += [
+                Document(title=document.title, text=" ".join(part[place : place + words]))
+                for part in parts
+                for place in range(0, len(part), words)
+            ]
+        rng.shuffle(cut)
+        chosen = cut[:keep] if gold is None else [gold, *cut[: keep - 1]]
+        rng.shuffle(chosen)
+        place = None if gold is None else chosen.index(gold)
+        return replace(self, documents=tuple(chosen), gold=place)
+
+    @property
+    def source(self) -> str:
+        """What rows of the same documents have in common, as a short name."""
+        digest = hashlib.sha256("\n".join(document.text for document in self.documents).encode())
+        return digest.hexdigest()[:16]
+
+
+def _find(text: Sequence[str], answers: Sequence[str]) -> int | None:
+    """Place of the first word of an answer that the words spell out."""
+    whole = " ".join(text)
+    for answer in answers:
+        wanted = " ".join(answer.split())
+        if wanted and (place := whole.find(wanted)) >= 0:
+            return len(whole[:place].split())
+    return None
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -37,12 +37,15 @@ class Group:
         return len(set(self.rewards)) > 1
 
 
-def read(path: Path) -> list[Group]:
+def read(path: Path, *, references: bool = False) -> list[Group]:
     """Groups of a JSON-lines file; each row holds a request and its answers.
 
     The request is ``question`` and ``documents``, ``messages``, or ``prompt``. The answers are ``chosen`` and
     ``rejected``; ``responses`` and ``correct``; or ``candidates`` and ``rewards``, of which those without a
-    reward are left out. An optional ``source`` names where the row is from.
+    reward are left out. An optional ``source``, of the row or in its ``metadata``, names where it is from.
+
+    Args:
+        references: the first right answer that a row's ``feedback`` names is an answer as well, of quality 1.
 
     Raises:
         InvalidRequest: a row has another form; the message names its line.
@@ -50,7 +53,7 @@ def read(path: Path) -> list[Group]:
     groups = []
     for number, row in json_lines(path):
         try:
-            group = _group(row, f"{path.name}:{number}")
+            group = _group(row, f"{path.name}:{number}", references)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidRequest(
                 f"{path}:{number}: needs a request (question and documents, messages, or prompt) and answers "
@@ -61,12 +64,16 @@ def read(path: Path) -> list[Group]:
     return groups
 
 
-def _group(row: Mapping[str, Any], place: str) -> Group | None:
+def _group(row: Mapping[str, Any], place: str, references: bool) -> Group | None:
     texts, rewards, logprobs = _answers(row)
     if not texts:
         return None
     request = _request(row)
-    source = row.get("source") or "\n".join(document.text for document in request.documents) or request.query
+    source = row.get("source") or (row.get("metadata") or {}).get("source")
+    source = source or "\n".join(document.text for document in request.documents) or request.query
+    right = _reference(row) if references else None
+    if right is not None and right not in texts:
+        texts, rewards, logprobs = [*texts, right], [*rewards, 1.0], []
     return Group(
         id=str(row.get("id", place)),
         request=request,
@@ -94,6 +101,12 @@ def _answers(row: Mapping[str, Any]) -> tuple[list[str], list[float], list[float
     logprobs = [float(candidate["logprob"]) for candidate, _ in known if "logprob" in candidate]
     texts = [_text(candidate["text"]) for candidate, _ in known]
     return texts, [reward for _, reward in known], logprobs if len(logprobs) == len(known) else []
+
+
+def _reference(row: Mapping[str, Any]) -> str | None:
+    """The first right answer that a feedback names."""
+    named = [word["value"] for word in row.get("feedback") or () if word.get("kind") == "references"]
+    return _text(named[-1][0]) if named and named[-1] else None
 
 
 def _text(value: Any) -> str:

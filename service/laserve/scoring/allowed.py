@@ -69,13 +69,14 @@ class Allowed:
         if name in URLS or "://" in value:
             self._check_url(place, value)
         elif name in PATHS or _looks_like_a_path(value):
-            self._check_path(place, value)
+            self._check_path(place, name, value)
 
-    def _check_path(self, place: str, value: str) -> None:
-        if value in PACKAGED or (value and adapter_folder(value) != Path(value).expanduser()):
-            return
+    def _check_path(self, place: str, name: str, value: str) -> None:
         try:
-            path = Path(value).expanduser().resolve()
+            path = Path(value).expanduser()
+            if value and (value in PACKAGED if name != "adapter" else adapter_folder(value) != path):
+                return
+            path = path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise InvalidRequest(f"{place}: is no path: {error}", param=place) from error
         if not any(path.is_relative_to(folder) for folder in self._folders):

@@ -81,6 +81,7 @@ def line_of(logged: Logged) -> dict[str, Any]:
         "arm": decision.arm,
         "scored_by": decision.scored_by,
         "propensity": decision.propensity,
+        "metadata": dict(decision.metadata),
         **(decision.request or {}),
         "candidates": [
             {"text": candidate.text, "logprob": candidate.logprob, "tokens": candidate.tokens}

@@ -43,6 +43,8 @@ class Recipe:
     hold_out: float = 0.2
     #: Only the first so many training rows of each file.
     rows: int | None = None
+    #: Right answers that a row's feedback names are answers to learn from as well.
+    references: bool = True
     seed: int = 0
 
 
@@ -67,9 +69,12 @@ async def run(*, data: Sequence[Path], out: Path, cache: Path, recipe: Recipe) -
     train: list[Group] = []
     held: dict[str, list[Group]] = {}
     for path in data:
-        ours, theirs = split(await asyncio.to_thread(read, path), recipe.hold_out)
-        train += shortened(ours, recipe.rows)
+        given = await asyncio.to_thread(read, path)
+        ours, theirs = split(given, recipe.hold_out)
         held[path.name] = shortened(theirs, None)
+        if recipe.references:
+            ours, _ = split(await asyncio.to_thread(read, path, references=True), recipe.hold_out)
+        train += shortened(ours, recipe.rows)
     packed = await _pack(train, tokenizer, recipe.max_tokens)
     if not packed:
         raise ConfigError("--data: no row has answers that differ in quality and fit into --max-tokens")

@@ -58,6 +58,21 @@ def test_exported_rows_keep_the_candidates_whose_reward_is_known(tmp_path: Path)
     assert [document.title for document in one.request.documents] == ["Velm", ""]
 
 
+def test_right_answers_that_feedback_names_are_answers_where_asked(tmp_path: Path) -> None:
+    row = {
+        "prompt": "who?",
+        "metadata": {"source": "article 7"},
+        "candidates": [{"text": "a boat", "logprob": -2.0}],
+        "rewards": [0.0],
+        "feedback": [{"kind": "thumb", "value": 0.0}, {"kind": "references", "value": ["Ada Thorn", "Ada"]}],
+    }
+    path = written(tmp_path, row)
+    (one,) = read(path, references=True)
+    assert (one.texts, one.rewards, one.logprobs) == (("a boat", "Ada Thorn"), (0.0, 1.0), ())
+    assert one.source == "article 7"
+    assert read(path)[0].texts == ("a boat",)
+
+
 def test_an_exported_row_without_feedback_is_no_group(tmp_path: Path) -> None:
     assert read(written(tmp_path, {"prompt": "x", "candidates": [{"text": "a"}], "rewards": [None]})) == []
 

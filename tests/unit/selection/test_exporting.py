@@ -124,6 +124,7 @@ def test_a_line_holds_the_request_the_candidates_and_the_feedback(request_: dict
         "arm": "loglik",
         "scored_by": "loglik",
         "propensity": 0.5,
+        "metadata": {},
         **request_,
         "candidates": [{"text": text, "logprob": value, "tokens": 2} for text, value in candidates],
         "index": 0,
