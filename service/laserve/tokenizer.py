@@ -10,6 +10,8 @@ from laserve.errors import ConfigError, InvalidRequest
 
 #: Stands for the content of a turn while a chat template is taken apart; no template and no text holds it.
 _HOLE = "\u2063hole-{}\u2063"
+#: Sequences of roles of which is kept what the template makes of them; clients choose how many there are.
+_KEPT_FRAMES = 256
 
 
 class FolderTokenizer:
@@ -18,12 +20,15 @@ class FolderTokenizer:
     Args:
         path: folder of the model.
         setting: the setting that errors name.
+        trust_remote_code: run code that comes with the tokenizer.
 
     Raises:
-        ConfigError: the folder holds no tokenizer.
+        ConfigError: the folder holds no tokenizer, or one with code of its own that is not trusted.
     """
 
-    def __init__(self, path: str, *, setting: str = "generation.model") -> None:
+    def __init__(
+        self, path: str, *, setting: str = "generation.model", trust_remote_code: bool = False
+    ) -> None:
         from transformers import AutoTokenizer
 
         # One thread: a long text must not stop the event loop, and the tokenizer keeps its options as state.
@@ -31,7 +36,8 @@ class FolderTokenizer:
         self._setting = setting
         self._frames: dict[tuple[str, ...], list[list[int]]] = {}
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(path)
+            # Said either way: left open, transformers asks on the terminal.
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{setting}: no tokenizer at {path}: {error}") from error
 
@@ -69,13 +75,20 @@ class FolderTokenizer:
             len(roles) + 1 lists of token ids.
 
         Raises:
-            ConfigError: the model has no chat template, or one that leaves a content out.
-            InvalidRequest: it refuses turns of these roles.
+            ConfigError: the model has no chat template.
+            InvalidRequest: it refuses turns of these roles, or leaves the content of one out.
         """
         key = tuple(roles)
-        if key not in self._frames:
-            self._frames[key] = [list(await self.encode(piece)) for piece in self._pieces(key)]
-        return self._frames[key]
+        frame = self._frames.get(key)
+        if frame is None:
+            frame = await self._frame(key)
+            while len(self._frames) >= _KEPT_FRAMES:
+                del self._frames[next(iter(self._frames))]
+            self._frames[key] = frame
+        return frame
+
+    async def _frame(self, roles: tuple[str, ...]) -> list[list[int]]:
+        return [list(await self.encode(piece)) for piece in self._pieces(roles)]
 
     def _pieces(self, roles: Sequence[str]) -> list[str]:
         from jinja2 import TemplateError
@@ -98,7 +111,10 @@ class FolderTokenizer:
         for hole in holes:
             piece, found, rest = rest.partition(hole)
             if not found:
-                raise ConfigError(f"{self._setting}: the chat template leaves out the content of a turn")
+                raise InvalidRequest(
+                    f"messages: the reward model's chat template leaves a turn out of {', '.join(roles)}",
+                    param="messages",
+                )
             pieces.append(piece)
         return [*pieces, rest]
 

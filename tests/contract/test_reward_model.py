@@ -252,7 +252,7 @@ class TestRemote:
             await model.load()
         await model.close()
 
-    async def test_a_request_that_the_server_refuses_is_not_for_the_model(
+    async def test_a_request_that_is_too_long_for_the_server_is_not_for_the_model(
         self, request: pytest.FixtureRequest
     ) -> None:
         model = await make(request, *MODELS["remote"])

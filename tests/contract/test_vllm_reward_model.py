@@ -195,9 +195,11 @@ async def test_an_engine_that_is_killed_fails_its_arms_and_comes_back(arms: Arms
     before = arms.restarts()
     request = long(30)
     expected = [await model.score(request, GIVEN) for model in arms.models]
+    processes, processor = engine_processes(), arms.models[0].engine._llm().output_processor
     under_way = asyncio.create_task(arms.models[0].score(long(900, "under way"), GIVEN))
-    await asyncio.sleep(0.05)
-    for process in engine_processes():
+    while not processor.has_unfinished_requests():
+        await asyncio.sleep(0.001)
+    for process in processes:
         os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(ArmFailed):
         await under_way

@@ -1,10 +1,18 @@
 """How documents share a model's length, and how a chat template is taken apart."""
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laserve.tokenizer import shares
+from laserve import tokenizer
+from laserve.config import load
+from laserve.errors import ConfigError, InvalidRequest
+from laserve.models import prepare
+from laserve.tokenizer import FolderTokenizer, shares
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=8)
 
@@ -47,3 +55,42 @@ def test_nothing_is_lost_when_all_fits(lengths: list[int], spare: int) -> None:
 )
 def test_shares_of_known_cases(lengths: list[int], room: int, kept: list[int]) -> None:
     assert shares(lengths, room) == kept
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return prepare("smollm2-135m-instruct", load().cache_dir.expanduser())
+
+
+async def test_of_the_role_sequences_that_clients_think_up_only_so_many_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer, "_KEPT_FRAMES", 3)
+    ours = FolderTokenizer(str(folder))
+    frames = [await ours.frame(["user", "assistant"] * turns) for turns in range(1, 7)]
+    assert len(ours._frames) == 3
+    assert [await ours.frame(["user", "assistant"] * turns) for turns in range(1, 7)] == frames
+
+
+async def test_a_template_that_leaves_a_turn_out_refuses_it(folder: Path) -> None:
+    ours = FolderTokenizer(str(folder))
+    ours._tokenizer.chat_template = "{{ messages[0].content }}"
+    with pytest.raises(InvalidRequest, match="leaves a turn out of user, assistant"):
+        await ours.frame(["user", "assistant"])
+
+
+def test_code_that_comes_with_a_tokenizer_is_refused_without_a_question(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(question: str) -> str:
+        raise AssertionError(question)
+
+    monkeypatch.setattr("builtins.input", ask)
+    for file in ("tokenizer.json", "config.json"):
+        shutil.copy(folder / file, tmp_path)
+    auto_map = {"AutoTokenizer": ["code.Tokenizer", None]}
+    settings = {"tokenizer_class": "Tokenizer", "auto_map": auto_map}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "code.py").write_text("raise AssertionError('code was run')")
+    with pytest.raises(ConfigError, match="no tokenizer at"):
+        FolderTokenizer(str(tmp_path))

@@ -49,7 +49,7 @@ async def run(
         out: where to write the figures as JSON.
 
     Raises:
-        ConfigError: no arm could be loaded.
+        ConfigError: no arm could be loaded, or a file has no row to score.
         InvalidRequest: a row cannot be read.
     """
     encoder = make_encoder(settings)
@@ -65,6 +65,8 @@ async def run(
         for path in data:
             groups = await asyncio.to_thread(read, path)
             train, held = split(groups, hold_out) if hold_out < 1 else ([], groups)
+            if not held:
+                raise ConfigError(f"--data: {path} has no row to score; give --hold-out 1 to score all of it")
             figures[path.name] = await evaluate(arms, held[:rows], train)
             for table in _tables(path.name, figures[path.name]):
                 Console().print(table)
@@ -140,7 +142,8 @@ async def _score(arms: Arms, name: str, group: Group) -> Vector | None:
 
 
 def _picked(group: Group, scores: Vector) -> float:
-    return group.rewards[int(np.nanargmax(scores))]
+    """Quality of the answer with the best score; the mean over a tie, which the rows must not break."""
+    return float(np.asarray(group.rewards)[scores == np.nanmax(scores)].mean())
 
 
 def mean(values: Vector, sources: Sequence[str]) -> BestOf:

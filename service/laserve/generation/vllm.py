@@ -231,7 +231,8 @@ class VllmGenerator:
                 "enable_chunked_prefill": False,
             }
         arguments |= settings.engine_args
-        self._tokenizer = FolderTokenizer(self._path)
+        trusted = arguments.get("trust_remote_code") is True
+        self._tokenizer = FolderTokenizer(self._path, trust_remote_code=trusted)
         if arguments.get("enable_chunked_prefill") is False and "max_num_batched_tokens" not in arguments:
             try:
                 arguments["max_num_batched_tokens"] = self._model_length(arguments)

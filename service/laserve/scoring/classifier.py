@@ -64,12 +64,12 @@ def load_classifier(
     core = core.to(device).eval()
     length = longest(core.config, max_model_len)
     if not decodes:
-        pairs = PairTokenizer(path, setting="options.model")
+        pairs = PairTokenizer(path, setting="options.model", trust_remote_code=trust_remote_code)
         return PairClassifier(
             core, pairs, max_model_len=min(length, pairs.longest), batch_tokens=batch_tokens
         )
     check_chat_template(Path(path), "options.model")
-    tokenizer = FolderTokenizer(path, setting="options.model")
+    tokenizer = FolderTokenizer(path, setting="options.model", trust_remote_code=trust_remote_code)
     return DecoderClassifier(core, tokenizer, max_model_len=length, batch_tokens=batch_tokens, name=path)
 
 

@@ -101,18 +101,19 @@ class PoolingEngine:
             salt: share the cached prefix with calls of the same salt only.
 
         Raises:
-            EngineError: it failed, or is not there now.
+            EngineError: it failed, or is not there now, or the adapter has been removed.
         """
-        return await self._encode(self._llm(), token_ids, adapter, salt)
+        lora = None if adapter is None else self._adapters.get(adapter)
+        if adapter is not None and lora is None:
+            raise EngineError("the adapter has been removed")
+        return await self._encode(self._llm(), token_ids, lora, salt)
 
     def _llm(self) -> Any:
         if self._supervisor is None:
             raise NotReady("the engine is still loading")
         return self._supervisor.engine.llm
 
-    async def _encode(
-        self, llm: Any, token_ids: Sequence[int], adapter: str | None, salt: str | None = None
-    ) -> float:
+    async def _encode(self, llm: Any, token_ids: Sequence[int], lora: Any, salt: str | None = None) -> float:
         from vllm import PoolingParams
         from vllm.exceptions import VLLMError
         from vllm.inputs import TokensPrompt
@@ -121,7 +122,6 @@ class PoolingEngine:
         if salt is not None:
             prompt["cache_salt"] = salt
         parameters = PoolingParams(task="classify", use_activation=False)
-        lora = None if adapter is None else self._adapters[adapter]
         score = float("nan")
         try:
             outputs = llm.encode(prompt, parameters, str(uuid_utils.uuid7()), lora_request=lora)
@@ -137,10 +137,11 @@ class PoolingEngine:
         """Have every adapter loaded and used: its first request takes seconds longer than the others."""
         try:
             async with asyncio.timeout(_PROVE_S):
-                for adapter in self._adapters.values():
+                adapters = list(self._adapters.values())  # an arm may close meanwhile
+                for adapter in adapters:
                     await engine.llm.add_lora(adapter)
-                for folder in self._adapters or [None]:
-                    await self._encode(engine.llm, range(8), folder)
+                for adapter in adapters or [None]:
+                    await self._encode(engine.llm, range(8), adapter)
         except TimeoutError as error:
             raise EngineError(f"the engine scored nothing within {_PROVE_S:g} s") from error
 

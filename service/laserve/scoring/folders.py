@@ -56,9 +56,9 @@ class AdapterFolder:
 def adapter_folder(name: str) -> Path:
     """Folder of an adapter: of the one that comes with laserve by this name, else the path itself."""
     packaged = _ADAPTERS / name
-    if Path(name).name == name and packaged.is_dir():
+    if name not in ("", "..") and Path(name).name == name and packaged.is_dir():
         return packaged
-    return Path(name).expanduser()
+    return _at_home(name)
 
 
 def check_model(
@@ -123,7 +123,7 @@ def check_adapter(
             f"{setting}: {file} has rank {rank}, and the engine takes {max_rank}; "
             f"set engine_args.max_lora_rank to {rank} or more"
         )
-    _check_base(weights, shapes, base, setting)
+    _check_base(weights, shapes, base, setting, transposed=config.get("fan_in_fan_out") is True)
     head = next((name for name in shapes if _head_of(_bare(name)) is not None), None)
     if num_labels is not None:
         _check_head(weights, shapes, head, base=base, num_labels=num_labels, setting=setting)
@@ -142,10 +142,17 @@ def check_chat_template(folder: Path, setting: str = "model") -> None:
 
 
 def _folder(folder: str | Path, setting: str) -> Path:
-    path = Path(folder).expanduser()
+    path = _at_home(folder)
     if not path.is_dir():
         raise ConfigError(f"{setting}: there is no folder {path}; nothing is fetched from a model hub")
     return path
+
+
+def _at_home(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # of a user that does not exist
+        return Path(path)
 
 
 def _json(file: Path, setting: str, remedy: str) -> dict[str, Any]:
@@ -243,14 +250,19 @@ def _wanted(num_labels: int) -> str:
     return f"this kind needs {num_labels}; train it with num_labels={num_labels}, or use another kind"
 
 
-def _check_base(file: Path, shapes: Shapes, base: ModelFolder, setting: str) -> None:
-    """The adapter's modules are there in the base, and of the same size."""
+def _check_base(file: Path, shapes: Shapes, base: ModelFolder, setting: str, *, transposed: bool) -> None:
+    """The adapter's modules are there in the base, and of the same size.
+
+    Args:
+        transposed: the base keeps its weights as (inputs, outputs), as GPT-2 does.
+    """
     if base.config.get("quantization_config"):
         return  # weights are packed there, in shapes of their own
     for name, adapted, place, size in _adapted(shapes):
         weight = base.shapes.get(adapted, base.shapes.get(adapted.removeprefix("model.")))
-        if weight is None or weight[place] != size:
-            there = "has no such module" if weight is None else f"has {weight[place]} there, not {size}"
+        found = 0 if weight is None else weight[1 - place if transposed else place]
+        if found != size:
+            there = "has no such module" if weight is None else f"has {found} there, not {size}"
             raise ConfigError(_other_base(file, base, setting, f"{name}: the model {there}"))
 
 

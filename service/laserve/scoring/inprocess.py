@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from laserve.errors import ArmFailed, Unscorable
+from laserve.errors import ArmFailed, ConfigError, Unscorable
 from laserve.scoring.rendering import Prompt, Tokenizer, render_candidate, render_prompt
 from laserve.scoring.requests import PerRequest
 from laserve.scoring.worker import Worker
@@ -69,7 +69,9 @@ class InProcess:
     async def load(self) -> None:
         try:
             self._backend = await self._worker.call(self._load)
-        except (RuntimeError, MemoryError) as error:
+        except ImportError as error:
+            raise ConfigError(f"kind: {error}; pip install 'laserve[encoder]'") from error
+        except (RuntimeError, MemoryError, AssertionError) as error:  # the last where torch has no CUDA
             raise ArmFailed(f"its model could not be loaded: {error}") from error
 
     async def close(self) -> None:

@@ -22,16 +22,13 @@ class PairTokenizer(FolderTokenizer):
         """Longest pair that the tokenizer makes, in tokens."""
         return int(self._tokenizer.model_max_length)
 
-    async def frame(self, roles: Sequence[str]) -> Sequence[Sequence[int]]:
-        key = tuple(roles)
-        if key not in self._frames:
-            before, between, behind = await self._marks()
-            *turns, _ = roles
-            names = [list(await self.encode(f"{role}: ")) for role in turns] if len(turns) > 1 else [[]]
-            line = list(await self.encode("\n"))
-            pieces = [[*(line if place else before), *name] for place, name in enumerate(names)]
-            self._frames[key] = [*pieces, between, behind]
-        return self._frames[key]
+    async def _frame(self, roles: tuple[str, ...]) -> list[list[int]]:
+        before, between, behind = await self._marks()
+        *turns, _ = roles
+        names = [list(await self.encode(f"{role}: ")) for role in turns] if len(turns) > 1 else [[]]
+        line = list(await self.encode("\n"))
+        pieces = [[*(line if place else before), *name] for place, name in enumerate(names)]
+        return [*pieces, between, behind]
 
     def pad(self, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Any:
         """Inputs of the model, as tensors, from the ids of both texts with all marks."""

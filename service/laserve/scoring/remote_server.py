@@ -26,10 +26,13 @@ class RemoteServer:
     ) -> None:
         try:
             parsed = httpx.URL(url)
-        except (httpx.InvalidURL, TypeError) as error:
-            raise ValueError(f"url: {error}") from error
+        except (httpx.InvalidURL, TypeError):
+            raise ValueError("url: is none") from None  # what it says may quote a password
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise ValueError("url: must begin with http:// or https:// and name a host")
+        if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+            # httpx would say so with each request, and quote the key.
+            raise ValueError("api_key: has a line break or another character that no HTTP header may hold")
         #: For messages: without a user's name or password.
         self.name = str(parsed.copy_with(userinfo=b""))
         self._client = httpx.AsyncClient(

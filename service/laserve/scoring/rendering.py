@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from laserve.errors import Unscorable
+from laserve.errors import InvalidRequest, Unscorable
 from laserve.tokenizer import shares
 from laserve.types import Document, Request
 
@@ -44,12 +44,16 @@ async def render_prompt(request: Request, tokenizer: Tokenizer, max_model_len: i
         max_model_len: longest text that the model reads, in tokens.
 
     Raises:
-        Unscorable: it is too long and has no documents that could lose tokens.
+        Unscorable: it is too long and has no documents that could lose tokens, or the model's chat template
+            has no place for its turns.
     """
     turns = [(message.role, message.content) for message in request.messages]
     if request.question is not None or request.prompt is not None:
         turns = [("user", request.question if request.question is not None else request.prompt or "")]
-    *before, after = await tokenizer.frame([*(role for role, _ in turns), "assistant"])
+    try:
+        *before, after = await tokenizer.frame([*(role for role, _ in turns), "assistant"])
+    except InvalidRequest as error:
+        raise Unscorable(error.message) from error
     # Tokens of the reward model may be shorter than the generator's.
     reserve = min(request.sampling.max_tokens * 3 // 2 + 16, max_model_len // 2)
     room = max_model_len - reserve - len(after) - sum(len(piece) for piece in before)
@@ -58,9 +62,7 @@ async def render_prompt(request: Request, tokenizer: Tokenizer, max_model_len: i
     room -= sum(len(content) for content in contents)
     documents, truncated = await _documents(request.documents, tokenizer, room)
     if documents is None:
-        raise Unscorable(
-            f"the request is {-room} tokens too long for this reward model, which reads {max_model_len}"
-        )
+        raise Unscorable(f"the request is too long for this reward model, which reads {max_model_len} tokens")
     ids: list[int] = []
     for place, (piece, content) in enumerate(zip(before, contents, strict=False)):
         ids += [*piece, *(documents if place == len(contents) - 1 else ()), *content]

@@ -4,6 +4,7 @@ import asyncio
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from laserve.types import Request
@@ -52,7 +53,9 @@ class PerRequest(Generic[T]):
     def peek(self, request: Request) -> T | None:
         """The value if it has been computed."""
         entry = self._entries.get(id(request))
-        return entry.task.result() if entry is not None and entry.task.done() else None
+        if entry is None or not entry.task.done() or entry.task.cancelled() or entry.task.exception():
+            return None
+        return entry.task.result()
 
     def drop(self, request: Request) -> None:
         """Forget a value that has been computed; the next call computes it again."""
@@ -67,7 +70,8 @@ class PerRequest(Generic[T]):
             return await compute()
 
         task = asyncio.create_task(work())
-        entry = _Entry(task=task, request=weakref.ref(request, lambda _: self._forget(key, entry)))
+        # Nothing that the entry holds leads back to it: a value that is dropped goes at once, however large.
+        entry = _Entry(task=task, request=weakref.ref(request, partial(self._gone, key)))
         task.add_done_callback(lambda done: self._ended(key, entry, done))
         self._entries[key] = entry
         return entry
@@ -75,6 +79,11 @@ class PerRequest(Generic[T]):
     def _ended(self, key: int, entry: _Entry[T], done: asyncio.Task[T]) -> None:
         if done.cancelled() or done.exception() is not None:
             self._forget(key, entry)
+
+    def _gone(self, key: int, request: weakref.ref[Request]) -> None:
+        entry = self._entries.get(key)
+        if entry is not None and entry.request is request:
+            del self._entries[key]
 
     def _forget(self, key: int, entry: _Entry[T]) -> None:
         if self._entries.get(key) is entry:

@@ -88,14 +88,17 @@ class VllmRewardModel:
 
     async def load(self) -> None:
         spec = await asyncio.to_thread(self._check)
+        self._tokenizer = await asyncio.to_thread(
+            FolderTokenizer,
+            spec.model,
+            setting="options.model",
+            trust_remote_code=self._trust_remote_code,
+        )
         try:
             engine = await self._engines.acquire(spec)
             try:
-                if self._adapter is not None:
+                if self._adapter is not None:  # the last step: what fails later would leave it there
                     await engine.add_adapter(self._adapter)
-                self._tokenizer = await asyncio.to_thread(
-                    FolderTokenizer, spec.model, setting="options.model"
-                )
             except BaseException:
                 await self._engines.release(spec)
                 raise
@@ -107,9 +110,11 @@ class VllmRewardModel:
         if self._spec is None:
             return
         spec, self._spec = self._spec, None
-        if self._adapter is not None:
-            await self._engine.remove_adapter(self._adapter)
-        await self._engines.release(spec)
+        try:
+            if self._adapter is not None:
+                await self._engine.remove_adapter(self._adapter)
+        finally:
+            await self._engines.release(spec)
 
     def _check(self) -> EngineSpec:
         """Find what is wrong with the files before an engine is started for them. Raises ConfigError."""

@@ -20,6 +20,7 @@ from laserve.types import ArmStatus, Event, Vector
 
 logger = logging.getLogger(__name__)
 
+_UNREADABLE = "its settings in the log are not of this version"
 #: How a constructor says which of its arguments is wrong.
 _ARGUMENT = re.compile(r"options: (\w+): (.*)", re.S)
 _MISSING = re.compile(r"options: .*required keyword-only arguments?: '(\w+)'")
@@ -120,7 +121,7 @@ class Lifecycle:
         async with self._gate:
             before = self._replaceable(settings.name)
             try:
-                arm = await asyncio.to_thread(self._build, settings)
+                arm = await asyncio.to_thread(self._made, settings)
             except ConfigError as error:
                 raise _refused(error) from error
             if before is not None:
@@ -131,12 +132,14 @@ class Lifecycle:
             return arm
 
     def _replaceable(self, name: str) -> Arm | None:
-        """The arm of that name that has failed, None when there is none; raises ArmConflict otherwise."""
+        """The failed or unreadable arm of that name, None when there is none; else raises ArmConflict."""
         arm = self._arms.get(name)
         if arm is None:
             if len(self._arms) >= self._limit:
                 raise ArmConflict(f"there are {self._limit} arms, as many as scoring.max_arms allows")
             return None
+        if name not in self._settings:
+            return arm  # the log has them, but they cannot be read
         enable = f'PATCH /arms/{name} with {{"state": "enabled"}}'
         if arm.status == "retired":
             raise ArmConflict(f"name: arm {name!r} is retired; {enable} brings it back", param="name")
@@ -149,12 +152,15 @@ class Lifecycle:
         return arm
 
     async def _join(self, settings: ArmSettings) -> None:
-        """It has loaded: put it into the log."""
+        """It has loaded: put it into the log, unless that has it as it is."""
         known = self._learner.state.arms.get(settings.name)
         prior: Vector = self._learner.newcomer_mean() if known is None else known.prior_mean
         body: dict[str, Any] = {"name": settings.name, "prior_mean": prior.tolist()}
         if settings.name not in self._configured:
             body["settings"] = settings.model_dump(mode="json", exclude={"name"})
+        told = body.get("settings")
+        if known is not None and known.status == "enabled" and (told is None or told == known.settings):
+            return
         await self._log.append(Event(kind="arm", created_at=0.0, body=body))
 
     async def _move(self, name: str, status: ArmStatus) -> Arm:
@@ -167,7 +173,8 @@ class Lifecycle:
                 return arm
             self._check(arm, status)
             if again and name not in self._configured:
-                self._allowed.check(self._settings[name].kind, self._settings[name].options)
+                settings = self._readable(name)
+                self._allowed.check(settings.kind, settings.options)
             before = arm.status
             arm.status = status if status != "enabled" else before  # nobody draws it while the log takes it
             try:
@@ -184,6 +191,11 @@ class Lifecycle:
             elif status == "retired":
                 self._begin(arm, lambda: self._put_away(arm))
             return arm
+
+    def _readable(self, name: str) -> ArmSettings:
+        if name not in self._settings:
+            raise ArmConflict(f"state: {_UNREADABLE}; post arm {name!r} again (POST /arms)", param="state")
+        return self._settings[name]
 
     def _check(self, arm: Arm, status: ArmStatus) -> None:
         name = arm.name
@@ -211,28 +223,35 @@ class Lifecycle:
         settings = self._settings[arm.name]
         await _closed(arm)
         try:
-            fresh = await asyncio.to_thread(self._build, settings)
-        except ConfigError as error:
+            fresh = await asyncio.to_thread(self._made, settings)
+        except LaserveError as error:
             arm.loading, arm.error = "failed", error.message
             return
         arm.model, arm.circuit, arm.overlap = fresh.model, fresh.circuit, fresh.overlap
         arm.timeout_s = fresh.timeout_s
-        known = arm.name in self._learner.state.arms
-        await self._arms.load_one(arm, None if known else lambda: self._join(settings))
+        await self._arms.load_one(arm, lambda: self._join(settings))
 
     def _restored(self, name: str, told: dict[str, Any], status: ArmStatus) -> Arm:
         kind = str(told.get("kind"))
-        self._settings[name] = ArmSettings(name=name, kind=kind)
         try:
             settings = self._settings[name] = ArmSettings(name=name, **told)
             if status == "retired":
                 return stand_in(name, kind, "it is retired")
             self._allowed.check(settings.kind, settings.options)
-            return self._build(settings)
+            return self._made(settings)
         except ValidationError:
-            return stand_in(name, kind, "its settings in the log are not of this version")
+            return stand_in(name, kind, _UNREADABLE)
         except LaserveError as error:
             return stand_in(name, kind, error.message)
+
+    def _made(self, settings: ArmSettings) -> Arm:
+        """An arm of these settings. Raises ConfigError, also for what other packages raise."""
+        try:
+            return self._build(settings)
+        except LaserveError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"options: {type(error).__name__}: {error}") from error
 
     def _begin(self, arm: Arm, work: Callable[[], Awaitable[None]]) -> None:
         """Let an arm's work follow what is under way for it."""

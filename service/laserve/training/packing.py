@@ -54,7 +54,7 @@ def scores(core: Any, prompt: Sequence[int], answers: Sequence[Sequence[int]]) -
         end = start + len(answer)
         owner[start:end] = place
         positions[start:end] = torch.arange(len(prompt), len(prompt) + len(answer))
-        ends.append(end - 1)
+        ends.append(end - 1 if answer else len(prompt) - 1)
         start = end
     causal = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
     seen = causal & ((owner[None, :] == -1) | (owner[None, :] == owner[:, None]))

@@ -13,6 +13,7 @@ from laserve.errors import ConfigError
 from laserve.evaluation.accuracy import Accuracy, length_only, measure
 from laserve.evaluation.rows import Group, read, shortened, split
 from laserve.models import resolve
+from laserve.scoring.folders import check_model
 from laserve.tokenizer import FolderTokenizer
 from laserve.training.packing import Packed, pack, scores
 
@@ -55,7 +56,8 @@ async def run(*, data: Sequence[Path], out: Path, cache: Path, recipe: Recipe) -
     and rows.
 
     Raises:
-        ConfigError: a package is missing, or `out` holds another run's adapter.
+        ConfigError: a package is missing, the base is no model that may be loaded, or `out` holds another
+            run's adapter.
         InvalidRequest: a row cannot be read.
     """
     try:
@@ -64,6 +66,7 @@ async def run(*, data: Sequence[Path], out: Path, cache: Path, recipe: Recipe) -
     except ImportError as error:
         raise ConfigError(f"train-rm needs trl and peft: {error}; pip install 'laserve[train]'") from error
     base = resolve(recipe.base, cache, logger.info)
+    check_model(base, num_labels=None, setting="--base")
     _check_out(out, data, recipe)
     tokenizer = FolderTokenizer(base, setting="--base")
     train: list[Group] = []
@@ -188,7 +191,9 @@ def _adapted(base: str, recipe: Recipe) -> Any:
 
     hub_logging.set_verbosity_error()  # it would list the head, which is new, as missing
     hub_logging.disable_progress_bar()
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1, dtype=torch.bfloat16)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        base, num_labels=1, dtype=torch.bfloat16, local_files_only=True, use_safetensors=True
+    )
     depth = int(model.config.num_hidden_layers)
     first = 0 if recipe.layers is None else max(depth - recipe.layers, 0)
     adapted = get_peft_model(

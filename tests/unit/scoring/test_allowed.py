@@ -93,9 +93,24 @@ def test_a_path_that_is_no_text_is_invalid(allowed: Allowed, value: Any) -> None
     assert (caught.value.param or "").startswith("options.model")
 
 
-def test_a_path_with_a_zero_byte_is_invalid(allowed: Allowed, models: Path) -> None:
-    with pytest.raises(InvalidRequest):
-        allowed.check("fake", {"model": f"{models}/\0"})
+@pytest.mark.parametrize("value", ["{models}/\0", "~no-user-of-this-machine/x"])
+def test_a_path_that_is_none_is_invalid(allowed: Allowed, models: Path, value: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no path"):
+        allowed.check("fake", {"model": value.replace("{models}", str(models))})
+
+
+@pytest.mark.parametrize("option", ["model", "adapter"])
+def test_a_name_longer_than_any_file_is_refused(allowed: Allowed, option: str) -> None:
+    with pytest.raises((InvalidRequest, Forbidden)) as caught:
+        allowed.check("fake", {option: "x" * 5000})
+    assert caught.value.param == f"options.{option}"
+
+
+def test_a_packaged_name_is_one_only_where_it_is_looked_up(allowed: Allowed) -> None:
+    allowed.check("fake", {"adapter": "grounded"})
+    for option, value in (("model", "grounded"), ("adapter", "smollm2-135m-instruct")):
+        with pytest.raises(Forbidden):  # a folder of that name where the service was started
+            allowed.check("fake", {option: value})
 
 
 @pytest.mark.parametrize(

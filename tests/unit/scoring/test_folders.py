@@ -236,3 +236,20 @@ def test_what_is_wrong_with_an_adapter_is_said_with_its_file_and_the_remedy(
 def test_a_name_that_no_adapter_has_is_a_path() -> None:
     assert adapter_folder("/models/mine") == Path("/models/mine")
     assert adapter_folder("nobody") == Path("nobody")
+    assert adapter_folder("..") == Path("..")
+    assert adapter_folder("") == Path()
+    assert adapter_folder("~nobody-of-this-name/mine") == Path("~nobody-of-this-name/mine")
+
+
+def test_weights_that_are_kept_transposed_are_compared_so(base: Path, adapter: Path) -> None:
+    save_file(tensors(**{f"{Q}.weight": (HIDDEN, 3 * HIDDEN)}), base / "model.safetensors")
+    prefix = f"base_model.model.{Q}"
+    weights = {f"{prefix}.lora_A.weight": (RANK, HIDDEN), f"{prefix}.lora_B.weight": (3 * HIDDEN, RANK)}
+    save_file(
+        tensors(**weights, **{"base_model.model.score.weight": (1, HIDDEN)}),
+        adapter / "adapter_model.safetensors",
+    )
+    with pytest.raises(ConfigError, match="not an adapter of"):
+        check_adapter(adapter, check_model(base, num_labels=None), num_labels=1)
+    write(adapter / "adapter_config.json", fan_in_fan_out=True)
+    assert check_adapter(adapter, check_model(base, num_labels=None), num_labels=1).rank == RANK

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from builders import make_request, make_sampling
 from laserve.config import load
-from laserve.errors import Unscorable
+from laserve.errors import InvalidRequest, Unscorable
 from laserve.models import prepare
 from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
 from laserve.tokenizer import FolderTokenizer
@@ -112,6 +112,21 @@ async def test_a_candidate_longer_than_the_room_is_unscorable() -> None:
 async def test_a_request_without_documents_that_does_not_fit_is_unscorable() -> None:
     with pytest.raises(Unscorable, match="too long for this reward model, which reads 100"):
         await rendered(make_request(prompt="x" * 200), 100)
+
+
+async def test_turns_that_the_template_refuses_are_unscorable() -> None:
+    class Strict(Characters):
+        async def frame(self, roles: Sequence[str]) -> Sequence[Sequence[int]]:
+            raise InvalidRequest("messages: no system turns", param="messages")
+
+    with pytest.raises(Unscorable, match="no system turns"):
+        await render_prompt(make_request(), Strict(), 4000)
+
+
+async def test_documents_whose_titles_do_not_fit_are_too_long_too() -> None:
+    documents = (Document(title="x" * 60, text="short"),)
+    with pytest.raises(Unscorable, match="the request is too long"):
+        await rendered(make_request(question="who", documents=documents), 100)
 
 
 async def test_special_tokens_of_a_real_tokenizer_are_plain_in_texts() -> None:

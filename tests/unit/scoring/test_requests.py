@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -96,3 +97,33 @@ async def test_when_all_have_given_up_the_computation_is_cancelled_and_begun_ane
     compute.go.set()
     assert await late == compute.begun
     assert compute.begun - compute.cancelled == 1
+
+
+async def test_a_dropped_value_goes_at_once() -> None:
+    class Large:
+        pass
+
+    async def compute() -> Large:
+        return Large()
+
+    values, request = PerRequest[Large](), make_request()
+    value = weakref.ref(await values.get(request, compute))
+    await asyncio.sleep(0)  # until the loop has let go of the call
+    assert value() is not None
+    gc.disable()
+    try:
+        values.drop(request)
+        assert value() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_failure_is_never_peeked_at() -> None:
+    values, compute, request = PerRequest[int](), Counted(ValueError("first")), make_request()
+    compute.go.set()
+    call = asyncio.create_task(values.get(request, compute))
+    await asyncio.sleep(0)
+    while not next(iter(values._entries.values())).task.done():
+        await asyncio.sleep(0)
+    assert values.peek(request) is None
+    await asyncio.gather(call, return_exceptions=True)

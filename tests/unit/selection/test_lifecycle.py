@@ -32,7 +32,7 @@ from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.opening import open_log
 from laserve.selection.verification import verify
 from laserve.storage.sql import SqlStore
-from laserve.types import ArmStatus, Candidate, Request, Update
+from laserve.types import ArmStatus, Candidate, Event, Request, Update
 
 CONFIGURED = (ArmSettings(name="one", kind="fake"), ArmSettings(name="two", kind="fake"))
 FEATURES = Features(
@@ -91,7 +91,7 @@ class Life:
     def build(self, settings: ArmSettings) -> Arm:
         self.made.append(settings)
         model = self.next.get(settings.name) or StubModel()
-        if isinstance(model, ConfigError):
+        if isinstance(model, Exception):
             raise model
         self.metrics.rm_circuit.labels(settings.name, "closed").set(1)
         return make_arm(settings.name, model, loading="loading", timeout_s=settings.timeout_s)
@@ -290,6 +290,30 @@ async def test_what_a_kind_refuses_is_an_error_of_the_field(
     assert caught.value.param == param
     assert caught.value.message.startswith(told)
     assert life.states().keys() == {"one", "two"}
+
+
+async def test_a_kind_that_raises_something_of_its_own_costs_its_arm_alone(lives: Any) -> None:
+    life = await lives()
+    with pytest.raises(InvalidRequest, match="RuntimeError: no device"):
+        await life.add("new", RuntimeError("no device"))
+    arm = await life.added("new")
+    await life.move("new", "retired")
+    await until(lambda: arm.loading == "unloaded")
+    life.next["new"] = RuntimeError("no device")
+    await life.move("new", "enabled")
+    await until(lambda: arm.state == "failed")
+    assert "no device" in (arm.error or "")
+
+    class Broken(Life):
+        def build(self, settings: ArmSettings) -> Arm:
+            if settings.name == "new":
+                raise RuntimeError("no device")
+            return super().build(settings)
+
+    await life.stop()
+    broken = await Broken(life.store).start()
+    assert broken.states() == {"one": "ready", "two": "ready", "new": "failed"}
+    await broken.stop()
 
 
 async def test_what_is_not_allowed_is_not_even_made(life: Life) -> None:
@@ -530,6 +554,38 @@ async def test_an_arm_that_cannot_be_made_any_more_is_reported(lives: Any) -> No
     broken = await Broken(life.store).start()
     assert broken.arms.get("new").error == "options.model: there is no such folder"  # type: ignore[union-attr]
     await broken.stop()
+
+
+async def test_an_arm_comes_back_with_the_settings_that_it_last_ran_with(lives: Any) -> None:
+    life = await lives()
+    await life.added("new", timeout_s=3.0)
+    await life.move("new", "draining")
+    again = await lives()
+    again.arms.get("new").loading = "failed"  # so another may be posted in its place
+    assert (await again.added("new", UnloadableModel(), timeout_s=7.0)).state == "failed"
+    again.next["new"] = StubModel()
+    await again.move("new", "enabled")
+    await until(lambda: again.states()["new"] == "ready")
+    last = await lives()
+    assert (last.states()["new"], last.arms.get("new").timeout_s) == ("ready", 7.0)
+    await verify(last.store)
+
+
+@pytest.mark.parametrize("status", ["enabled", "retired"])
+async def test_an_arm_whose_settings_cannot_be_read_is_not_loaded_with_others(
+    lives: Any, status: ArmStatus
+) -> None:
+    life = await lives()
+    of_another_version = {"kind": "fake", "options": {"salt": "s"}, "colour": "red"}
+    body = {"name": "new", "prior_mean": [0.0] * CONTEXT.dimension, "settings": of_another_version}
+    await life.log.append(Event(kind="arm", created_at=0.0, body=body))
+    await life.log.append(Event(kind="arm_state", created_at=0.0, body={"name": "new", "state": status}))
+    again = await lives()
+    assert again.states()["new"] == ("failed" if status == "enabled" else "retired")
+    with pytest.raises(ArmConflict, match="not of this version; post arm 'new' again"):
+        await again.move("new", "enabled")
+    assert (await again.added("new", options={"salt": "t"})).state == "ready"
+    assert again.learner.state.arms["new"].settings["options"] == {"salt": "t"}
 
 
 async def test_a_configuration_that_names_the_same_arm_wins(lives: Any) -> None:

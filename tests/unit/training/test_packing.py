@@ -70,3 +70,11 @@ async def test_long_documents_are_cut_and_answers_are_not(folder: Path) -> None:
 async def test_a_group_that_cannot_fit_is_left_out(folder: Path) -> None:
     endless = replace(GROUP, request=replace(REQUEST, question="why " * 500))
     assert await pack(endless, FolderTokenizer(str(folder)), 256) is None
+
+
+async def test_an_answer_without_any_token_is_scored_by_the_prompts_end(core: Any) -> None:
+    prompt = [5, 6, 7]
+    with torch.inference_mode():
+        together = scores(core, prompt, [[8, 9], []])
+        alone = core(input_ids=torch.tensor([prompt])).logits[0, 0]
+    assert float(together[1]) == pytest.approx(float(alone), abs=1e-5)

@@ -80,6 +80,14 @@ async def test_another_recipe_does_not_go_on_where_one_was_interrupted(
         await run(data=[rows], out=tmp_path, cache=tmp_path, recipe=recipe(folder))
 
 
+async def test_a_base_with_pickled_weights_is_refused(rows: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"--base: .*pickled"):
+        await run(data=[rows], out=tmp_path / "arm", cache=tmp_path, recipe=recipe(tmp_path))
+    assert not (tmp_path / "arm").exists()
+
+
 async def test_rows_without_a_better_answer_are_refused(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "same.jsonl"
     path.write_text(json.dumps({"prompt": "x", "responses": ["a", "b"], "correct": [True, True]}))
