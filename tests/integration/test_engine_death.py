@@ -25,6 +25,8 @@ from processes import Server, launch, serving, wait_ready
 
 pytestmark = pytest.mark.engine
 
+#: Arms that have no engine of their own, so that the generator's is the only one.
+WITHOUT_ENGINES = json.dumps([{"name": name, "kind": name} for name in ("loglik", "consensus", "relevance")])
 #: An engine starts within this, also on a machine that does other work.
 START_S = 200
 #: Long enough to be under way when its engine is killed.
@@ -42,7 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(folder: Path) -> Iterator[Service]:
     """In a process group of its own, as a terminal starts it."""
-    server = launch(folder / "log", env={"LASERVE_DATA_DIR": str(folder)}, through=["setsid"])
+    env = {"LASERVE_DATA_DIR": str(folder), "LASERVE_ARMS": WITHOUT_ENGINES}
+    server = launch(folder / "log", env=env, through=["setsid"])
     try:
         wait_ready(server, START_S)
         yield Service(server, folder)
@@ -214,7 +217,11 @@ def test_ctrl_c_in_the_terminal_lets_the_engine_finish_what_is_under_way(
 
 
 def test_a_killed_server_takes_its_engine_with_it(folder: Path) -> None:
-    env = {"LASERVE_DATA_DIR": str(folder), "LASERVE_GENERATION__ENGINE_ARGS": SEED_BREAKS_IT}
+    env = {
+        "LASERVE_DATA_DIR": str(folder),
+        "LASERVE_ARMS": WITHOUT_ENGINES,
+        "LASERVE_GENERATION__ENGINE_ARGS": SEED_BREAKS_IT,
+    }
     with serving(folder / "second log", env=env, timeout_s=START_S) as server:
         # An engine that could not survive a seed refuses it, and survives a prompt longer than a batch.
         seeded = server.client.post("/generate", json={"prompt": "sheep " * 1000, "n": 2, "seed": 11})
