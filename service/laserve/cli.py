@@ -28,6 +28,12 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _rows(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - as click calls it
+    """The option for files of rows, of which a command needs one at least."""
+    file = click.Path(path_type=Path, exists=True, dir_okay=False)
+    return click.option("--data", type=file, multiple=True, required=True, help=help)
+
+
 def _refusing(command: Callable[P, R]) -> Callable[P, R]:
     """Turn our own errors into a line on standard error and exit status 1."""
 
@@ -82,13 +88,7 @@ def models(config: Path | None, profile: str | None) -> None:
 
 @main.command("train-rm")
 @_configured
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    multiple=True,
-    required=True,
-    help="Rows as JSON lines (may be .gz): preferences, right and wrong answers, or `laserve export`.",
-)
+@_rows("Rows as JSON lines (may be .gz): preferences, right and wrong answers, or `laserve export`.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the adapter."
 )
@@ -168,13 +168,7 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
 
 @main.command("evaluate-rm")
 @_configured
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    multiple=True,
-    required=True,
-    help="Rows as `laserve train-rm` takes them; repeat for more files.",
-)
+@_rows("Rows as `laserve train-rm` takes them; repeat for more files.")
 @click.option(
     "--hold-out",
     type=click.FloatRange(0, 1, min_open=True),
@@ -249,13 +243,7 @@ def demo(**options: Any) -> None:
 
 @main.command("fit-context")
 @_configured
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    multiple=True,
-    required=True,
-    help="Requests as JSON lines (may be .gz); repeat for more files.",
-)
+@_rows("Requests as JSON lines (may be .gz); repeat for more files.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
 @_refusing
 def fit_context(config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path) -> None:

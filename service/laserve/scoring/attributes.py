@@ -15,7 +15,7 @@ from laserve.scoring.pretrained import check_options
 from laserve.types import Candidate, Request, Vector
 
 
-class AttributesModel:
+class AttributesModel(InProcess):
     """Score = sum over attributes k of weight_k * output_k, of a sequence classifier with one label each.
 
     The weights are those of the request, else those of the settings; an attribute without one counts 0
@@ -29,8 +29,6 @@ class AttributesModel:
     """
 
     kind = "attributes"
-    free = False
-    needs_all = False
 
     def __init__(
         self,
@@ -53,7 +51,7 @@ class AttributesModel:
         if unknown := self._unknown(self._weights):
             raise ValueError(f"weights: {unknown}")
         _check_weights(self._weights)
-        self._model = InProcess(
+        super().__init__(
             partial(
                 load_classifier,
                 model=model,
@@ -69,23 +67,11 @@ class AttributesModel:
             name="rm-attributes",
         )
 
-    async def load(self) -> None:
-        await self._model.load()
-
-    async def close(self) -> None:
-        await self._model.close()
-
-    async def prefill(self, request: Request) -> None:
-        await self._model.prefill(request)
-
-    def truncated(self, request: Request) -> bool:
-        return self._model.truncated(request)
-
     async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
         if unknown := self._unknown(request.attribute_weights):
             raise Unscorable(f"attribute_weights: {unknown}")
         weights = request.attribute_weights or self._weights
-        outputs = await self._model.outputs(request, candidates)
+        outputs = await self.outputs(request, candidates)
         scores = outputs @ np.array([weights.get(name, 0.0) for name in self._attributes], dtype=np.float64)
         return np.asarray(scores, dtype=np.float64)
 

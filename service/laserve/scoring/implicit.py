@@ -19,7 +19,7 @@ from laserve.types import Candidate, Request, Vector
 _ROWS = 128
 
 
-class ImplicitReward:
+class ImplicitReward(InProcess):
     """beta * (log pi(y|x) - log ref(y|x)) in nats, summed over the tokens of an answer and of its turn's end.
 
     Rafailov et al., 2023, arXiv 2305.18290, equation 5 without its partition function, which is the same for
@@ -38,8 +38,6 @@ class ImplicitReward:
     """
 
     kind = "implicit"
-    free = False
-    needs_all = False
 
     def __init__(
         self,
@@ -60,7 +58,7 @@ class ImplicitReward:
         if not beta > 0:
             raise ValueError("beta: must be above 0")
         self._beta = beta
-        self._model = InProcess(
+        super().__init__(
             partial(
                 _load,
                 model=model,
@@ -75,20 +73,8 @@ class ImplicitReward:
             name="rm-implicit",
         )
 
-    async def load(self) -> None:
-        await self._model.load()
-
-    async def close(self) -> None:
-        await self._model.close()
-
-    async def prefill(self, request: Request) -> None:
-        await self._model.prefill(request)
-
-    def truncated(self, request: Request) -> bool:
-        return self._model.truncated(request)
-
     async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
-        return self._beta * (await self._model.outputs(request, candidates))[:, 0]
+        return self._beta * (await self.outputs(request, candidates))[:, 0]
 
 
 class LogRatio:

@@ -44,12 +44,15 @@ class Backend(Protocol):
 
 
 class InProcess:
-    """Runs a backend on a thread of its own, for several requests at once.
+    """Runs a backend on a thread of its own, for several requests at once; a kind adds its name and `score`.
 
     Args:
         load: makes the backend, on that thread. Raises ConfigError for what a setting can mend.
         name: of the thread.
     """
+
+    free = False
+    needs_all = False
 
     def __init__(self, load: Callable[[], Backend], *, name: str) -> None:
         self._load = load

@@ -10,7 +10,7 @@ from laserve.scoring.pretrained import check_options
 from laserve.types import Candidate, Request, Vector
 
 
-class TransformersModel:
+class TransformersModel(InProcess):
     """The raw output of a sequence classifier with one label.
 
     A decoder reads the request once, in its chat template, and the candidates of a request behind it in one
@@ -28,8 +28,6 @@ class TransformersModel:
     """
 
     kind = "transformers"
-    free = False
-    needs_all = False
 
     def __init__(
         self,
@@ -44,7 +42,7 @@ class TransformersModel:
         trust_remote_code: bool = False,
     ) -> None:
         check_options(dtype=dtype, max_model_len=max_model_len, batch_tokens=batch_tokens)
-        self._model = InProcess(
+        super().__init__(
             partial(
                 load_classifier,
                 model=model,
@@ -60,17 +58,5 @@ class TransformersModel:
             name="rm-transformers",
         )
 
-    async def load(self) -> None:
-        await self._model.load()
-
-    async def close(self) -> None:
-        await self._model.close()
-
-    async def prefill(self, request: Request) -> None:
-        await self._model.prefill(request)
-
-    def truncated(self, request: Request) -> bool:
-        return self._model.truncated(request)
-
     async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
-        return (await self._model.outputs(request, candidates))[:, 0]
+        return (await self.outputs(request, candidates))[:, 0]

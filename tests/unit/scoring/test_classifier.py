@@ -114,7 +114,7 @@ async def test_a_question_that_is_too_long_is_not_for_the_model(model: Transform
 async def test_old_prompts_are_dropped_and_read_again(model: TransformersModel) -> None:
     requests = [asked(60) for _ in range(6)]
     first = [await model.score(request, CANDIDATES) for request in requests]
-    assert len(model._model._read) < len(requests)
+    assert len(model._read) < len(requests)
     assert (await model.score(requests[0], CANDIDATES)) == pytest.approx(first[0], abs=1e-5)
 
 
