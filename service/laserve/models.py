@@ -134,6 +134,9 @@ def _write(model: PackagedModel, source: Path, cache: Path, report: Report) -> P
 def resolve(reference: str, cache: Path, report: Report = lambda line: None) -> str:
     """Turn what a setting says into what a loader takes: a packaged name becomes its folder.
 
-    Any other reference (a folder, or a hub name for machines that have one) is returned as it is.
+    Any other reference (a folder, or a hub name for machines that have one) is returned as it is, but for a
+    home folder's ``~``, which no loader expands.
     """
-    return str(prepare(reference, cache, report)) if reference in PACKAGED else reference
+    if reference in PACKAGED:
+        return str(prepare(reference, cache, report))
+    return str(Path(reference).expanduser()) if reference.startswith("~") else reference

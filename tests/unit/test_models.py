@@ -132,6 +132,7 @@ def test_a_missing_package_is_refused_with_the_command_that_installs_it(
 def test_any_other_reference_is_left_to_the_loader(cache: Path) -> None:
     assert resolve("org/model", cache) == "org/model"
     assert resolve("/srv/model", cache) == "/srv/model"
+    assert resolve("~/model", cache) == str(Path.home() / "model")
 
 
 def test_a_packaged_name_becomes_its_folder(

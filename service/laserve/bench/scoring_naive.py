@@ -11,21 +11,23 @@ from laserve.types import Vector
 
 
 class Naive:
-    """transformers, bfloat16, SDPA, on all cores, with the adapter merged into the weights.
+    """transformers, SDPA, on all cores, with the adapter merged into the weights.
 
     Args:
         base: folder of the model.
         adapter: folder of a LoRA adapter with a head of one label.
+        exact: in float32 instead of bfloat16, to see how far rounding alone moves a score.
     """
 
-    def __init__(self, base: str, adapter: Path) -> None:
+    def __init__(self, base: str, adapter: Path, *, exact: bool = False) -> None:
         import torch
         from peft import PeftModel
         from transformers import AutoModelForSequenceClassification
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))
+        dtype = torch.float32 if exact else torch.bfloat16
         model = AutoModelForSequenceClassification.from_pretrained(
-            base, num_labels=1, dtype=torch.bfloat16, attn_implementation="sdpa"
+            base, num_labels=1, dtype=dtype, attn_implementation="sdpa"
         )
         self._model: Any = PeftModel.from_pretrained(model, adapter).merge_and_unload().eval()
 

@@ -170,8 +170,8 @@ def _json(file: Path, setting: str, remedy: str) -> dict[str, Any]:
 def _check_code(file: Path, config: Mapping[str, Any], trusted: bool, setting: str) -> None:
     if config.get("auto_map") and not trusted:
         raise ConfigError(
-            f"{setting}: {file} has the model bring code of its own (auto_map); read that code, and set "
-            "trust_remote_code: true to run it"
+            f"{setting}: {file} has the model bring code of its own (auto_map); read that code; kinds "
+            "that have the option run it with trust_remote_code: true"
         )
 
 
