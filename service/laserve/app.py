@@ -36,6 +36,7 @@ from laserve.selection.making import make_arm
 from laserve.selection.observing import Observer
 from laserve.selection.opening import open_log
 from laserve.selection.retention import Retention, hash_key
+from laserve.selection.shadowing import Shadows
 from laserve.selection.window import DefaultRewards, Window
 from laserve.storage.base import Store
 from laserve.storage.sql import SqlStore
@@ -157,12 +158,22 @@ def make_service(settings: Settings) -> Service:
         policies.get(settings.policy.name)
     except LaserveError as error:
         raise ConfigError(f"policy.name: {error.message.removeprefix('policy: ')}") from error
+    permits = Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics)
+    shadows = Shadows(
+        arms=arms,
+        store=store,
+        metrics=metrics,
+        share=settings.scoring.shadow_share,
+        seed=settings.policy.seed,
+        busy=lambda: permits.busy,
+    )
     log = FeedbackLog(
         store=store,
         learner=learner,
         metrics=metrics,
         snapshot_every=settings.storage.snapshot_every,
         learn_from=settings.policy.learn_from,
+        settled=shadows.settled,
     )
     return Service(
         settings=settings,
@@ -184,7 +195,9 @@ def make_service(settings: Settings) -> Service:
             retention=make_retention(settings),
             observer=Observer(metrics, tasks=settings.context.tasks),
             window=Window(**settings.feedback.model_dump()),
+            shadows=shadows,
         ),
+        shadows=shadows,
         feedback=log,
         lifecycle=make_lifecycle(
             settings,
@@ -193,7 +206,7 @@ def make_service(settings: Settings) -> Service:
             log=log,
             build=lambda arm: make_arm(arm, shared, metrics),
         ),
-        permits=Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics),
+        permits=permits,
     )
 
 
@@ -239,6 +252,8 @@ async def running(service: Service) -> AsyncIterator[Service]:
         stack.push_async_callback(service.engines.close)
         stack.push_async_callback(service.arms.close)
         stack.push_async_callback(service.lifecycle.close)
+        stack.push_async_callback(service.shadows.close)
+        service.shadows.start()
         stack.push_async_callback(service.generator.close)
         yield service
 

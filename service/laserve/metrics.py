@@ -108,6 +108,18 @@ class Metrics:
             ["arm"],
             registry=registry,
         )
+        self.shadow = Counter(
+            "laserve_shadow",
+            "Requests that all arms were to score: `scored`, `failed` in part, or `dropped` under load.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.rm_shadow = Counter(
+            "laserve_rm_shadow",
+            "Such requests by arm, and by whether it would have returned the text that was returned.",
+            ["arm", "agrees"],
+            registry=registry,
+        )
         self.arms = Gauge("laserve_arms", "Arms by their state.", ["state"], registry=registry)
         self.rm_fallback = Counter(
             "laserve_rm_fallback",

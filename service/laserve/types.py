@@ -158,6 +158,8 @@ class Decision:
     retention: str = "full"
     #: Unix seconds after which feedback is late; None where it never is.
     closes_at: float | None = None
+    #: Whether all arms were to score this request, whichever was drawn.
+    shadowed: bool = False
     #: Reward that is learned then unless feedback has taught before, in [0, 1]; None where none is.
     default_reward: float | None = None
 

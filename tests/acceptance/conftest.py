@@ -58,6 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "GENERATION__ENGINE_ARGS": {"delay_s": 0.01},
         "SERVER__MAX_CONCURRENT_REQUESTS": 64,
         "POLICY__NAME": "random",
+        "SCORING__SHADOW_SHARE": 1.0,
     },
     "unhurried": {"GENERATION__ENGINE_ARGS": {"delay_s": EACH_S}},
     "narrow": {
@@ -208,7 +209,7 @@ def frail(fleet: Fleet) -> Service:
 
 @pytest.fixture(scope="session")
 def growing(fleet: Fleet) -> Service:
-    """Arms come and go; draws at random."""
+    """Arms come and go; draws at random, and has every arm score every request."""
     return fleet.ready("growing")
 
 

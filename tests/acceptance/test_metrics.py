@@ -274,6 +274,24 @@ def an_arm_that_fails_and_proves_itself_again(request: pytest.FixtureRequest) ->
     assert states() == [1, 0, 0]
 
 
+@cause("laserve_shadow")
+def a_request_that_all_arms_score(request: pytest.FixtureRequest) -> None:
+    growing = service(request, "growing")
+    key = ("laserve_shadow_total", frozenset({("outcome", "scored")}))
+    before = growing.samples().get(key, 0)
+    growing.generate()
+    until(lambda: growing.samples().get(key, 0) > before)
+
+
+@cause("laserve_rm_shadow")
+def an_arm_that_would_have_returned_the_same(request: pytest.FixtureRequest) -> None:
+    growing = service(request, "growing")
+    key = ("laserve_rm_shadow_total", frozenset({("arm", "loglik"), ("agrees", "yes")}))
+    before = growing.samples().get(key, 0)
+    growing.generate(policy="fixed:loglik")
+    until(lambda: growing.samples().get(key, 0) > before)
+
+
 @cause("laserve_arms")
 def an_arm_that_changes_its_state(request: pytest.FixtureRequest) -> None:
     growing = service(request, "growing")

@@ -102,6 +102,21 @@ class TestDecisions:
         assert samples.fields(found) == samples.fields(stored)
         assert samples.spelled(found) == samples.spelled(stored)
 
+    async def test_scores_that_come_later_join_those_that_are_there(self, store: Store) -> None:
+        stored = samples.decision("d-1")
+        await store.add_decisions([stored])
+        await store.add_scores("d-1", choices={"late": 1}, scores={"late": (None, 0.5)})
+        found = await store.decision("d-1")
+        assert found.choices == {**stored.choices, "late": 1}
+        assert found.scores == {**stored.scores, "late": (None, 0.5)}
+        back = replace(found, choices=stored.choices, scores=stored.scores, x=stored.x)
+        assert back == stored
+        with pytest.raises(NotFound):
+            await store.add_scores("d-2", choices={}, scores={})
+        await store.erase("d-1", 2.0)
+        with pytest.raises(Gone):
+            await store.add_scores("d-1", choices={}, scores={})
+
     async def test_a_decision_without_texts_comes_back_without_them(self, store: Store) -> None:
         stored = samples.decision(retention="none")
         await store.add_decisions([stored])

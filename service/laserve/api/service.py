@@ -15,6 +15,7 @@ from laserve.selection.context import ContextBuilder
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.selection.lifecycle import Lifecycle
+from laserve.selection.shadowing import Shadows
 from laserve.storage.base import Store
 
 #: Seconds after `server.drain_s` in which what was aborted then has to end.
@@ -37,6 +38,7 @@ class Service:
     engines: PoolingEngines
     learner: Learner
     answerer: Answerer
+    shadows: Shadows
     feedback: FeedbackLog
     lifecycle: Lifecycle
     permits: Permits

@@ -129,6 +129,13 @@ class ScoringSettings(Section):
         (), description="URLs at or below which the servers of added arms must be."
     )
     max_arms: int = Field(32, ge=1, description="Arms that there may be, whatever their state.")
+    shadow_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the requests that all arms score behind the answer, so that feedback on their "
+        "candidates teaches every arm.",
+    )
 
 
 class PolicySettings(Section):

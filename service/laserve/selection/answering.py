@@ -19,6 +19,7 @@ from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
 from laserve.selection.scoring import Scored, Scoring
+from laserve.selection.shadowing import Shadows
 from laserve.selection.window import Window
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
@@ -77,6 +78,7 @@ class Answerer:
         retention: Retention,
         observer: Observer,
         window: Window,
+        shadows: Shadows,
     ) -> None:
         self._generator = generator
         self._context = context
@@ -88,6 +90,7 @@ class Answerer:
         self._retention = retention
         self._observer = observer
         self._window = window
+        self._shadows = shadows
         self._decisions: GroupCommit[Decision, None] = GroupCommit(self._commit)
 
     def start(self) -> None:
@@ -148,12 +151,19 @@ class Answerer:
             candidates=candidates,
         )
         decision = self._window.open(
-            replace(decision, key=key, policy="pinned" if request.arm else policy.name)
+            replace(
+                decision,
+                key=key,
+                policy="pinned" if request.arm else policy.name,
+                shadowed=request.arm is None and self._shadows.wants(decision_id),
+            )
         )
         await self._decisions.submit(self._retention.redact(replace(decision, timings=dict(clock.spent))))
         clock.lap("store")
         decision = replace(decision, timings=dict(clock.spent))
         self._observer.decided(decision, draw, verdict)
+        if decision.shadowed:
+            self._shadows.submit(request, decision)
         yield decision
 
     def _check(self, request: Request) -> Policy:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -36,6 +36,7 @@ class FeedbackLog:
     Args:
         snapshot_every: events between two snapshots.
         learn_from: the kind that teaches, where the log has not settled it yet; None for the first to come.
+        settled: waits for scores of a decision that are still outstanding.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class FeedbackLog:
         metrics: Metrics,
         snapshot_every: int,
         learn_from: str | None = None,
+        settled: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._learner = learner
         self._metrics = metrics
         self._snapshot_every = snapshot_every
         self._learn_from = learn_from
+        self._settled = settled
         self._snapshot_at = 0
         self._batches: GroupCommit[Resolution | Lapse | Event, FeedbackOutcome | Event] = GroupCommit(
             self._commit
@@ -123,6 +126,8 @@ class FeedbackLog:
 
         Measuring long texts would hold the log, and the event loop, for long.
         """
+        if self._settled is not None:
+            await self._settled(feedback.decision_id)
         decision = await self._store.decision(feedback.decision_id)
         resolved: Resolved | InvalidRequest
         try:

@@ -1,6 +1,6 @@
 """The store's protocol: decisions as documents, the event log as the truth."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -106,6 +106,15 @@ class Store(Protocol):
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         """All or none, in one commit."""
+
+    async def add_scores(
+        self,
+        decision_id: str,
+        *,
+        choices: Mapping[str, int],
+        scores: Mapping[str, Sequence[float | None]],
+    ) -> None:
+        """Add what more arms made of a decision. Raises NotFound or Gone."""
 
     async def decision(self, decision_id: str) -> Decision:
         """Raises NotFound or Gone."""
