@@ -2,40 +2,23 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from laserve.app import make_arms, make_encoder, make_shared
 from laserve.config import Settings
-from laserve.errors import ArmFailed, ConfigError
-from laserve.evaluation.accuracy import RESAMPLES, length_only, measure
+from laserve.errors import ConfigError
+from laserve.evaluation.accuracy import length_only, measure
+from laserve.evaluation.intervals import mean
 from laserve.evaluation.rows import Group, read, split
-from laserve.metrics import Metrics
-from laserve.scoring.engines import PoolingEngines
+from laserve.evaluation.scoring import loaded_arms, score_all
 from laserve.selection.arms import Arms
-from laserve.types import Candidate, Vector
-
-logger = logging.getLogger(__name__)
-
-#: Groups that are scored at once.
-_AT_ONCE = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class BestOf:
-    """Mean quality of the answer that an arm would have returned, in [0, 1]."""
-
-    value: float
-    low: float
-    high: float
+from laserve.types import Vector
 
 
 async def run(
@@ -52,16 +35,8 @@ async def run(
         ConfigError: no arm could be loaded, or a file has no row to score.
         InvalidRequest: a row cannot be read.
     """
-    encoder = make_encoder(settings)
-    await encoder.load()
-    metrics = Metrics()
-    shared = make_shared(settings, encoder, PoolingEngines(metrics=metrics))
-    arms = make_arms(settings, shared, metrics)
     figures: dict[str, Any] = {}
-    try:
-        await arms.load()
-        if not arms.ready:
-            raise ConfigError("arms: none could be loaded")
+    async with loaded_arms(settings) as arms:
         for path in data:
             groups = await asyncio.to_thread(read, path)
             train, held = split(groups, hold_out) if hold_out < 1 else ([], groups)
@@ -70,9 +45,6 @@ async def run(
             figures[path.name] = await evaluate(arms, held[:rows], train)
             for table in _tables(path.name, figures[path.name]):
                 Console().print(table)
-    finally:
-        await arms.close()
-        await encoder.close()
     if out:
         await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
@@ -87,17 +59,10 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
         ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm, for ``random`` and ``possible``; and
         ``difference``, by arm and other arm, of what they would have returned.
     """
-    scores: dict[str, dict[int, Vector]] = {name: {} for name in arms.ready}
-    for start in track(range(0, len(groups), _AT_ONCE), description="scoring", console=Console(stderr=True)):
-        places = range(start, min(start + _AT_ONCE, len(groups)))
-        jobs = [(name, place) for name in arms.ready for place in places]
-        found = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
-        for (name, place), given in zip(jobs, found, strict=True):
-            if given is not None:
-                scores[name][place] = given
+    found = await score_all(arms, groups)
     picked = {
         name: np.array([_picked(groups[place], by_place[place]) for place in range(len(groups))])
-        for name, by_place in scores.items()
+        for name, by_place in found.items()
         if len(by_place) == len(groups)
     }
     sources = [group.source for group in groups]
@@ -107,7 +72,7 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
         "groups": len(groups),
         "accuracy": {
             name: asdict(measure([(groups[place], given) for place, given in by_place.items()]))
-            for name, by_place in scores.items()
+            for name, by_place in found.items()
             if by_place
         }
         | {"length alone": asdict(length_only(groups, train or groups))},
@@ -125,43 +90,9 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
     }
 
 
-async def _score(arms: Arms, name: str, group: Group) -> Vector | None:
-    """Scores of a group, NaN where there is none; None where the arm cannot score it at all."""
-    if name == "loglik" and not group.logprobs:
-        return None
-    logprobs = group.logprobs or (0.0,) * len(group.texts)
-    candidates = [
-        Candidate(index=index, text=text, finish_reason="stop", tokens=1, logprob=logprob)
-        for index, (text, logprob) in enumerate(zip(group.texts, logprobs, strict=True))
-    ]
-    try:
-        return (await arms.score(name, group.request, candidates)).scores
-    except ArmFailed as error:
-        logger.warning("arm %s cannot score %s: %s", name, group.id, error.message)
-        return None
-
-
 def _picked(group: Group, scores: Vector) -> float:
     """Quality of the answer with the best score; the mean over a tie, which the rows must not break."""
     return float(np.asarray(group.rewards)[scores == np.nanmax(scores)].mean())
-
-
-def mean(values: Vector, sources: Sequence[str]) -> BestOf:
-    """Mean of a value per group, with the 95% percentile interval of a bootstrap over sources.
-
-    Args:
-        values: shape (groups,), float64.
-        sources: source of each group.
-    """
-    names = {source: place for place, source in enumerate(dict.fromkeys(sources))}
-    totals, counts = np.zeros(len(names)), np.zeros(len(names))
-    for value, source in zip(values, sources, strict=True):
-        totals[names[source]] += value
-        counts[names[source]] += 1
-    draws = np.random.default_rng(0).integers(len(names), size=(RESAMPLES, len(names)))
-    resampled = totals[draws].sum(axis=1) / counts[draws].sum(axis=1)
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return BestOf(value=float(np.mean(values)), low=float(low), high=float(high))
 
 
 def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
