@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from laserve.evaluation.intervals import Interval, ratio
 from laserve.evaluation.rows import Group
@@ -39,6 +40,15 @@ def measure(scored: Sequence[tuple[Group, Vector]]) -> Accuracy:
         groups=len(scored),
         sources=len(set(sources)),
     )
+
+
+def places(scores: Vector) -> Vector:
+    """Rank of each score, the lowest 1, ties averaged; a score that is not finite is below all others.
+
+    Args:
+        scores: shape (answers,), float64.
+    """
+    return np.asarray(rankdata(np.where(np.isfinite(scores), scores, -np.inf)), dtype=np.float64)
 
 
 def length_only(held: Sequence[Group], train: Sequence[Group]) -> Accuracy:
