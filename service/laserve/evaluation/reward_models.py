@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,38 +15,83 @@ from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.evaluation.accuracy import length_only, measure
 from laserve.evaluation.intervals import mean
-from laserve.evaluation.rows import Group, read, split
+from laserve.evaluation.ppe import evaluation as ppe
+from laserve.evaluation.ppe.evaluation import CORRECTNESS, PREFERENCES
+from laserve.evaluation.ppe.report import tables
+from laserve.evaluation.prior import PRIOR_N, Qualities, prior, write
+from laserve.evaluation.rows import Group, S, read, split
 from laserve.evaluation.scoring import loaded_arms, score_all
 from laserve.selection.arms import Arms
 from laserve.types import Vector
 
 
 async def run(
-    settings: Settings, *, data: Sequence[Path], hold_out: float, rows: int | None, out: Path | None
+    settings: Settings,
+    *,
+    data: Sequence[Path] = (),
+    preferences: Sequence[Path] = (),
+    correctness: Sequence[Path] = (),
+    hold_out: float,
+    rows: int | None,
+    out: Path | None,
+    prior_out: Path | None = None,
+    prior_n: int = PRIOR_N,
 ) -> None:
-    """Score the held-out groups of each file by every configured arm and print the tables.
+    """Score the held-out rows of all files by every configured arm, print the tables and write the results.
 
     Args:
+        data: files as `laserve.evaluation.rows.read` takes them; each is told for itself.
+        preferences: files as `read_preferences` takes them, told together, by domain.
+        correctness: files as `read_correctness` takes them, likewise.
         hold_out: share of each file's sources that is used, the last ones; 1 for all.
-        rows: only the first so many groups of those.
+        rows: only the first so many rows of those.
         out: where to write the figures as JSON.
+        prior_out: where to write what `laserve.evaluation.prior.prior` makes of data and correctness.
+        prior_n: most pseudo-observations of an arm there.
 
     Raises:
-        ConfigError: no arm could be loaded, or a file has no row to score.
+        ConfigError: no arm could be loaded, a file has no row to score, or nothing tells a prior.
         InvalidRequest: a row cannot be read.
     """
+    if prior_out and not (data or correctness):
+        raise ConfigError("--prior-out: needs --data or --correctness; a preference is no quality")
+    files = [(path.name, *_held(read, path, hold_out, rows)) for path in data]
+    sets = [
+        (kind, [row for path in paths for row in _held(kind.read, path, hold_out, rows)[1]])
+        for kind, paths in ((PREFERENCES, preferences), (CORRECTNESS, correctness))
+        if paths
+    ]
     figures: dict[str, Any] = {}
+    qualities: list[Qualities] = []
     async with loaded_arms(settings) as arms:
-        for path in data:
-            groups = await asyncio.to_thread(read, path)
-            train, held = split(groups, hold_out) if hold_out < 1 else ([], groups)
-            if not held:
-                raise ConfigError(f"--data: {path} has no row to score; give --hold-out 1 to score all of it")
-            figures[path.name] = await evaluate(arms, held[:rows], train)
-            for table in _tables(path.name, figures[path.name]):
-                Console().print(table)
+        for name, train, groups in files:
+            figures[name] = await evaluate(arms, groups, train)
+            qualities.append(_of_groups(figures[name], arms.ready))
+            _print(_tables(name, figures[name]))
+        for kind, answers in sets:
+            figures[kind.name] = await ppe.evaluate(arms, kind, answers)
+            _print(tables(kind, figures[kind.name]))
+    if CORRECTNESS.name in figures:
+        qualities.append(_of_answers(figures[CORRECTNESS.name]))
     if out:
         await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if prior_out:
+        await asyncio.to_thread(write, prior_out, prior(qualities, limit=prior_n))
+
+
+def _held(
+    read_file: Callable[[Path], list[S]], path: Path, hold_out: float, rows: int | None
+) -> tuple[list[S], list[S]]:
+    """Rows of a file that are not used, and the first of those that are.
+
+    Raises:
+        ConfigError: there is none to use.
+    """
+    found = read_file(path)
+    train, held = split(found, hold_out) if hold_out < 1 else ([], found)
+    if not held:
+        raise ConfigError(f"{path} has no row to score; give --hold-out 1 to score all of it")
+    return train, held[:rows]
 
 
 async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) -> dict[str, Any]:
@@ -70,6 +115,7 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
     bounds = {"random": [r.mean() for r in rewards], "possible": [r.max() for r in rewards]}
     return {
         "groups": len(groups),
+        "sources": len(set(sources)),
         "accuracy": {
             name: asdict(measure([(groups[place], given) for place, given in by_place.items()]))
             for name, by_place in found.items()
@@ -93,6 +139,34 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
 def _picked(group: Group, scores: Vector) -> float:
     """Quality of the answer with the best score; the mean over a tie, which the rows must not break."""
     return float(np.asarray(group.rewards)[scores == np.nanmax(scores)].mean())
+
+
+def _of_groups(figures: Mapping[str, Any], arms: Sequence[str]) -> Qualities:
+    """What the arms' best answers are worth, of those arms that scored every group of the file."""
+    best = figures["best_of"]
+    return Qualities(
+        by_arm={arm: best[arm]["value"] for arm in arms if arm in best},
+        rows=figures["groups"],
+        sources=figures["sources"],
+    )
+
+
+def _of_answers(figures: Mapping[str, Any]) -> Qualities:
+    """The same of right and wrong answers: the end of the best-of-k curve."""
+    return Qualities(
+        by_arm={
+            arm: one["overall"]["end"]["value"]
+            for arm, one in figures["arms"].items()
+            if arm != ppe.LONGEST and arm not in figures["unscored"]
+        },
+        rows=figures["rows"],
+        sources=figures["sources"],
+    )
+
+
+def _print(made: Sequence[Table]) -> None:
+    for table in made:
+        Console().print(table)
 
 
 def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
