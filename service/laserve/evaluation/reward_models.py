@@ -76,7 +76,9 @@ async def run(
     if out:
         await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if prior_out:
-        await asyncio.to_thread(write, prior_out, prior(qualities, limit=prior_n))
+        if not (found := prior(qualities, limit=prior_n)):
+            raise ConfigError("--prior-out: no arm scored every row of --data and --correctness")
+        await asyncio.to_thread(write, prior_out, found)
 
 
 def _held(
@@ -101,8 +103,9 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
         train: groups from which the length-only row learns whether longer or shorter is better.
 
     Returns:
-        ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm, for ``random`` and ``possible``; and
-        ``difference``, by arm and other arm, of what they would have returned.
+        ``groups`` and ``sources``; ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm,
+        for ``random`` and ``possible``; and ``difference``, by arm and other arm, of what they would have
+        returned.
     """
     found = await score_all(arms, groups)
     picked = {

@@ -123,6 +123,22 @@ async def test_preferences_alone_make_no_prior(tmp_path: Path) -> None:
         )
 
 
+async def test_where_no_arm_scored_every_row_there_is_no_prior(tmp_path: Path) -> None:
+    config = tmp_path / "arms.yaml"
+    config.write_text("arms: [{name: loglik, kind: loglik}]")
+    path = lines(tmp_path, "right.jsonl", CORRECTNESS)
+    with pytest.raises(ConfigError, match="no arm scored every row"):
+        await run(
+            load(config=config, profile="fake"),
+            correctness=[path],
+            hold_out=1,
+            rows=None,
+            out=None,
+            prior_out=tmp_path / "prior.json",
+        )
+    assert not (tmp_path / "prior.json").exists()
+
+
 def test_the_command_wants_rows_of_some_kind() -> None:
     shown = CliRunner().invoke(main, ["evaluate-rm", "--profile", "fake"])
     assert shown.exit_code == 2
