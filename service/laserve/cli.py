@@ -28,10 +28,15 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _rows(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - as click calls it
-    """The option for files of rows, of which a command needs one at least."""
+def _rows(
+    help: str,  # noqa: A002 - as click calls it
+    *,
+    option: str = "--data",
+    required: bool = True,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option for files of rows, which may be repeated."""
     file = click.Path(path_type=Path, exists=True, dir_okay=False)
-    return click.option("--data", type=file, multiple=True, required=True, help=help)
+    return click.option(option, type=file, multiple=True, required=required, help=help)
 
 
 def _refusing(command: Callable[P, R]) -> Callable[P, R]:
@@ -168,7 +173,17 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
 
 @main.command("evaluate-rm")
 @_configured
-@_rows("Rows as `laserve train-rm` takes them; repeat for more files.")
+@_rows("Rows as `laserve train-rm` takes them; repeat for more files.", required=False)
+@_rows(
+    "Pairs of answers that people compared: our rows, or PPE's columns; repeatable.",
+    option="--preferences",
+    required=False,
+)
+@_rows(
+    "Right and wrong answers to the same request: our rows, or PPE's columns; repeatable.",
+    option="--correctness",
+    required=False,
+)
 @click.option(
     "--hold-out",
     type=click.FloatRange(0, 1, min_open=True),
@@ -180,9 +195,26 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
 @click.option(
     "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
 )
+@click.option(
+    "--prior-out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write here what the rows tell of each arm's reward before the first request, as JSON.",
+)
+@click.option(
+    "--prior-n",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Requests that the prior counts as, at most.",
+)
 @_refusing
 def evaluate_rm(config: Path | None, profile: str | None, **options: Any) -> None:
-    """Show what the configured arms are good at, on answers of known quality."""
+    """Show what the configured arms are good at, on answers of known quality.
+
+    Give --data, --preferences or --correctness, or several of them.
+    """
+    if not any(options[name] for name in ("data", "preferences", "correctness")):
+        raise click.UsageError("give --data, --preferences or --correctness")
     from laserve import logs
     from laserve.config import load
     from laserve.evaluation.reward_models import run

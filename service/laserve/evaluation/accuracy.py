@@ -1,26 +1,20 @@
 """How well scores order answers of known quality."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
+from laserve.evaluation.intervals import Interval, ratio
 from laserve.evaluation.rows import Group
 from laserve.types import Vector
 
-#: Resamples of the bootstrap.
-RESAMPLES = 2000
-
 
 @dataclass(frozen=True, kw_only=True)
-class Accuracy:
-    """Share of pairs in the right order; a tie is half right. Each source counts by its pairs."""
+class Accuracy(Interval):
+    """Share of pairs in the right order, in [0, 1]; a tie is half right. Each source counts by its pairs."""
 
-    #: In [0, 1].
-    value: float
-    #: 95% percentile interval of a bootstrap over sources.
-    low: float
-    high: float
     pairs: int
     groups: int
     sources: int
@@ -32,28 +26,29 @@ def measure(scored: Sequence[tuple[Group, Vector]]) -> Accuracy:
     Args:
         scored: each group with its scores, shape (answers,), float64; higher is better.
     """
-    right: dict[str, float] = {}
-    pairs: dict[str, int] = {}
-    for group, scores in scored:
+    right, pairs = np.zeros(len(scored)), np.zeros(len(scored))
+    for place, (group, scores) in enumerate(scored):
         rewards = np.asarray(group.rewards)
         better = rewards[:, None] > rewards[None, :]
         difference = (scores[:, None] - scores[None, :])[better]
-        right[group.source] = right.get(group.source, 0.0) + float(
-            (difference > 0).sum() + (difference == 0).sum() / 2
-        )
-        pairs[group.source] = pairs.get(group.source, 0) + int(better.sum())
-    hits, counts = np.array(list(right.values())), np.array(list(pairs.values()), dtype=float)
-    draws = np.random.default_rng(0).integers(len(hits), size=(RESAMPLES, len(hits)))
-    resampled = hits[draws].sum(axis=1) / np.maximum(counts[draws].sum(axis=1), 1.0)
-    low, high = np.percentile(resampled, [2.5, 97.5])
+        right[place] = (difference > 0).sum() + (difference == 0).sum() / 2
+        pairs[place] = better.sum()
+    sources = [group.source for group, _ in scored]
     return Accuracy(
-        value=float(hits.sum() / max(counts.sum(), 1.0)),
-        low=float(low),
-        high=float(high),
-        pairs=int(counts.sum()),
+        **asdict(ratio(right, pairs, sources)),
+        pairs=int(pairs.sum()),
         groups=len(scored),
-        sources=len(hits),
+        sources=len(set(sources)),
     )
+
+
+def places(scores: Vector) -> Vector:
+    """Rank of each score, the lowest 1, ties averaged; a score that is not finite is below all others.
+
+    Args:
+        scores: shape (answers,), float64.
+    """
+    return np.asarray(rankdata(np.where(np.isfinite(scores), scores, -np.inf)), dtype=np.float64)
 
 
 def length_only(held: Sequence[Group], train: Sequence[Group]) -> Accuracy:

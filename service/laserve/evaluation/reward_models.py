@@ -2,79 +2,98 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from laserve.app import make_arms, make_encoder, make_shared
 from laserve.config import Settings
-from laserve.errors import ArmFailed, ConfigError
-from laserve.evaluation.accuracy import RESAMPLES, length_only, measure
-from laserve.evaluation.rows import Group, read, split
-from laserve.metrics import Metrics
-from laserve.scoring.engines import PoolingEngines
+from laserve.errors import ConfigError
+from laserve.evaluation.accuracy import length_only, measure
+from laserve.evaluation.intervals import mean
+from laserve.evaluation.ppe import evaluation as ppe
+from laserve.evaluation.ppe.evaluation import CORRECTNESS, PREFERENCES
+from laserve.evaluation.ppe.report import tables
+from laserve.evaluation.prior import PRIOR_N, Qualities, prior, write
+from laserve.evaluation.rows import Group, S, read, split
+from laserve.evaluation.scoring import loaded_arms, score_all
 from laserve.selection.arms import Arms
-from laserve.types import Candidate, Vector
-
-logger = logging.getLogger(__name__)
-
-#: Groups that are scored at once.
-_AT_ONCE = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class BestOf:
-    """Mean quality of the answer that an arm would have returned, in [0, 1]."""
-
-    value: float
-    low: float
-    high: float
+from laserve.types import Vector
 
 
 async def run(
-    settings: Settings, *, data: Sequence[Path], hold_out: float, rows: int | None, out: Path | None
+    settings: Settings,
+    *,
+    data: Sequence[Path] = (),
+    preferences: Sequence[Path] = (),
+    correctness: Sequence[Path] = (),
+    hold_out: float,
+    rows: int | None,
+    out: Path | None,
+    prior_out: Path | None = None,
+    prior_n: int = PRIOR_N,
 ) -> None:
-    """Score the held-out groups of each file by every configured arm and print the tables.
+    """Score the held-out rows of all files by every configured arm, print the tables and write the results.
 
     Args:
+        data: files as `laserve.evaluation.rows.read` takes them; each is told for itself.
+        preferences: files as `read_preferences` takes them, told together, by domain.
+        correctness: files as `read_correctness` takes them, likewise.
         hold_out: share of each file's sources that is used, the last ones; 1 for all.
-        rows: only the first so many groups of those.
+        rows: only the first so many rows of those.
         out: where to write the figures as JSON.
+        prior_out: where to write what `laserve.evaluation.prior.prior` makes of data and correctness.
+        prior_n: most pseudo-observations of an arm there.
 
     Raises:
-        ConfigError: no arm could be loaded, or a file has no row to score.
+        ConfigError: no arm could be loaded, a file has no row to score, or nothing tells a prior.
         InvalidRequest: a row cannot be read.
     """
-    encoder = make_encoder(settings)
-    await encoder.load()
-    metrics = Metrics()
-    shared = make_shared(settings, encoder, PoolingEngines(metrics=metrics))
-    arms = make_arms(settings, shared, metrics)
+    if prior_out and not (data or correctness):
+        raise ConfigError("--prior-out: needs --data or --correctness; a preference is no quality")
+    files = [(path.name, *_held(read, path, hold_out, rows)) for path in data]
+    sets = [
+        (kind, [row for path in paths for row in _held(kind.read, path, hold_out, rows)[1]])
+        for kind, paths in ((PREFERENCES, preferences), (CORRECTNESS, correctness))
+        if paths
+    ]
     figures: dict[str, Any] = {}
-    try:
-        await arms.load()
-        if not arms.ready:
-            raise ConfigError("arms: none could be loaded")
-        for path in data:
-            groups = await asyncio.to_thread(read, path)
-            train, held = split(groups, hold_out) if hold_out < 1 else ([], groups)
-            if not held:
-                raise ConfigError(f"--data: {path} has no row to score; give --hold-out 1 to score all of it")
-            figures[path.name] = await evaluate(arms, held[:rows], train)
-            for table in _tables(path.name, figures[path.name]):
-                Console().print(table)
-    finally:
-        await arms.close()
-        await encoder.close()
+    qualities: list[Qualities] = []
+    async with loaded_arms(settings) as arms:
+        for name, train, groups in files:
+            figures[name] = await evaluate(arms, groups, train)
+            qualities.append(_of_groups(figures[name], arms.ready))
+            _print(_tables(name, figures[name]))
+        for kind, answers in sets:
+            figures[kind.name] = await ppe.evaluate(arms, kind, answers)
+            _print(tables(kind, figures[kind.name]))
+    if CORRECTNESS.name in figures:
+        qualities.append(_of_answers(figures[CORRECTNESS.name]))
     if out:
         await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if prior_out:
+        if not (found := prior(qualities, limit=prior_n)):
+            raise ConfigError("--prior-out: no arm scored every row of --data and --correctness")
+        await asyncio.to_thread(write, prior_out, found)
+
+
+def _held(
+    read_file: Callable[[Path], list[S]], path: Path, hold_out: float, rows: int | None
+) -> tuple[list[S], list[S]]:
+    """Rows of a file that are not used, and the first of those that are.
+
+    Raises:
+        ConfigError: there is none to use.
+    """
+    found = read_file(path)
+    train, held = split(found, hold_out) if hold_out < 1 else ([], found)
+    if not held:
+        raise ConfigError(f"{path} has no row to score; give --hold-out 1 to score all of it")
+    return train, held[:rows]
 
 
 async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) -> dict[str, Any]:
@@ -84,20 +103,14 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
         train: groups from which the length-only row learns whether longer or shorter is better.
 
     Returns:
-        ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm, for ``random`` and ``possible``; and
-        ``difference``, by arm and other arm, of what they would have returned.
+        ``groups`` and ``sources``; ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm,
+        for ``random`` and ``possible``; and ``difference``, by arm and other arm, of what they would have
+        returned.
     """
-    scores: dict[str, dict[int, Vector]] = {name: {} for name in arms.ready}
-    for start in track(range(0, len(groups), _AT_ONCE), description="scoring", console=Console(stderr=True)):
-        places = range(start, min(start + _AT_ONCE, len(groups)))
-        jobs = [(name, place) for name in arms.ready for place in places]
-        found = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
-        for (name, place), given in zip(jobs, found, strict=True):
-            if given is not None:
-                scores[name][place] = given
+    found = await score_all(arms, groups)
     picked = {
         name: np.array([_picked(groups[place], by_place[place]) for place in range(len(groups))])
-        for name, by_place in scores.items()
+        for name, by_place in found.items()
         if len(by_place) == len(groups)
     }
     sources = [group.source for group in groups]
@@ -105,9 +118,10 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
     bounds = {"random": [r.mean() for r in rewards], "possible": [r.max() for r in rewards]}
     return {
         "groups": len(groups),
+        "sources": len(set(sources)),
         "accuracy": {
             name: asdict(measure([(groups[place], given) for place, given in by_place.items()]))
-            for name, by_place in scores.items()
+            for name, by_place in found.items()
             if by_place
         }
         | {"length alone": asdict(length_only(groups, train or groups))},
@@ -125,43 +139,37 @@ async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) 
     }
 
 
-async def _score(arms: Arms, name: str, group: Group) -> Vector | None:
-    """Scores of a group, NaN where there is none; None where the arm cannot score it at all."""
-    if name == "loglik" and not group.logprobs:
-        return None
-    logprobs = group.logprobs or (0.0,) * len(group.texts)
-    candidates = [
-        Candidate(index=index, text=text, finish_reason="stop", tokens=1, logprob=logprob)
-        for index, (text, logprob) in enumerate(zip(group.texts, logprobs, strict=True))
-    ]
-    try:
-        return (await arms.score(name, group.request, candidates)).scores
-    except ArmFailed as error:
-        logger.warning("arm %s cannot score %s: %s", name, group.id, error.message)
-        return None
-
-
 def _picked(group: Group, scores: Vector) -> float:
     """Quality of the answer with the best score; the mean over a tie, which the rows must not break."""
     return float(np.asarray(group.rewards)[scores == np.nanmax(scores)].mean())
 
 
-def mean(values: Vector, sources: Sequence[str]) -> BestOf:
-    """Mean of a value per group, with the 95% percentile interval of a bootstrap over sources.
+def _of_groups(figures: Mapping[str, Any], arms: Sequence[str]) -> Qualities:
+    """What the arms' best answers are worth, of those arms that scored every group of the file."""
+    best = figures["best_of"]
+    return Qualities(
+        by_arm={arm: best[arm]["value"] for arm in arms if arm in best},
+        rows=figures["groups"],
+        sources=figures["sources"],
+    )
 
-    Args:
-        values: shape (groups,), float64.
-        sources: source of each group.
-    """
-    names = {source: place for place, source in enumerate(dict.fromkeys(sources))}
-    totals, counts = np.zeros(len(names)), np.zeros(len(names))
-    for value, source in zip(values, sources, strict=True):
-        totals[names[source]] += value
-        counts[names[source]] += 1
-    draws = np.random.default_rng(0).integers(len(names), size=(RESAMPLES, len(names)))
-    resampled = totals[draws].sum(axis=1) / counts[draws].sum(axis=1)
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return BestOf(value=float(np.mean(values)), low=float(low), high=float(high))
+
+def _of_answers(figures: Mapping[str, Any]) -> Qualities:
+    """The same of right and wrong answers: the end of the best-of-k curve."""
+    return Qualities(
+        by_arm={
+            arm: one["overall"]["end"]["value"]
+            for arm, one in figures["arms"].items()
+            if arm != ppe.LONGEST and arm not in figures["unscored"]
+        },
+        rows=figures["rows"],
+        sources=figures["sources"],
+    )
+
+
+def _print(made: Sequence[Table]) -> None:
+    for table in made:
+        Console().print(table)
 
 
 def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from laserve.errors import InvalidRequest
 from laserve.evaluation.questions import json_lines
@@ -15,6 +15,16 @@ _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 #: How candidates were sampled does not matter here; the room that is kept for them does.
 _BARE = Request(sampling=Sampling(n=1, temperature=1.0, top_p=1.0, max_tokens=256), timeout_s=60.0)
 _ROLES = {"Human": "user", "Assistant": "assistant"}
+
+
+class Sourced(Protocol):
+    """A row that knows where it is from."""
+
+    @property
+    def source(self) -> str: ...
+
+
+S = TypeVar("S", bound=Sourced)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +63,26 @@ def read(path: Path, *, references: bool = False) -> list[Group]:
     groups = []
     for number, row in json_lines(path):
         try:
-            group = _group(row, f"{path.name}:{number}", references)
+            made = group(row, f"{path.name}:{number}", references=references)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidRequest(
                 f"{path}:{number}: needs a request (question and documents, messages, or prompt) and answers "
                 f"(chosen and rejected, responses and correct, or candidates and rewards): {error!r}"
             ) from error
-        if group is not None:
-            groups.append(group)
+        if made is not None:
+            groups.append(made)
     return groups
 
 
-def _group(row: Mapping[str, Any], place: str, references: bool) -> Group | None:
+def group(row: Mapping[str, Any], place: str, *, references: bool = False) -> Group | None:
+    """The group of one row as `read` takes them; None where no answer has a reward.
+
+    Args:
+        place: names the row where it has no ``id``.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: the row has another form.
+    """
     texts, rewards, logprobs = _answers(row)
     if not texts:
         return None
@@ -146,15 +164,15 @@ def transcript(text: str) -> tuple[Message, ...]:
     return tuple(turns)
 
 
-def split(groups: Sequence[Group], share: float) -> tuple[list[Group], list[Group]]:
-    """Training and held-out groups: the last sources of the file, `share` of them, are held out.
+def split(rows: Sequence[S], share: float) -> tuple[list[S], list[S]]:
+    """Training and held-out rows: the last sources of the file, `share` of them, are held out.
 
     Args:
         share: in [0, 1).
     """
-    sources = list(dict.fromkeys(group.source for group in groups))
+    sources = list(dict.fromkeys(row.source for row in rows))
     held = set(sources[len(sources) - round(len(sources) * share) :])
-    return [g for g in groups if g.source not in held], [g for g in groups if g.source in held]
+    return [row for row in rows if row.source not in held], [row for row in rows if row.source in held]
 
 
 def shortened(groups: Iterable[Group], rows: int | None) -> list[Group]:

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laserve.evaluation.accuracy import length_only, measure
-from laserve.evaluation.reward_models import mean
 from laserve.evaluation.rows import Group
 from laserve.types import Request, Sampling
 
@@ -73,8 +72,3 @@ def test_length_alone_takes_its_direction_from_training(better: str, worse: str)
     train = [group(1.0, 0.0, texts=(better, worse))]
     assert length_only([group(1.0, 0.0, texts=(better, worse))], train).value == 1.0
     assert length_only([group(1.0, 0.0, texts=(worse, better))], train).value == 0.0
-
-
-def test_the_mean_is_over_groups_and_its_interval_over_sources() -> None:
-    found = mean(np.array([1.0, 1.0, 0.0, 0.0]), ["a", "a", "b", "b"])
-    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)

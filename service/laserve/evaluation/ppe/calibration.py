@@ -1,0 +1,58 @@
+"""How far a reward model's score differences tell the chance that people agree."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from laserve.types import Vector
+
+#: Parts of the sources; each is scaled by what the others fit.
+FOLDS = 5
+
+
+def platt(differences: Vector) -> float:
+    """Slope a >= 0 of P(preferred) = sigmoid(a d), the maximum of the likelihood.
+
+    Platt's scaling (Lin, Lin and Weng, 2007, equations 1 and 2) with his smoothed target (n + 1) / (n + 2),
+    so that the slope is finite even where every difference is positive. It has no intercept, since the order
+    of two answers says nothing: each pair counts in both orders. A negative slope would turn a reward model
+    around that prefers the worse answer; such a one gets 0, the chance one half.
+
+    Args:
+        differences: score of the preferred answer minus that of the other, shape (pairs,), float64, finite.
+    """
+    unit = float(np.abs(differences).max(initial=0.0))
+    scaled = differences / unit if unit else differences
+    if scaled.sum() <= 0.0:
+        return 0.0
+    target = (len(scaled) + 1) / (len(scaled) + 2)
+
+    def derivative(slope: float) -> float:
+        """Of the negative log-likelihood: negative at 0, rising, positive in the end."""
+        return float((scaled * (expit(slope * scaled) - target)).sum())
+
+    above = 1.0
+    while derivative(above) < 0.0:
+        above *= 2.0
+    return float(brentq(derivative, 0.0, above)) / unit
+
+
+def held_out(differences: Vector, sources: Sequence[str]) -> Vector:
+    """Chance of the preferred answer, shape (pairs,), by a slope that the pair's source had no part in.
+
+    The sources are dealt into five parts in a fixed random order, and each part is scaled by the others.
+
+    Args:
+        differences: as `platt` takes them.
+        sources: source of each pair, two different ones at least.
+    """
+    names = list(dict.fromkeys(sources))
+    order = np.random.default_rng(0).permutation(len(names))
+    part = dict(zip(names, order % min(FOLDS, len(names)), strict=True))
+    parts = np.array([part[source] for source in sources])
+    chance = np.empty(len(differences))
+    for one in np.unique(parts):
+        chance[parts == one] = expit(platt(differences[parts != one]) * differences[parts == one])
+    return chance

@@ -1,0 +1,58 @@
+"""What an offline evaluation is worth to the bandit before its first request."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+#: Pseudo-observations of an arm, unless told otherwise: few, since the rows are not the users' requests.
+PRIOR_N = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Qualities:
+    """Mean quality of the answers that each arm would have returned on one set of rows."""
+
+    #: Arm -> mean quality in [0, 1]; only arms that scored every row.
+    by_arm: Mapping[str, float]
+    rows: int
+    #: Independent sources among the rows.
+    sources: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pseudo:
+    """As if the arm had answered `n` requests and earned this mean reward, whatever their context."""
+
+    #: In [0, 1].
+    reward: float
+    n: int
+
+
+def prior(sets: Sequence[Qualities], *, limit: int = PRIOR_N) -> dict[str, Pseudo]:
+    """Pseudo-observations on the bias of each arm that has a quality on all sets.
+
+    The reward is the mean quality over all rows of all sets. It is in the unit of the learned metric where
+    the rows' quality is: a share of right answers for rewards that are 1 or 0, F1 for references.
+
+    Args:
+        limit: most pseudo-observations of an arm; fewer where the rows have fewer sources.
+
+    Returns:
+        Arm -> its pseudo-observations; empty without sets.
+    """
+    if not sets:
+        return {}
+    rows = sum(one.rows for one in sets)
+    n = min(limit, sum(one.sources for one in sets))
+    return {
+        arm: Pseudo(reward=sum(one.by_arm[arm] * one.rows for one in sets) / rows, n=n)
+        for arm in sets[0].by_arm
+        if all(arm in one.by_arm for one in sets)
+    }
+
+
+def write(path: Path, found: Mapping[str, Pseudo]) -> None:
+    """Write ``{arm: {"reward": float, "n": int}}`` as JSON."""
+    rows = {arm: asdict(one) for arm, one in found.items()}
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

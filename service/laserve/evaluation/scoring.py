@@ -1,0 +1,78 @@
+"""The configured arms, asked for their scores of answers of known quality."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from rich.console import Console
+from rich.progress import track
+
+from laserve.app import make_arms, make_encoder, make_shared
+from laserve.config import Settings
+from laserve.errors import ArmFailed, ConfigError
+from laserve.evaluation.rows import Group
+from laserve.metrics import Metrics
+from laserve.scoring.engines import PoolingEngines
+from laserve.selection.arms import Arms
+from laserve.types import Candidate, Vector
+
+logger = logging.getLogger(__name__)
+
+#: Groups that are scored at once.
+_AT_ONCE = 4
+
+#: Arm -> place of a group -> its scores, shape (answers,), float64, NaN where there is none. A group that an
+#: arm cannot score at all is not there.
+Scores = dict[str, dict[int, Vector]]
+
+
+@asynccontextmanager
+async def loaded_arms(settings: Settings) -> AsyncIterator[Arms]:
+    """The arms of the settings while they are wanted; one that cannot be loaded is left out.
+
+    Raises:
+        ConfigError: no arm could be loaded.
+    """
+    encoder = make_encoder(settings)
+    await encoder.load()
+    metrics = Metrics()
+    shared = make_shared(settings, encoder, PoolingEngines(metrics=metrics))
+    arms = make_arms(settings, shared, metrics)
+    try:
+        await arms.load()
+        if not arms.ready:
+            raise ConfigError("arms: none could be loaded")
+        yield arms
+    finally:
+        await arms.close()
+        await encoder.close()
+
+
+async def score_all(arms: Arms, groups: Sequence[Group]) -> Scores:
+    """Scores of all groups by every arm, with progress on standard error."""
+    found: Scores = {name: {} for name in arms.ready}
+    for start in track(range(0, len(groups), _AT_ONCE), description="scoring", console=Console(stderr=True)):
+        places = range(start, min(start + _AT_ONCE, len(groups)))
+        jobs = [(name, place) for name in found for place in places]
+        given = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
+        for (name, place), one in zip(jobs, given, strict=True):
+            if one is not None:
+                found[name][place] = one
+    return found
+
+
+async def _score(arms: Arms, name: str, group: Group) -> Vector | None:
+    """Scores of a group; None where the arm cannot score it at all."""
+    if name == "loglik" and not group.logprobs:
+        return None
+    logprobs = group.logprobs or (0.0,) * len(group.texts)
+    candidates = [
+        Candidate(index=index, text=text, finish_reason="stop", tokens=1, logprob=logprob)
+        for index, (text, logprob) in enumerate(zip(group.texts, logprobs, strict=True))
+    ]
+    try:
+        return (await arms.score(name, group.request, candidates)).scores
+    except ArmFailed as error:
+        logger.warning("arm %s cannot score %s: %s", name, group.id, error.message)
+        return None
