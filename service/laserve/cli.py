@@ -337,3 +337,17 @@ def bench_scoring(config: Path | None, profile: str | None, out: Path | None, qu
     from laserve.config import load
 
     run(load(config=config, profile=profile), quick=quick, out=out)
+
+
+@bench.command()
+@click.option(
+    "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
+)
+@click.option("--logs", type=click.IntRange(1), default=1000, show_default=True, help="Logs of each kind.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Makes a run repeatable.")
+@_refusing
+def coverage(out: Path | None, logs: int, seed: int) -> None:
+    """Whether the 95% intervals of off-policy evaluation hold: simulated logs with known values."""
+    from laserve.bench.coverage import run
+
+    run(logs=logs, seed=seed, out=out)
