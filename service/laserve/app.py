@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -29,6 +29,7 @@ from laserve.selection.answering import Answerer
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder, Features
+from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.selection.lifecycle import Lifecycle
@@ -103,6 +104,12 @@ def make_arms(settings: Settings, shared: Mapping[str, Any], metrics: Metrics) -
     return Arms(arms, metrics=metrics)
 
 
+def make_policies(settings: Settings, arms: Callable[[], Sequence[str]]) -> Policies:
+    """The policies by name; `arms` gives the names that ``fixed:ARM`` may take now."""
+    linucb = settings.policy.model_dump(include=set(LinUCB.__dataclass_fields__))
+    return Policies(linucb=LinUCB(**linucb), arms=arms)
+
+
 def make_lifecycle(
     settings: Settings,
     *,
@@ -152,8 +159,7 @@ def make_service(settings: Settings) -> Service:
     arms = make_arms(settings, shared, metrics)
     generator = make_generator(settings, metrics, turn)
     learner = Learner(seed=settings.policy.seed)
-    linucb = settings.policy.model_dump(include=set(LinUCB.__dataclass_fields__))
-    policies = Policies(linucb=LinUCB(**linucb), arms=lambda: arms.offered)
+    policies = make_policies(settings, lambda: arms.offered)
     try:
         policies.get(settings.policy.name)
     except LaserveError as error:
@@ -199,6 +205,7 @@ def make_service(settings: Settings) -> Service:
         ),
         shadows=shadows,
         feedback=log,
+        evaluator=Evaluator(store=store, policy=policies.get(settings.policy.name)),
         lifecycle=make_lifecycle(
             settings,
             arms=arms,

@@ -5,6 +5,8 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from laserve.api.schemas import Body
+from laserve.bandit.offpolicy import CannotSay, Estimate
+from laserve.selection.evaluating import Report
 from laserve.types import Candidate, Decision
 
 
@@ -165,6 +167,7 @@ class StoredDecision(DecisionBody):
     metadata: dict[str, Any]
     choices: dict[str, int] = Field(description="Arm -> the candidate it would have returned.")
     scores: dict[str, list[float | None]] = Field(description="Arm -> its scores.")
+    shadowed: bool = Field(description="Whether all arms were to score it, whichever was drawn.")
     feedback: list[StoredFeedbackBody]
 
 
@@ -211,6 +214,71 @@ class PolicyBody(Body):
     decisions: int = Field(description="Learned decisions.")
     learn_from: str | None = Field(description="Kind of feedback that teaches.")
     arms: list[PolicyArm]
+
+
+class EstimateBody(Body):
+    """A mean reward with its 95% interval, or why there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    effective_sample: float | None = Field(description="(sum w)^2 / sum w^2, in decisions.")
+    clusters: int | None = Field(description="Independent sources among the decisions.")
+    why: str | None = Field(description="Why nothing can be said; null where `value` is.")
+    more_decisions: int | None = Field(
+        description="About how many more decisions would do, where the log says too little."
+    )
+
+    @classmethod
+    def of(cls, found: Estimate | CannotSay | str) -> Self:
+        empty = dict.fromkeys(cls.model_fields)
+        if isinstance(found, str):
+            return cls(**empty | {"why": found})
+        told = {"effective_sample": found.effective_sample, "clusters": found.clusters}
+        if isinstance(found, Estimate):
+            return cls(**empty | told | {"value": found.value, "low": found.low, "high": found.high})
+        more = found.more_decisions
+        why = "cannot say" + ("" if more is None else f"; about {more} more decisions")
+        return cls(**empty | told | {"why": why, "more_decisions": more})
+
+
+class PolicyValue(Body):
+    """What a policy would have earned."""
+
+    policy: str
+    decisions: int = Field(description="Decisions that it was judged on.")
+    answered: int = Field(description="Those of them with feedback.")
+    ips: EstimateBody
+    snips: EstimateBody
+    dr: EstimateBody
+
+
+class EvaluationReport(Body):
+    """Policies side by side, judged by the log."""
+
+    policies: list[PolicyValue]
+    logged: EstimateBody = Field(description="Of the answers that were returned.")
+    answer_rates: dict[str, EstimateBody] = Field(
+        description="Arm -> share of decisions with feedback, had it been drawn wherever it could be."
+    )
+    left_out: dict[str, int] = Field(description="Why -> decisions that tell nothing.")
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        return cls(
+            policies=[
+                PolicyValue(
+                    policy=value.policy,
+                    decisions=value.decisions,
+                    answered=value.answered,
+                    **{name: EstimateBody.of(found) for name, found in value.estimates.items()},
+                )
+                for value in report.values
+            ],
+            logged=EstimateBody.of(report.logged),
+            answer_rates={arm: EstimateBody.of(rate) for arm, rate in report.answer_rates.items()},
+            left_out=dict(report.left_out),
+        )
 
 
 class Health(Body):

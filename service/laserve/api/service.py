@@ -12,6 +12,7 @@ from laserve.scoring.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder
+from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.selection.lifecycle import Lifecycle
@@ -40,6 +41,7 @@ class Service:
     answerer: Answerer
     shadows: Shadows
     feedback: FeedbackLog
+    evaluator: Evaluator
     lifecycle: Lifecycle
     permits: Permits
     underway: Underway = field(default_factory=Underway)
