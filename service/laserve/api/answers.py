@@ -219,27 +219,36 @@ class PolicyBody(Body):
 class EstimateBody(Body):
     """A mean reward with its 95% interval, or why there is none."""
 
-    value: float | None
-    low: float | None
-    high: float | None
-    effective_sample: float | None = Field(description="(sum w)^2 / sum w^2, in decisions.")
-    clusters: int | None = Field(description="Independent sources among the decisions.")
-    why: str | None = Field(description="Why nothing can be said; null where `value` is.")
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    effective_sample: float | None = Field(None, description="(sum w)^2 / sum w^2, in decisions.")
+    clusters: int | None = Field(None, description="Independent sources among the decisions.")
+    why: str | None = Field(None, description="Why nothing can be said; null where `value` is.")
     more_decisions: int | None = Field(
-        description="About how many more decisions would do, where the log says too little."
+        None, description="About how many more decisions would do, where the log says too little."
     )
 
     @classmethod
     def of(cls, found: Estimate | CannotSay | str) -> Self:
-        empty = dict.fromkeys(cls.model_fields)
-        if isinstance(found, str):
-            return cls(**empty | {"why": found})
-        told = {"effective_sample": found.effective_sample, "clusters": found.clusters}
-        if isinstance(found, Estimate):
-            return cls(**empty | told | {"value": found.value, "low": found.low, "high": found.high})
-        more = found.more_decisions
-        why = "cannot say" + ("" if more is None else f"; about {more} more decisions")
-        return cls(**empty | told | {"why": why, "more_decisions": more})
+        match found:
+            case Estimate():
+                return cls(
+                    value=found.value,
+                    low=found.low,
+                    high=found.high,
+                    effective_sample=found.effective_sample,
+                    clusters=found.clusters,
+                )
+            case CannotSay():
+                return cls(
+                    effective_sample=found.effective_sample,
+                    clusters=found.clusters,
+                    why="the log says too little",
+                    more_decisions=found.more_decisions,
+                )
+            case why:
+                return cls(why=why)
 
 
 class PolicyValue(Body):

@@ -23,7 +23,7 @@ def evenly(arms: int) -> Policy:
 def draw(chances: Floats, u: Floats) -> Integers:
     """Arms by the inverse of the cumulative distribution, shape (...), from (..., K) and u in [0, 1)."""
     drawn = (chances.cumsum(axis=-1) <= u[..., None]).sum(axis=-1)
-    return np.minimum(drawn, chances.shape[-1] - 1)
+    return np.asarray(np.minimum(drawn, chances.shape[-1] - 1))
 
 
 class Learners:
