@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 
 from laserve.bandit.base import Policy
 from laserve.bandit.baselines import FixedArm, RandomArm
+from laserve.bandit.combining import ENSEMBLES, Ensemble
 from laserve.bandit.linucb import LinUCB
 from laserve.errors import InvalidRequest
 
-NAMES = ("linucb", "random", "fixed:ARM")
+NAMES = ("linucb", "random", "fixed:ARM", *ENSEMBLES)
 
 
 class Policies:
@@ -26,8 +27,10 @@ class Policies:
     def arms(self) -> tuple[str, ...]:
         return tuple(self._arms())
 
-    def get(self, name: str) -> Policy:
+    def get(self, name: str) -> Policy | Ensemble:
         """Raises InvalidRequest when there is none of that name."""
+        if name in ENSEMBLES:
+            return ENSEMBLES[name]
         match name.partition(":"):
             case ("linucb", "", _):
                 return self.linucb

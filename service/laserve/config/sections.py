@@ -141,7 +141,9 @@ class ScoringSettings(Section):
 class PolicySettings(Section):
     """Who chooses the arm."""
 
-    name: str = Field("linucb", description="`linucb`, `random` or `fixed:ARM`.")
+    name: str = Field(
+        "linucb", description="`linucb`, `random`, `fixed:ARM`, `ensemble-mean` or `ensemble-rank`."
+    )
     alpha: float = Field(1.0, ge=0, description="LinUCB's weight on the confidence width.")
     epsilon: float = Field(0.02, ge=0, le=1, description="Share of uniform exploration in the long run.")
     epsilon_start: float = Field(0.1, ge=0, le=1, description="The same while the log is young.")

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
 import uuid_utils
 
 from laserve.bandit.base import Policy
+from laserve.bandit.combining import Ensemble
 from laserve.bandit.registry import Policies
 from laserve.errors import ArmFailed, NotReady
 from laserve.generation.base import Generator, Rendered
@@ -18,7 +19,7 @@ from laserve.selection.deciding import Verdict, decide, in_order, out_of_time
 from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
-from laserve.selection.scoring import Scored, Scoring
+from laserve.selection.scoring import Scored, Scoring, best_of
 from laserve.selection.shadowing import Shadows
 from laserve.selection.window import Window
 from laserve.storage.base import Store
@@ -42,20 +43,38 @@ class _Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class _Attempt:
-    """The drawn arm at work on one request."""
+    """The drawn arm at work on one request, or all arms for an ensemble."""
 
     draw: Draw
     request: Request
     #: Arms that this request may ask.
     held: tuple[str, ...]
-    scoring: Scoring
+    scorings: tuple[Scoring, ...]
+    #: What makes one verdict of several.
+    ensemble: Ensemble | None
     #: Whether the arm was to read ahead.
     overlaps: bool
 
+    def add(self, candidate: Candidate) -> None:
+        for scoring in self.scorings:
+            scoring.add(candidate)
+
     def learn(self, verdict: Verdict, *, seconds: float, tokens: int) -> None:
         """Whether reading ahead pays, where the drawn arm went through with it."""
-        if verdict.scored_by == self.draw.arm and self.scoring.overlapping == self.overlaps:
-            self.scoring.arm.overlap.learn(self.overlaps, seconds=seconds, tokens=tokens)
+        scoring = self.scorings[0]
+        if verdict.scored_by == scoring.arm.name and scoring.overlapping == self.overlaps:
+            scoring.arm.overlap.learn(self.overlaps, seconds=seconds, tokens=tokens)
+
+    def combined(self, by_arm: Mapping[str, Scored], candidates: Sequence[Candidate]) -> dict[str, Scored]:
+        """The ensemble's verdict under its name, if some arm has scored."""
+        asked = {each.arm.name for each in self.scorings}
+        mine = {name: scored for name, scored in by_arm.items() if name in asked}
+        if self.ensemble is None or not mine:
+            return {}
+        scores = self.ensemble.combine({name: scored.scores for name, scored in mine.items()})
+        truncated = any(scored.truncated for scored in mine.values())
+        best = best_of(scores, candidates)
+        return {self.ensemble.name: Scored(scores=scores, best=best, truncated=truncated)}
 
 
 class Answerer:
@@ -123,14 +142,14 @@ class Answerer:
         except TimeoutError:
             raise out_of_time(request) from None
         draw = self._draw(request, policy, x, decision_id)
-        with self._attempt(draw, request) as attempt:
+        with self._attempt(draw, request, policy) as attempt:
             clock.lap("choose")
             yield decision_id
 
             finished: list[Candidate] = []
             async with aclosing(self._generate(rendered, deadline)) as stream:
                 async for candidate in stream:
-                    attempt.scoring.add(candidate)
+                    attempt.add(candidate)
                     finished.append(candidate)
                     yield candidate
             candidates = in_order(finished, request)
@@ -155,7 +174,7 @@ class Answerer:
                 decision,
                 key=key,
                 policy="pinned" if request.arm else policy.name,
-                shadowed=request.arm is None and self._shadows.wants(decision_id),
+                shadowed=draw.propensity is not None and self._shadows.wants(decision_id),
             )
         )
         await self._decisions.submit(self._retention.redact(replace(decision, timings=dict(clock.spent))))
@@ -166,7 +185,7 @@ class Answerer:
             self._shadows.submit(request, decision)
         yield decision
 
-    def _check(self, request: Request) -> Policy:
+    def _check(self, request: Request) -> Policy | Ensemble:
         """Refuse what can be refused before anything is spent."""
         self._generator.check()
         if not self._arms.ready:
@@ -176,24 +195,36 @@ class Answerer:
         return self._policies.get(request.policy or self._policy)
 
     @contextmanager
-    def _attempt(self, draw: Draw, request: Request) -> Iterator[_Attempt]:
+    def _attempt(self, draw: Draw, request: Request, policy: Policy | Ensemble) -> Iterator[_Attempt]:
         """The drawn arm at work, beside all that may take its place; its work ends with the block."""
         held = self._arms.ready
+        ensemble = policy if isinstance(policy, Ensemble) and request.arm is None else None
         with self._arms.holding(held):
-            scoring = self._arms.scoring(draw.arm, request)
-            overlaps = scoring.arm.overlap.choose()
+            names = (draw.arm,) if ensemble is None else self._arms.eligible
+            scorings = tuple(self._arms.scoring(name, request) for name in names)
+            overlaps = ensemble is None and scorings[0].arm.overlap.choose()
             try:
                 if overlaps:
-                    scoring.begin()
-                yield _Attempt(draw=draw, request=request, held=held, scoring=scoring, overlaps=overlaps)
+                    scorings[0].begin()
+                yield _Attempt(
+                    draw=draw,
+                    request=request,
+                    held=held,
+                    scorings=scorings,
+                    ensemble=ensemble,
+                    overlaps=overlaps,
+                )
             finally:
-                scoring.close()
+                for scoring in scorings:
+                    scoring.close()
 
-    def _draw(self, request: Request, policy: Policy, x: Vector, decision_id: str) -> Draw:
+    def _draw(self, request: Request, policy: Policy | Ensemble, x: Vector, decision_id: str) -> Draw:
         ready = self._arms.ready
         if request.arm is not None:
             self._arms.check(request.arm)  # it may have been drained since
             return self._learner.pin(request.arm, x, ready)
+        if isinstance(policy, Ensemble):
+            return self._learner.pin(policy.name, x, ready)
         for arms in (
             self._arms.eligible,
             ready,
@@ -223,7 +254,7 @@ class Answerer:
         """Scores by the drawn arm, or by others in its place while it fails; free arms score as well."""
         by_arm: dict[str, Scored] = {}
         failed: dict[str, str] = {}
-        draw, arm = attempt.draw, attempt.scoring.arm.name
+        draw, asked = attempt.draw, {scoring.arm.name for scoring in attempt.scorings}
 
         async def ask(scoring: Scoring) -> None:
             try:
@@ -231,10 +262,11 @@ class Answerer:
             except ArmFailed as error:
                 failed[scoring.arm.name] = error.message
 
-        free = [name for name in self._arms.free if name in attempt.held and name != arm]
+        free = [name for name in self._arms.free if name in attempt.held and name not in asked]
         others = (self._arms.scoring(name, attempt.request) for name in free)
-        await asyncio.gather(ask(attempt.scoring), *map(ask, others))
-        scored_by: str | None = arm
+        await asyncio.gather(*map(ask, attempt.scorings), *map(ask, others))
+        by_arm |= attempt.combined(by_arm, candidates)
+        scored_by: str | None = draw.arm
         while scored_by is not None and scored_by not in by_arm:
             scored_by = self._learner.redraw(draw, failed, decision_id)
             if scored_by is not None and scored_by not in by_arm:

@@ -8,6 +8,7 @@ import numpy as np
 
 from laserve.bandit.base import Policy
 from laserve.bandit.baselines import FixedArm, RandomArm
+from laserve.bandit.combining import Ensemble
 from laserve.bandit.linear import LinearModel
 from laserve.bandit.offpolicy import (
     ESTIMATORS,
@@ -72,7 +73,7 @@ class Evaluator:
         policy: the configured one, which is meant where a log position stands for a policy.
     """
 
-    def __init__(self, *, store: Store, policy: Policy) -> None:
+    def __init__(self, *, store: Store, policy: Policy | Ensemble) -> None:
         self._store = store
         self._policy = policy
 
@@ -89,6 +90,11 @@ class Evaluator:
 
     async def _target(self, name: str) -> _Target:
         if name.isdecimal():
+            if isinstance(self._policy, Ensemble):
+                raise InvalidRequest(
+                    f"policies: {self._policy.name} learns nothing, so no log position stands for it",
+                    param="policies",
+                )
             state = await self._state(int(name))
             return _Target(name=name, policy=self._policy, state=state, behind=int(name))
         state = await self._state(None)

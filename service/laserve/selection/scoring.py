@@ -134,7 +134,7 @@ class Scoring:
         truncated = isinstance(model, Prefilling) and model.truncated(self._request)
         self._metrics.rm_non_finite.labels(name).inc(int(np.isnan(scores).sum()))
         self._metrics.rm_truncated.labels(name).inc(truncated)
-        return Scored(scores=scores, best=_best(scores, candidates), truncated=truncated)
+        return Scored(scores=scores, best=best_of(scores, candidates), truncated=truncated)
 
     def _failed(self, error: Exception) -> str:
         """Count it, and say why."""
@@ -183,7 +183,7 @@ async def _ask(model: RewardModel, request: Request, candidates: Sequence[Candid
     return np.where(np.isfinite(scores), scores, np.nan)
 
 
-def _best(scores: Vector, candidates: Sequence[Candidate]) -> int:
+def best_of(scores: Vector, candidates: Sequence[Candidate]) -> int:
     """Highest score; ties go to the higher mean log-probability, then to the lower index."""
     tied = np.flatnonzero(scores == np.nanmax(scores)).tolist()
     return int(max(tied, key=lambda place: (candidates[place].mean_logprob, -place)))
