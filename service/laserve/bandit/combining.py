@@ -40,9 +40,8 @@ def averaged(rows: list[Vector]) -> Vector:
     """Mean over arms of what is known of each candidate, shape (n,); NaN where nothing is."""
     stacked = np.array(rows)
     counts = (~np.isnan(stacked)).sum(axis=0)
-    return np.divide(
-        np.nansum(stacked, axis=0), counts, out=np.full(stacked.shape[1], np.nan), where=counts > 0
-    )
+    unknown = np.full(stacked.shape[1], np.nan)
+    return np.asarray(np.divide(np.nansum(stacked, axis=0), counts, out=unknown, where=counts > 0))
 
 
 def mean_of_scores(scores: Mapping[str, Vector]) -> Vector:
