@@ -9,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from builders import Script, make_arm_event, make_start, make_teaching
-from laserve.bandit.state import ArmState, BanditState
+from laserve.bandit.arm_state import ArmState
+from laserve.bandit.state import BanditState
 from laserve.errors import CorruptLog
 from laserve.types import Event, Update
 

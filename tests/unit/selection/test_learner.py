@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import Script, make_start, make_why
-from laserve.bandit.base import LinearView
+from laserve.bandit.base import View
 from laserve.bandit.baselines import FixedArm
 from laserve.bandit.linear import LinearModel
 from laserve.errors import CorruptLog
@@ -30,7 +30,7 @@ class Chances:
     chances: Sequence[float]
     name: str = "chances"
 
-    def probabilities(self, view: LinearView, x: Vector, arms: Sequence[str]) -> Vector:
+    def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
         return np.array(self.chances)
 
 

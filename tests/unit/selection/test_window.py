@@ -236,7 +236,15 @@ async def test_feedback_in_time_takes_the_place_of_the_default(house: House) -> 
     assert await house.store.pending() == 0
     await house.feedback.lapse("decision-1")  # as when it was found due just before
     (event,) = [event async for event in house.store.events(after=EMPTY)]
-    assert event.body == {"kind": "reward", "played": "loglik", "reward": 0.75, "learned": True}
+    assert event.body == {
+        "kind": "reward",
+        "played": "loglik",
+        "reward": 0.75,
+        "learned": True,
+        "drawn": "loglik",
+        "propensity": 0.5,
+        "ordinal": 1,
+    }
 
 
 async def test_feedback_of_a_kind_that_does_not_teach_leaves_the_default_due(house: House) -> None:
