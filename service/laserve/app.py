@@ -15,8 +15,8 @@ from laserve.api import arms as arms_api
 from laserve.api import bandit, decisions, errors, export, feedback, generate, health
 from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, Permits
 from laserve.api.service import Service
-from laserve.bandit.linucb import LinUCB
-from laserve.bandit.registry import Policies
+from laserve.bandit.exploration import Exploration
+from laserve.bandit.registry import Policies, learners
 from laserve.config import ArmSettings, Settings
 from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
 from laserve.errors import ConfigError, LaserveError, StoreError
@@ -105,9 +105,26 @@ def make_arms(settings: Settings, shared: Mapping[str, Any], metrics: Metrics) -
 
 
 def make_policies(settings: Settings, arms: Callable[[], Sequence[str]]) -> Policies:
-    """The policies by name; `arms` gives the names that ``fixed:ARM`` may take now."""
-    linucb = settings.policy.model_dump(include=set(LinUCB.__dataclass_fields__))
-    return Policies(linucb=LinUCB(**linucb), arms=arms)
+    """The policies by name.
+
+    Args:
+        arms: gives the names that ``fixed:ARM`` may take now.
+
+    Raises:
+        ConfigError: there is no policy of the configured name.
+    """
+    policy = settings.policy
+    parameters = {"alpha", "posterior_scale", "posterior_draws", "gap_scale"}
+    exploration = Exploration(**policy.model_dump(include=set(Exploration.__dataclass_fields__)))
+    made = Policies(
+        learners=learners(exploration=exploration, **policy.model_dump(include=parameters)),
+        arms=arms,
+    )
+    try:
+        made.get(policy.name)
+    except LaserveError as error:
+        raise ConfigError(f"policy.name: {error.message.removeprefix('policy: ')}") from error
+    return made
 
 
 def make_lifecycle(
@@ -160,10 +177,6 @@ def make_service(settings: Settings) -> Service:
     generator = make_generator(settings, metrics, turn)
     learner = Learner(seed=settings.policy.seed)
     policies = make_policies(settings, lambda: arms.offered)
-    try:
-        policies.get(settings.policy.name)
-    except LaserveError as error:
-        raise ConfigError(f"policy.name: {error.message.removeprefix('policy: ')}") from error
     permits = Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics)
     shadows = Shadows(
         arms=arms,
@@ -242,6 +255,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
                 "embedding": policy.prior_embedding,
                 "reward": policy.prior_reward,
             },
+            discount=policy.discount,
             learn_from=policy.learn_from,
         )
         service.lifecycle.restore()

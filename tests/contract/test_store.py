@@ -305,17 +305,22 @@ class TestLog:
             assert await log.tip() == 1
             assert await log.feedback("team", "decision:d-1::reward") == samples.feedback(1)
             assert await log.feedback("other", "decision:d-1::reward") is None
-            assert await log.taught("d-1") == samples.event(1).updates
+            taught = await log.taught("d-1")
+            assert taught is not None
+            assert taught.updates == samples.event(1).updates
 
     async def test_what_a_decision_taught_is_its_latest_learned_event(self, store: Store) -> None:
         first, second = Update(arm="loglik", reward=0.0), Update(arm="loglik", reward=1.0)
         async with store.writing() as log:
-            assert await log.taught("d-1") == ()
+            assert await log.taught("d-1") is None
             for number, updates in ((1, (first,)), (1, (second,)), (1, ()), (2, (first,))):
                 await log.append(samples.event(number, updates=updates))
-            assert await log.taught("d-1") == (second,)
-            assert await log.taught("d-2") == (first,)
-            assert await log.taught("d-3") == ()
+            taught = [await log.taught(f"d-{number}") for number in (1, 2, 3)]
+            assert [event and (event.position, event.updates) for event in taught] == [
+                (2, (second,)),
+                (4, (first,)),
+                None,
+            ]
 
     async def test_feedback_is_listed_in_the_order_of_the_log(self, store: Store) -> None:
         await store.add_decisions([samples.decision("d-1"), samples.decision("d-2")])
@@ -766,7 +771,9 @@ class TestFirstRevision:
             await store.add_decisions([samples.decision("d-4", closes_at=1.0)])
             assert await store.due(10) == ["d-4"]
             async with store.writing() as log:
-                assert [update.reward for update in await log.taught("d-1")] == [0.75]
+                taught = await log.taught("d-1")
+                assert taught is not None
+                assert [update.reward for update in taught.updates] == [0.75]
                 placed = await log.append(samples.event(2))
                 await log.add_feedback(samples.feedback(2, position=placed.position))
             await store.erase("d-1", now=5.0)

@@ -142,13 +142,31 @@ class PolicySettings(Section):
     """Who chooses the arm."""
 
     name: str = Field(
-        "linucb", description="`linucb`, `random`, `fixed:ARM`, `ensemble-mean` or `ensemble-rank`."
+        "linucb",
+        description="`linucb`, `lints`, `squarecb`, `epsilon-greedy`, `ucb1`, `exp3`, `random`, "
+        "`round-robin`, `fixed:ARM`, `ensemble-mean` or `ensemble-rank`.",
     )
     alpha: float = Field(1.0, ge=0, description="LinUCB's weight on the confidence width.")
+    posterior_scale: float = Field(
+        0.5, ge=0, description="LinTS's deviation of the posterior, in units of the confidence width."
+    )
+    posterior_draws: int = Field(
+        100, ge=1, le=10_000, description="LinTS's draws from each arm's posterior for a decision."
+    )
+    gap_scale: float = Field(
+        10.0, gt=0, description="SquareCB's greed: how fast chances fall as an arm is predicted worse."
+    )
     epsilon: float = Field(0.02, ge=0, le=1, description="Share of uniform exploration in the long run.")
     epsilon_start: float = Field(0.1, ge=0, le=1, description="The same while the log is young.")
     epsilon_start_decisions: int = Field(
         2000, ge=0, description="Learned decisions until `epsilon` takes over."
+    )
+    discount: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="What a learned decision still counts after each further one; below 1 old ones fade. "
+        "A log keeps the one that it was started with.",
     )
     seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
     prior_structure: float = Field(1.0, gt=0, description="Ridge on the bias and the structural features.")

@@ -50,8 +50,15 @@ async def find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | No
     )
 
 
-async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str | None, now: float) -> Event:
+async def append_feedback(
+    log: LogWriter, item: Resolution, *, decisions: int, learn_from: str | None, now: float
+) -> Event:
     """Append a feedback that is not known yet.
+
+    Args:
+        decisions: learned so far, at the end of the log.
+        learn_from: the kind of feedback that teaches; None lets this one.
+        now: Unix seconds by the store's clock.
 
     Raises:
         InvalidRequest: it does not fit the decision.
@@ -68,18 +75,20 @@ async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str |
     late = decision.closes_at is not None and now > decision.closes_at
     if learned and decision.due_at is not None:
         await log.settle(decision.id)
+    before = await log.taught(decision.id) if learned else None
     return await _append(
         log,
         decision,
         now=now,
         updates=resolved.updates if learned else (),
-        replaces=await log.taught(decision.id) if learned else (),
+        replaces=before.updates if before else (),
         body={
             "kind": feedback.kind,
             "played": decision.scored_by,
             "reward": resolved.reward,
             "learned": learned,
         }
+        | (_lesson(decision, before, decisions) if learned else {})
         | ({"late": True} if late else {}),
         key=feedback.key,
         identity=feedback.identity,
@@ -88,8 +97,14 @@ async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str |
     )
 
 
-async def append_default(log: LogWriter, decision_id: str, *, now: float) -> tuple[Event, Decision]:
+async def append_default(
+    log: LogWriter, decision_id: str, *, decisions: int, now: float
+) -> tuple[Event, Decision]:
     """Append the default reward of a decision.
+
+    Args:
+        decisions: learned so far, at the end of the log.
+        now: Unix seconds by the store's clock.
 
     Raises:
         Gone: the decision was deleted.
@@ -107,12 +122,34 @@ async def append_default(log: LogWriter, decision_id: str, *, now: float) -> tup
         now=now,
         updates=(Update(arm=played, reward=reward),),
         replaces=(),
-        body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True},
+        body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
+        | _lesson(decision, None, decisions),
         key="",
         identity=identity,
         said={"default_reward": reward},
     )
     return event, decision
+
+
+def _lesson(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
+    """What the fold must know of a decision that teaches, beside its updates.
+
+    ``ordinal`` says which of the learned decisions it is, so that a correction weighs what its original does
+    by now; ``drawn`` and ``propensity`` are what losses are estimated from, and ``replaced_reward`` is what
+    they were estimated with.
+
+    Args:
+        before: the event by which the decision has taught so far.
+        decisions: learned so far.
+    """
+    lesson: dict[str, Any] = {"drawn": decision.arm, "propensity": decision.propensity}
+    if before is None:
+        return lesson | {"ordinal": decisions + 1}
+    if "drawn" in before.body:
+        lesson["replaced_reward"] = before.body["reward"]
+    if "ordinal" in before.body:  # not in events of older versions
+        lesson["ordinal"] = before.body["ordinal"]
+    return lesson
 
 
 async def _append(

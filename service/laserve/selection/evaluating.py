@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laserve.bandit.base import Policy
+from laserve.bandit.base import Policy, noise
 from laserve.bandit.baselines import FixedArm, RandomArm
 from laserve.bandit.combining import Ensemble
 from laserve.bandit.linear import LinearModel
@@ -23,6 +23,9 @@ from laserve.bandit.state import BanditState
 from laserve.errors import InvalidRequest
 from laserve.selection.history import History, Row, as_log, matrix
 from laserve.storage.base import Store, Wanted
+
+#: Of what a frozen policy samples.
+_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,8 @@ class _Target:
         arms = [arm for arm in row.chances if arm in self.state.arms]
         if not arms:
             return {}
-        return dict(zip(arms, self.policy.probabilities(model, row.x, arms).tolist(), strict=True))
+        chances = self.policy.probabilities(model, row.x, arms, noise(_SEED, row.id))
+        return dict(zip(arms, chances.tolist(), strict=True))
 
 
 class Evaluator:

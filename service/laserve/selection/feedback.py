@@ -157,6 +157,7 @@ class FeedbackLog:
         results: list[FeedbackOutcome | Event | LaserveError] = []
         appended: list[tuple[Event, Decision | None]] = []
         learn_from = self._learner.state.learn_from or self._learn_from
+        decisions = self._learner.state.decisions
         async with self._store.writing() as log:
             now = await log.now()
             for item in batch:
@@ -165,23 +166,28 @@ class FeedbackLog:
                     if isinstance(item, Event):
                         event = await log.append(replace(item, created_at=now))
                     elif isinstance(item, Lapse):
-                        event, decision = await append_default(log, item.decision_id, now=now)
+                        event, decision = await append_default(
+                            log, item.decision_id, decisions=decisions, now=now
+                        )
                     elif (known := await find_known(log, item.feedback)) is not None:
                         results.append(known)
                         continue
                     else:
                         decision = item.decision
-                        event = await append_feedback(log, item, learn_from=learn_from, now=now)
+                        event = await append_feedback(
+                            log, item, decisions=decisions, learn_from=learn_from, now=now
+                        )
                         learn_from = learn_from or (item.feedback.kind if event.updates else None)
                 except LaserveError as error:
                     if error.status >= 500:  # the store itself: the whole batch is rolled back
                         raise
                     results.append(error)
                     continue
+                decisions += bool(event.updates and not event.replaces)
                 appended.append((event, decision))
                 results.append(event if decision is None else outcome_of(event))
+        self._learner.apply([event for event, _ in appended])
         for event, decision in appended:
-            self._learner.apply([event])
             if decision is not None:
                 self._observe(event, decision, now)
         if appended:

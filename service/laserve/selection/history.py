@@ -16,6 +16,7 @@ from laserve.types import Decision, Vector
 class Row:
     """What one decision says of policies."""
 
+    id: str
     x: Vector
     drawn: str
     #: Arm -> chance of being drawn; the arms that were eligible.
@@ -67,6 +68,7 @@ def _row(logged: Logged) -> Row:
     taught = [feedback.reward for feedback in logged.feedback if feedback.learned]
     source = decision.metadata.get("source")
     return Row(
+        id=decision.id,
         x=decision.x,
         drawn=decision.arm,
         chances={why.arm: why.probability for why in decision.why},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laserve.bandit.base import Policy, draw, uniform
+from laserve.bandit.base import Policy, draw, noise, uniform
 from laserve.bandit.linear import LinearModel
 from laserve.bandit.state import BanditState
 from laserve.errors import CorruptLog
@@ -60,8 +60,8 @@ class Learner:
         self.model = LinearModel(await fold(store, await store.latest_snapshot()))
 
     def apply(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self.model.apply(event)
+        """Fold events in, together: what they change is computed once."""
+        self.model.apply(*events)
 
     def snapshot(self, now: float) -> Snapshot:
         return Snapshot(
@@ -79,10 +79,11 @@ class Learner:
 
     def draw(self, policy: Policy, x: Vector, arms: Sequence[str], decision_id: str) -> Draw | None:
         """Draw an arm for a decision; None when the policy can choose none of them."""
-        chances = policy.probabilities(self.model, x, arms)
+        chances = policy.probabilities(self.model, x, arms, noise(self.seed, decision_id))
         if not chances.any():
             return None
         index = draw(chances, uniform(self.seed, decision_id))
+        self.model.took_turn(policy.name)
         return Draw(
             arm=arms[index],
             propensity=float(chances[index]),
@@ -111,9 +112,10 @@ class Learner:
 
     def _why(self, x: Vector, arms: Sequence[str], chances: Vector) -> tuple[ArmWhy, ...]:
         means, widths = self.model.means(x, arms), self.model.widths(x, arms)
+        columns = zip(arms, means.tolist(), widths.tolist(), chances.tolist(), strict=True)
         return tuple(
-            ArmWhy(arm=arm, mean=float(mean), width=float(width), probability=float(chance))
-            for arm, mean, width, chance in zip(arms, means, widths, chances, strict=True)
+            ArmWhy(arm=arm, mean=mean, width=width, probability=chance)
+            for arm, mean, width, chance in columns
         )
 
 

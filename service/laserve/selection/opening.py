@@ -10,6 +10,9 @@ from laserve.selection.learner import Learner
 from laserve.storage.base import Store
 from laserve.types import Event
 
+#: What logs of older versions, which did not say it, were started with.
+_SINCE_THEN = {"policy.discount": 1.0}
+
 
 async def open_log(
     *,
@@ -18,6 +21,7 @@ async def open_log(
     context: ContextBuilder,
     arms: Sequence[str],
     prior: dict[str, float],
+    discount: float = 1.0,
     learn_from: str | None,
 ) -> None:
     """Load the state; append the events that this configuration needs.
@@ -25,10 +29,11 @@ async def open_log(
     Args:
         arms: names of the configured arms.
         prior: ``structure`` and ``embedding`` ridge, and the ``reward`` that first arms are expected to give.
+        discount: what a learned decision still counts after each further one, in (0, 1].
         learn_from: the configured kind of feedback, None to let the first one settle it.
 
     Raises:
-        ConfigError: the log was started with other features, prior or kind of feedback.
+        ConfigError: the log was started with other features, prior, discount or kind of feedback.
         CorruptLog: the log does not verify.
     """
     await learner.load(store)
@@ -36,16 +41,22 @@ async def open_log(
         "policy.prior_structure": prior["structure"],
         "policy.prior_embedding": prior["embedding"],
         "policy.prior_reward": prior["reward"],
+        "policy.discount": discount,
     }
     events = []
     now = time.time()
     if learner.state.position == 0:
         diagonal = context.prior_diagonal(structure=prior["structure"], embedding=prior["embedding"])
-        body = {"settings": wanted, "prior_diagonal": diagonal.tolist(), "learn_from": learn_from}
+        body = {
+            "settings": wanted,
+            "prior_diagonal": diagonal.tolist(),
+            "discount": discount,
+            "learn_from": learn_from,
+        }
         events.append(Event(kind="start", created_at=now, body=body))
         prior_mean = context.prior_mean(prior["reward"])
     else:
-        _agree(dict(learner.state.parameters["settings"]), wanted)
+        _agree(_SINCE_THEN | learner.state.parameters["settings"], wanted)
         if learner.state.learn_from is not None and learn_from not in (None, learner.state.learn_from):
             raise ConfigError(
                 f"policy.learn_from: is {learn_from!r}, but this log learns from "

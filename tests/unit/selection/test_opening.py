@@ -80,7 +80,9 @@ async def test_a_fresh_log_is_started_and_its_arms_join(store: SqlStore) -> None
         "policy.prior_reward": 0.25,
         "policy.prior_structure": 1.0,
         "policy.prior_embedding": 30.0,
+        "policy.discount": 1.0,
     }
+    assert start.body["discount"] == 1.0
     ridge = context().prior_diagonal(structure=1.0, embedding=30.0)
     assert start.body["prior_diagonal"] == ridge.tolist()
     for event, name in ((first, "loglik"), (second, "consensus")):
