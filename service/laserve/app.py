@@ -175,7 +175,7 @@ def make_service(settings: Settings) -> Service:
     shared = make_shared(settings, encoder, engines)
     arms = make_arms(settings, shared, metrics)
     generator = make_generator(settings, metrics, turn)
-    learner = Learner(seed=settings.policy.seed)
+    learner = Learner(seed=settings.policy.seed, tasks=settings.context.tasks)
     policies = make_policies(settings, lambda: arms.offered)
     permits = Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics)
     shadows = Shadows(
@@ -185,6 +185,7 @@ def make_service(settings: Settings) -> Service:
         share=settings.scoring.shadow_share,
         seed=settings.policy.seed,
         busy=lambda: permits.busy,
+        blend=learner.blend,
     )
     log = FeedbackLog(
         store=store,
@@ -193,6 +194,7 @@ def make_service(settings: Settings) -> Service:
         snapshot_every=settings.storage.snapshot_every,
         learn_from=settings.policy.learn_from,
         settled=shadows.settled,
+        alone=arms.scores_alone,
     )
     return Service(
         settings=settings,

@@ -1,7 +1,7 @@
 """The values that travel through the stages. Frozen, keyword-only, free of any framework."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,13 @@ FeedbackKind = Literal["reward", "thumb", "chosen_index", "candidate_rewards", "
 ArmStatus = Literal["enabled", "draining", "retired"]
 #: Kind, in the log, of a reward that was learned because nobody had spoken of the decision in time.
 DEFAULT = "default"
+
+
+def task_label(task: str | None, declared: Collection[str]) -> str:
+    """The task where it is declared, else ``other``; ``none`` where there is none."""
+    if task is None:
+        return "none"
+    return task if task in declared else "other"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ MODELS = {
     "relevance, fake encoder": ("relevance", "hash_encoder"),
     "relevance": ("relevance", "sentence_encoder"),
     "fake": ("fake", "hash_encoder"),
+    "blend": ("blend", "hash_encoder"),
     "transformers, decoder": ("transformers", "decoder_arm"),
     "transformers, adapter": ("transformers", "adapter_arm"),
     "transformers, encoder": ("transformers", "encoder_arm"),

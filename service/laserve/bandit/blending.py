@@ -119,6 +119,13 @@ class Blending:
     def learn(self, lesson: Lesson, sign: int) -> None:
         self.tasks.setdefault(lesson.task, Sums()).add(lesson, sign)
 
+    @classmethod
+    def from_json(cls, told: Mapping[str, Mapping[str, Any]]) -> "Blending":
+        return cls(tasks={task: Sums(**sums) for task, sums in told.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        return {task: vars(sums) for task, sums in self.tasks.items()}
+
     def weights(self, task: str, arms: Sequence[str]) -> Vector:
         """Weight of each arm's z-score, shape (K,): those of the task, shrunk to those of all tasks.
 

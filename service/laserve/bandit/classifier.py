@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,22 @@ class Examples:
         self.by_decision[decision_id] = example
         while len(self.by_decision) > KEPT:
             del self.by_decision[next(iter(self.by_decision))]
+
+    @classmethod
+    def restore(cls, told: Mapping[str, Any], x: npt.NDArray[np.float64]) -> "Examples":
+        """What `told` and `stacked` have saved."""
+        examples = (Example(x=row, best=tuple(best)) for row, (_, best) in zip(x, told["best"], strict=True))
+        names = (decision_id for decision_id, _ in told["best"])
+        return cls(by_decision=dict(zip(names, examples, strict=True)), count=told["count"])
+
+    def told(self) -> dict[str, Any]:
+        """All but the contexts, as JSON values."""
+        best = [[decision_id, list(each.best)] for decision_id, each in self.by_decision.items()]
+        return {"count": self.count, "best": best}
+
+    def stacked(self) -> npt.NDArray[np.float64]:
+        """Contexts, shape (n, d)."""
+        return np.array([each.x for each in self.by_decision.values()])
 
     @property
     def fitted(self) -> list[Example]:

@@ -54,6 +54,18 @@ def mean_of_ranks(scores: Mapping[str, Vector]) -> Vector:
     return averaged([beaten(each) for each in scores.values()])
 
 
+def weighted(scores: Mapping[str, Vector], weights: Mapping[str, float]) -> Vector:
+    """Weighted sum of z-scores, shape (n,); an arm that gave a candidate no score says nothing of it.
+
+    Args:
+        weights: of every arm in `scores`.
+    """
+    rows = np.array([standardised(each) for each in scores.values()])
+    weight = np.array([weights[arm] for arm in scores])
+    unknown = np.isnan(rows)
+    return np.asarray(np.where(unknown.all(axis=0), np.nan, weight @ np.where(unknown, 0.0, rows)))
+
+
 @dataclass(frozen=True)
 class Ensemble:
     """Every arm scores, and what they make of it together chooses: the price of all, on each request.

@@ -22,8 +22,13 @@ from typing import Any, get_args
 import numpy as np
 
 from laserve.bandit.arm_state import ArmState
+from laserve.bandit.blending import Blending, Lesson
+from laserve.bandit.classifier import Example, Examples
 from laserve.errors import CorruptLog
 from laserve.types import DEFAULT, ArmStatus, Event, Vector
+
+#: Tensor of the examples' contexts in a snapshot; no arm can have a name with a blank.
+_EXAMPLES = "examples x"
 
 
 @dataclass(kw_only=True)
@@ -38,6 +43,10 @@ class BanditState:
     #: Features and prior that the log was started with.
     parameters: Mapping[str, Any] = field(default_factory=dict)
     arms: dict[str, ArmState] = field(default_factory=dict)
+    #: What candidates' qualities have said of the arms' scores, for `blend`.
+    blending: Blending = field(default_factory=Blending)
+    #: Decisions of which every arm's reward is known, for `classifier`.
+    examples: Examples = field(default_factory=Examples)
 
     @property
     def prior_diagonal(self) -> Vector:
@@ -113,8 +122,18 @@ class BanditState:
             self.arms[update.arm].learn(x, xx, update, sign=1, kept=kept)
         if "drawn" in event.body:
             self.arms[event.body["drawn"]].loss += kept * loss
+        self._compare(event, x)
         if event.body["kind"] != DEFAULT:
             self.learn_from = self.learn_from or event.body["kind"]
+
+    def _compare(self, event: Event, x: Vector) -> None:
+        """Learn from what an event says of several arms at once."""
+        for key, sign in (("replaced_blend", -1), ("blend", 1)):
+            if key in event.body:
+                self.blending.learn(Lesson.from_json(event.body[key]), sign)
+        if event.decision_id is not None and "drawn" in event.body:  # older logs keep the state they had
+            enabled = [name for name, arm in self.arms.items() if arm.status == "enabled"]
+            self.examples.learn(event.decision_id, Example.of(x, event.updates, enabled))
 
     def _begin_decision(self, played: str) -> None:
         """One more learned decision: those before it count less."""
@@ -161,6 +180,8 @@ class BanditState:
             hasher.update(struct.pack("<d", arm.reward_sum))
             for array in (arm.prior_mean, arm.S, arm.b):
                 hasher.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        for example in self.examples.by_decision.values():
+            hasher.update(np.ascontiguousarray(example.x, dtype="<f8").tobytes())
         return hasher.hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -172,6 +193,8 @@ class BanditState:
             tensors[f"{name}/S"], tensors[f"{name}/b"] = arm.S, arm.b
             tensors[f"{name}/prior_mean"] = arm.prior_mean
             tensors[f"{name}/reward_sum"] = np.array([arm.reward_sum])
+        if self.examples.by_decision:
+            tensors[_EXAMPLES] = self.examples.stacked()
         return save(tensors, metadata={"header": json.dumps(self._header(), sort_keys=True)})
 
     @classmethod
@@ -198,18 +221,28 @@ class BanditState:
                 )
                 for name, told in header.pop("arms").items()
             }
-            return cls(arms=arms, **header)
+            blending = Blending.from_json(header.pop("blending", {}))
+            examples = Examples()
+            if "examples" in header:
+                examples = Examples.restore(header.pop("examples"), tensors.get(_EXAMPLES, np.zeros((0, 0))))
+            return cls(arms=arms, blending=blending, examples=examples, **header)
         except (SafetensorError, KeyError, TypeError, ValueError, struct.error) as error:
             raise CorruptLog(f"a snapshot cannot be read: {error}") from error
 
     def _header(self) -> dict[str, Any]:
-        return {
+        """All but the arrays; states that never compared arms keep the digest that they always had."""
+        header: dict[str, Any] = {
             "position": self.position,
             "decisions": self.decisions,
             "learn_from": self.learn_from,
             "parameters": dict(self.parameters),
             "arms": {name: arm.told() for name, arm in self.arms.items()},
         }
+        if self.blending.tasks:
+            header["blending"] = self.blending.to_json()
+        if self.examples.count:
+            header["examples"] = self.examples.told()
+        return header
 
 
 def _power(discount: float, exponent: int) -> float:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -11,15 +11,15 @@ import uuid_utils
 from laserve.bandit.base import Policy
 from laserve.bandit.combining import Ensemble
 from laserve.bandit.registry import Policies
-from laserve.errors import ArmFailed, NotReady
+from laserve.errors import NotReady
 from laserve.generation.base import Generator, Rendered
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder
-from laserve.selection.deciding import Verdict, decide, in_order, out_of_time
+from laserve.selection.deciding import decide, in_order, out_of_time
+from laserve.selection.judging import Judging
 from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
-from laserve.selection.scoring import Scored, Scoring, best_of
 from laserve.selection.shadowing import Shadows
 from laserve.selection.window import Window
 from laserve.storage.base import Store
@@ -39,42 +39,6 @@ class _Clock:
         now = time.perf_counter()
         self.spent[stage], self._last = now - self._last, now
         self.spent["total"] = now - self.started
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Attempt:
-    """The drawn arm at work on one request, or all arms for an ensemble."""
-
-    draw: Draw
-    request: Request
-    #: Arms that this request may ask.
-    held: tuple[str, ...]
-    scorings: tuple[Scoring, ...]
-    #: What makes one verdict of several.
-    ensemble: Ensemble | None
-    #: Whether the arm was to read ahead.
-    overlaps: bool
-
-    def add(self, candidate: Candidate) -> None:
-        for scoring in self.scorings:
-            scoring.add(candidate)
-
-    def learn(self, verdict: Verdict, *, seconds: float, tokens: int) -> None:
-        """Whether reading ahead pays, where the drawn arm went through with it."""
-        scoring = self.scorings[0]
-        if verdict.scored_by == scoring.arm.name and scoring.overlapping == self.overlaps:
-            scoring.arm.overlap.learn(self.overlaps, seconds=seconds, tokens=tokens)
-
-    def combined(self, by_arm: Mapping[str, Scored], candidates: Sequence[Candidate]) -> dict[str, Scored]:
-        """The ensemble's verdict under its name, if some arm has scored."""
-        asked = {each.arm.name for each in self.scorings}
-        mine = {name: scored for name, scored in by_arm.items() if name in asked}
-        if self.ensemble is None or not mine:
-            return {}
-        scores = self.ensemble.combine({name: scored.scores for name, scored in mine.items()})
-        truncated = any(scored.truncated for scored in mine.values())
-        best = best_of(scores, candidates)
-        return {self.ensemble.name: Scored(scores=scores, best=best, truncated=truncated)}
 
 
 class Answerer:
@@ -142,23 +106,25 @@ class Answerer:
         except TimeoutError:
             raise out_of_time(request) from None
         draw = self._draw(request, policy, x, decision_id)
-        with self._attempt(draw, request, policy) as attempt:
+        with self._judging(draw, request, policy) as judging:
             clock.lap("choose")
             yield decision_id
 
             finished: list[Candidate] = []
             async with aclosing(self._generate(rendered, deadline)) as stream:
                 async for candidate in stream:
-                    attempt.add(candidate)
+                    judging.add(candidate)
                     finished.append(candidate)
                     yield candidate
             candidates = in_order(finished, request)
             clock.lap("generate")
 
-            verdict = await self._score(attempt, candidates, decision_id)
+            verdict = await judging.verdict(
+                candidates, lambda failed: self._learner.redraw(draw, failed, decision_id)
+            )
             clock.lap("score")
             tokens = rendered.tokens + sum(candidate.tokens for candidate in candidates)
-            attempt.learn(verdict, seconds=clock.spent["total"], tokens=tokens)
+            judging.learn(verdict, seconds=clock.spent["total"], tokens=tokens)
 
         decision = decide(
             decision_id=decision_id,
@@ -195,28 +161,22 @@ class Answerer:
         return self._policies.get(request.policy or self._policy)
 
     @contextmanager
-    def _attempt(self, draw: Draw, request: Request, policy: Policy | Ensemble) -> Iterator[_Attempt]:
+    def _judging(self, draw: Draw, request: Request, policy: Policy | Ensemble) -> Iterator[Judging]:
         """The drawn arm at work, beside all that may take its place; its work ends with the block."""
-        held = self._arms.ready
-        ensemble = policy if isinstance(policy, Ensemble) and request.arm is None else None
-        with self._arms.holding(held):
-            names = (draw.arm,) if ensemble is None else self._arms.eligible
-            scorings = tuple(self._arms.scoring(name, request) for name in names)
-            overlaps = ensemble is None and scorings[0].arm.overlap.choose()
+
+        def combines(name: str) -> Ensemble | None:
+            if isinstance(policy, Ensemble) and name == policy.name:
+                return policy
+            arm = self._arms.get(name)
+            return self._learner.blend(name, request.task) if arm is not None and arm.combines else None
+
+        judging = Judging(self._arms, request, draw.arm, combines=combines)
+        with self._arms.holding(judging.held):
             try:
-                if overlaps:
-                    scorings[0].begin()
-                yield _Attempt(
-                    draw=draw,
-                    request=request,
-                    held=held,
-                    scorings=scorings,
-                    ensemble=ensemble,
-                    overlaps=overlaps,
-                )
+                judging.begin()
+                yield judging
             finally:
-                for scoring in scorings:
-                    scoring.close()
+                judging.close()
 
     def _draw(self, request: Request, policy: Policy | Ensemble, x: Vector, decision_id: str) -> Draw:
         ready = self._arms.ready
@@ -249,29 +209,6 @@ class Answerer:
         finally:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
-
-    async def _score(self, attempt: _Attempt, candidates: Sequence[Candidate], decision_id: str) -> Verdict:
-        """Scores by the drawn arm, or by others in its place while it fails; free arms score as well."""
-        by_arm: dict[str, Scored] = {}
-        failed: dict[str, str] = {}
-        draw, asked = attempt.draw, {scoring.arm.name for scoring in attempt.scorings}
-
-        async def ask(scoring: Scoring) -> None:
-            try:
-                by_arm[scoring.arm.name] = await scoring.result(candidates)
-            except ArmFailed as error:
-                failed[scoring.arm.name] = error.message
-
-        free = [name for name in self._arms.free if name in attempt.held and name not in asked]
-        others = (self._arms.scoring(name, attempt.request) for name in free)
-        await asyncio.gather(*map(ask, attempt.scorings), *map(ask, others))
-        by_arm |= attempt.combined(by_arm, candidates)
-        scored_by: str | None = draw.arm
-        while scored_by is not None and scored_by not in by_arm:
-            scored_by = self._learner.redraw(draw, failed, decision_id)
-            if scored_by is not None and scored_by not in by_arm:
-                await ask(self._arms.scoring(scored_by, attempt.request))
-        return Verdict(scored_by=scored_by, by_arm=by_arm, failed=failed)
 
     async def _commit(self, batch: Sequence[Decision]) -> Sequence[None]:
         await self._store.add_decisions(batch)

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from laserve.bandit.blending import Lesson
 from laserve.errors import Conflict, InvalidRequest
 from laserve.selection.rewards import Resolved
 from laserve.storage.base import LogWriter, StoredFeedback
@@ -19,6 +20,8 @@ class Resolution:
     decision: Decision
     #: What it says of the arms, or why it cannot; a repeat is answered all the same.
     resolved: Resolved | InvalidRequest
+    #: What the candidates' qualities say of the arms' scores.
+    lesson: Lesson | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,8 @@ async def append_feedback(
             "reward": resolved.reward,
             "learned": learned,
         }
-        | (_lesson(decision, before, decisions) if learned else {})
+        | (_learned(decision, before, decisions) if learned else {})
+        | ({"blend": item.lesson.to_json()} if learned and item.lesson else {})
         | ({"late": True} if late else {}),
         key=feedback.key,
         identity=feedback.identity,
@@ -123,7 +127,7 @@ async def append_default(
         updates=(Update(arm=played, reward=reward),),
         replaces=(),
         body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
-        | _lesson(decision, None, decisions),
+        | _learned(decision, None, decisions),
         key="",
         identity=identity,
         said={"default_reward": reward},
@@ -131,12 +135,12 @@ async def append_default(
     return event, decision
 
 
-def _lesson(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
+def _learned(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
     """What the fold must know of a decision that teaches, beside its updates.
 
     ``ordinal`` says which of the learned decisions it is, so that a correction weighs what its original does
     by now; ``drawn`` and ``propensity`` are what losses are estimated from, and ``replaced_reward`` is what
-    they were estimated with.
+    they were estimated with; ``replaced_blend`` is what the original said of the arms' scores.
 
     Args:
         before: the event by which the decision has taught so far.
@@ -147,6 +151,8 @@ def _lesson(decision: Decision, before: Event | None, decisions: int) -> dict[st
         return lesson | {"ordinal": decisions + 1}
     if "drawn" in before.body:
         lesson["replaced_reward"] = before.body["reward"]
+    if "blend" in before.body:
+        lesson["replaced_blend"] = before.body["blend"]
     if "ordinal" in before.body:  # not in events of older versions
         lesson["ordinal"] = before.body["ordinal"]
     return lesson

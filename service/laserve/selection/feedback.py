@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from laserve.bandit.blending import Lesson
 from laserve.bandit.state import BanditState
 from laserve.errors import Conflict, Gone, InvalidRequest, LaserveError, StoreError
 from laserve.metrics import Metrics
@@ -21,7 +22,7 @@ from laserve.selection.learner import Learner
 from laserve.selection.rewards import Resolved, resolve
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
-from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome
+from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, task_label
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class FeedbackLog:
         snapshot_every: events between two snapshots.
         learn_from: the kind that teaches, where the log has not settled it yet; None for the first to come.
         settled: waits for scores of a decision that are still outstanding.
+        alone: whether an arm's scores are its own, not made of the others'.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class FeedbackLog:
         snapshot_every: int,
         learn_from: str | None = None,
         settled: Callable[[str], Awaitable[None]] | None = None,
+        alone: Callable[[str], bool] = lambda name: True,
     ) -> None:
         self._store = store
         self._learner = learner
@@ -55,6 +58,7 @@ class FeedbackLog:
         self._snapshot_every = snapshot_every
         self._learn_from = learn_from
         self._settled = settled
+        self._alone = alone
         self._snapshot_at = 0
         self._batches: GroupCommit[Resolution | Lapse | Event, FeedbackOutcome | Event] = GroupCommit(
             self._commit
@@ -130,14 +134,19 @@ class FeedbackLog:
             await self._settled(feedback.decision_id)
         decision = await self._store.decision(feedback.decision_id)
         resolved: Resolved | InvalidRequest
+        lesson: Lesson | None = None
         try:
             if feedback.kind == "references":
                 resolved = await asyncio.to_thread(resolve, feedback, decision)
             else:
                 resolved = resolve(feedback, decision)
+            if resolved.qualities is not None:
+                scores = {arm: each for arm, each in decision.scores.items() if self._alone(arm)}
+                task = task_label(decision.task, self._learner.tasks)
+                lesson = Lesson.of(task, scores, resolved.qualities)
         except InvalidRequest as error:
             resolved = error
-        return Resolution(feedback=feedback, decision=decision, resolved=resolved)
+        return Resolution(feedback=feedback, decision=decision, resolved=resolved, lesson=lesson)
 
     async def _submit(self, item: Resolution) -> FeedbackOutcome:
         kind = item.feedback.kind

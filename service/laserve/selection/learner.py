@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from laserve.bandit.base import Policy, draw, noise, uniform
+from laserve.bandit.combining import Ensemble, weighted
 from laserve.bandit.linear import LinearModel
 from laserve.bandit.state import BanditState
 from laserve.errors import CorruptLog
 from laserve.storage.base import Snapshot, Store
-from laserve.types import ArmWhy, Event, Vector
+from laserve.types import ArmWhy, Event, Vector, task_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +42,12 @@ class Learner:
 
     Args:
         seed: of every draw, together with the decision's id.
+        tasks: the declared ones, whose blends are learned apart.
     """
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int, tasks: Sequence[str] = ()) -> None:
         self.seed = seed
+        self.tasks = tuple(tasks)
         self.model = LinearModel(BanditState())
 
     @property
@@ -76,6 +79,17 @@ class Learner:
         arms = self.state.arms
         present = [name for name, arm in arms.items() if arm.status != "retired"] or list(arms)
         return np.asarray(np.mean([self.model.theta(arm) for arm in present], axis=0))
+
+    def blend(self, name: str, task: str | None) -> Ensemble:
+        """What the arm of this name makes of the others' scores, by what they were worth so far."""
+        label = task_label(task, self.tasks)
+
+        def combine(scores: Mapping[str, Vector]) -> Vector:
+            arms = tuple(scores)
+            weights = self.state.blending.weights(label, arms)
+            return weighted(scores, dict(zip(arms, weights.tolist(), strict=True)))
+
+        return Ensemble(name, combine)
 
     def draw(self, policy: Policy, x: Vector, arms: Sequence[str], decision_id: str) -> Draw | None:
         """Draw an arm for a decision; None when the policy can choose none of them."""

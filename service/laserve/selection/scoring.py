@@ -15,7 +15,7 @@ from laserve.errors import ArmFailed, LaserveError, Unscorable
 from laserve.metrics import Metrics
 from laserve.scoring.base import Prefilling, RewardModel
 from laserve.selection.arm import Arm
-from laserve.types import Candidate, Request, Vector
+from laserve.types import Candidate, Decision, Request, Vector
 
 T = TypeVar("T")
 
@@ -32,6 +32,12 @@ class Scored:
     best: int
     #: Whether documents were cut to fit the arm's model.
     truncated: bool = False
+
+    @classmethod
+    def logged(cls, decision: Decision, arm: str) -> "Scored":
+        """An arm's verdict as a decision holds it."""
+        values = [math.nan if score is None else score for score in decision.scores[arm]]
+        return cls(scores=np.array(values, dtype=np.float64), best=decision.choices[arm])
 
     def values(self) -> tuple[float | None, ...]:
         return tuple(None if math.isnan(score) else float(score) for score in self.scores)

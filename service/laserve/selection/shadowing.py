@@ -3,13 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from laserve.bandit.base import uniform
+from laserve.bandit.combining import Ensemble
 from laserve.errors import ArmFailed, LaserveError
 from laserve.metrics import Metrics
 from laserve.selection.arms import Arms
+from laserve.selection.judging import together
 from laserve.selection.scoring import Scored
 from laserve.storage.base import Store
 from laserve.types import Decision, Request
@@ -43,6 +45,7 @@ class Shadows:
         share: of the requests, in [0, 1].
         seed: of the draws.
         busy: whether requests now need all the service has.
+        blend: tells, by name and task, how an arm combines the others.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Shadows:
         share: float,
         seed: int,
         busy: Callable[[], bool],
+        blend: Callable[[str, str | None], Ensemble],
     ) -> None:
         self._arms = arms
         self._store = store
@@ -61,6 +65,7 @@ class Shadows:
         self._share = share
         self._seed = seed
         self._busy = busy
+        self._blend = blend
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(_QUEUE)
         self._pending: dict[str, asyncio.Future[None]] = {}
         self._worker: asyncio.Task[None] | None = None
@@ -117,16 +122,32 @@ class Shadows:
             if time.monotonic() - job.queued_at > _PATIENCE_S:
                 return "dropped"
             await asyncio.sleep(_LOOK_EVERY_S)
-        missing = [name for name in self._arms.eligible if name not in job.decision.scores]
+        alone = [name for name in self._arms.eligible if self._arms.scores_alone(name)]
+        missing = [name for name in alone if name not in job.decision.scores]
         with self._arms.holding(missing):
             found = await asyncio.gather(*(self._scored(name, job) for name in missing))
         by_arm = {name: scored for name, scored in zip(missing, found, strict=True) if scored is not None}
+        complete = len(by_arm) == len(missing)
+        if complete:
+            by_arm |= self._combined(job.decision, alone, by_arm)
         if by_arm:
             choices = {name: scored.best for name, scored in by_arm.items()}
             scores = {name: scored.values() for name, scored in by_arm.items()}
             await self._store.add_scores(job.decision.id, choices=choices, scores=scores)
         self._compare(job.decision, by_arm)
-        return "scored" if len(by_arm) == len(missing) else "failed"
+        return "scored" if complete else "failed"
+
+    def _combined(
+        self, decision: Decision, alone: Sequence[str], by_arm: Mapping[str, Scored]
+    ) -> dict[str, Scored]:
+        """What the arms that combine others would have made of their scores."""
+        known = {name: Scored.logged(decision, name) for name in decision.scores} | by_arm
+        parts = {name: known[name] for name in alone}
+        return {
+            arm.name: together(self._blend(arm.name, decision.task), parts, decision.candidates)
+            for arm in self._arms
+            if arm.combines and arm.usable and arm.name not in known
+        }
 
     async def _scored(self, name: str, job: _Job) -> Scored | None:
         try:
