@@ -131,11 +131,15 @@ async def test_reopening_appends_nothing_and_gives_the_same_state(store: SqlStor
             r"^policy\.prior_embedding: is 3\.0, but the log was started with 30\.0",
         ),
         (
+            {"discount": 0.5},
+            r"^policy\.discount: is 0\.5, but the log was started with 1\.0",
+        ),
+        (
             {"learn_from": "reward"},
             r"^policy\.learn_from: is 'reward', but this log learns from 'thumb'",
         ),
     ],
-    ids=["tasks", "encoder", "features", "prior_structure", "prior_embedding", "learn_from"],
+    ids=["tasks", "encoder", "features", "prior_structure", "prior_embedding", "discount", "learn_from"],
 )
 async def test_a_setting_that_contradicts_the_log_is_refused_by_name(
     store: SqlStore, changes: dict[str, Any], message: str
@@ -144,6 +148,30 @@ async def test_a_setting_that_contradicts_the_log_is_refused_by_name(
     with pytest.raises(ConfigError, match=message):
         await opened(store, **{"learn_from": "thumb", "arms": (*ARMS, "new")} | changes)
     assert len(await logged(store)) == 3  # the new arm has not joined either
+
+
+async def test_the_discount_is_that_of_the_log(store: SqlStore) -> None:
+    learner = await opened(store, discount=0.75)
+    assert learner.state.discount == 0.75
+    assert (await opened(store, discount=0.75)).state.digest() == learner.state.digest()
+    with pytest.raises(ConfigError, match=r"^policy\.discount: is 1\.0, but the log was started with 0\.75"):
+        await opened(store)
+
+
+async def test_a_log_of_a_version_without_a_discount_has_one_of_one(store: SqlStore) -> None:
+    learner = await opened(store)
+    start, *joined = await logged(store)
+    settings = {name: value for name, value in start.body["settings"].items() if name != "policy.discount"}
+    old = {name: value for name, value in start.body.items() if name != "discount"} | {"settings": settings}
+    older = SqlStore(None)
+    await older.open()
+    async with older.writing() as log:
+        for event in (replace(start, body=old), *joined):
+            await log.append(event)
+    assert (await opened(older)).state.discount == learner.state.discount == 1.0
+    with pytest.raises(ConfigError, match=r"^policy\.discount: is 0\.5, but the log was started with 1\.0"):
+        await opened(older, discount=0.5)
+    await older.close()
 
 
 async def test_all_settings_that_contradict_the_log_are_named_at_once(store: SqlStore) -> None:
