@@ -245,6 +245,9 @@ class KnownView:
     def averages(self, arms: Sequence[str]) -> Vector:
         return _listed(self.average, arms)
 
+    def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
+        return np.full(len(arms), 1 / len(arms))
+
     def losses(self, arms: Sequence[str]) -> Vector:
         return _listed(self.loss, arms)
 

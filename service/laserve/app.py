@@ -116,9 +116,14 @@ def make_policies(settings: Settings, arms: Callable[[], Sequence[str]]) -> Poli
     policy = settings.policy
     parameters = {"alpha", "posterior_scale", "posterior_draws", "gap_scale"}
     exploration = Exploration(**policy.model_dump(include=set(Exploration.__dataclass_fields__)))
+    observe = None
+    if policy.mode == "observe" and policy.observe_arm is not None:
+        observe = (policy.observe_arm, policy.live_share)
     made = Policies(
         learners=learners(exploration=exploration, **policy.model_dump(include=parameters)),
         arms=arms,
+        configured=policy.name,
+        observe=observe,
     )
     try:
         made.get(policy.name)
@@ -136,6 +141,7 @@ def make_lifecycle(
     build: Callable[[ArmSettings], Arm],
 ) -> Lifecycle:
     policy, _, fixed = settings.policy.name.partition(":")
+    kept = settings.policy.observe_arm if settings.policy.mode == "observe" else None
     scoring = settings.scoring
     return Lifecycle(
         arms=arms,
@@ -145,7 +151,7 @@ def make_lifecycle(
         build=build,
         allowed=Allowed(kinds=scoring.allow_kinds, folders=settings.arm_folders, urls=scoring.allow_urls),
         limit=scoring.max_arms,
-        kept=fixed if policy == "fixed" else None,
+        kept=fixed if policy == "fixed" else kept,
     )
 
 
@@ -211,7 +217,6 @@ def make_service(settings: Settings) -> Service:
             arms=arms,
             learner=learner,
             policies=policies,
-            policy=settings.policy.name,
             store=store,
             retention=make_retention(settings),
             observer=Observer(metrics, tasks=settings.context.tasks),

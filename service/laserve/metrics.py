@@ -45,6 +45,12 @@ class Metrics:
         self.explored = Counter(
             "laserve_explored", "Decisions whose arm was not the most likely one.", registry=registry
         )
+        self.preferred = Counter(
+            "laserve_preferred",
+            "Decisions for which the observed policy would have drawn the arm.",
+            ["arm"],
+            registry=registry,
+        )
         self.propensity = Histogram(
             "laserve_propensity", "Chance with which the arm was drawn.", buckets=_UNIT, registry=registry
         )

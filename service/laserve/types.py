@@ -167,6 +167,8 @@ class Decision:
     closes_at: float | None = None
     #: Whether all arms were to score this request, whichever was drawn.
     shadowed: bool = False
+    #: Arm that the policy would have drawn, where it is only observed.
+    preferred: str | None = None
     #: Reward that is learned then unless feedback has taught before, in [0, 1]; None where none is.
     default_reward: float | None = None
 

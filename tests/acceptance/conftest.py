@@ -73,6 +73,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "FEEDBACK__WAIT_S": 0.5,
         "FEEDBACK__DEFAULT_REWARD": 0.25,
     },
+    "watched": {"POLICY__MODE": "observe", "POLICY__OBSERVE_ARM": "consensus", "POLICY__NAME": "random"},
     "patient": {
         "POLICY__LEARN_FROM": "thumb",
         "FEEDBACK__WAIT_S": 3600,
@@ -247,6 +248,12 @@ def hashing(fleet: Fleet) -> Service:
 def brief(fleet: Fleet) -> Service:
     """Waits half a second for feedback and then learns a default of 0.25; learns from `reward`."""
     return fleet.ready("brief")
+
+
+@pytest.fixture(scope="session")
+def watched(fleet: Fleet) -> Service:
+    """`consensus` answers; what a random policy would have drawn is logged."""
+    return fleet.ready("watched")
 
 
 @pytest.fixture(scope="session")

@@ -292,6 +292,15 @@ def an_arm_that_would_have_returned_the_same(request: pytest.FixtureRequest) -> 
     until(lambda: growing.samples().get(key, 0) > before)
 
 
+@cause("laserve_preferred")
+def a_policy_that_is_only_observed(request: pytest.FixtureRequest) -> None:
+    watched = service(request, "watched")
+    decision = watched.generate()
+    assert (decision["arm"], decision["policy"]) == ("consensus", "observe:random")
+    preferred = watched.get(f"/decisions/{decision['decision_id']}")["preferred"]
+    assert watched.sample("laserve_preferred_total", arm=preferred) >= 1
+
+
 @cause("laserve_arms")
 def an_arm_that_changes_its_state(request: pytest.FixtureRequest) -> None:
     growing = service(request, "growing")
@@ -415,7 +424,9 @@ def whether_requests_are_served(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize("family", CAUSES)
-@pytest.mark.usefixtures("main", "narrow", "faulty", "hopeless", "armless", "patient", "frail", "growing")
+@pytest.mark.usefixtures(
+    "main", "narrow", "faulty", "hopeless", "armless", "patient", "frail", "growing", "watched"
+)
 def test_a_metric_moves_by_its_cause(family: str, request: pytest.FixtureRequest) -> None:
     CAUSES[family](request)
 

@@ -168,6 +168,9 @@ class StoredDecision(DecisionBody):
     choices: dict[str, int] = Field(description="Arm -> the candidate it would have returned.")
     scores: dict[str, list[float | None]] = Field(description="Arm -> its scores.")
     shadowed: bool = Field(description="Whether all arms were to score it, whichever was drawn.")
+    preferred: str | None = Field(
+        description="Arm that the policy would have drawn, where `policy.mode` is `observe`."
+    )
     feedback: list[StoredFeedbackBody]
 
 

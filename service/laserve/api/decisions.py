@@ -33,6 +33,7 @@ async def read(decision_id: str, service: ServiceDep, caller: CallerDep) -> Stor
         choices=dict(decision.choices),
         scores={arm: list(scores) for arm, scores in decision.scores.items()},
         shadowed=decision.shadowed,
+        preferred=decision.preferred,
         feedback=[
             StoredFeedbackBody(
                 position=row.position,

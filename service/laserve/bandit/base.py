@@ -36,6 +36,9 @@ class View(Protocol):
     def losses(self, arms: Sequence[str]) -> Vector:
         """Sums of (1 - reward) / propensity over the decisions that drew the arm, at least 0."""
 
+    def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
+        """Chance that the arm is the best one, sum 1, by decisions of which every reward is known."""
+
     def turn(self, policy: str) -> int:
         """How many arms the policy of that name has drawn from this view so far."""
 

@@ -1,4 +1,4 @@
-"""Which arm is best, as a classification of x: the examples of it, and a softmax ridge regression on them."""
+"""Which arm is best, as a classification of x: examples, a softmax ridge regression, and the policy on it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from laserve.bandit.base import View
+from laserve.bandit.exploration import Exploration, greedy
 from laserve.types import Update, Vector
 
 #: Examples between two fits, and the most that are kept; the oldest go first.
-REFIT_EVERY, KEPT = 50, 4000
+REFIT_EVERY, KEPT = 50, 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +47,19 @@ class Examples:
     by_decision: dict[str, Example] = field(default_factory=dict)
     #: Examples that ever came, replaced ones counted once.
     count: int = 0
+    #: Grows whenever `fitted` is another list than before.
+    version: int = field(default=0, compare=False)
 
     def learn(self, decision_id: str, example: Example | None) -> None:
         """Add a decision's example, or put it in the place of the earlier one; None takes that away."""
+        if decision_id in self.by_decision:
+            self.version += 1
+        elif example is not None:
+            self.count += 1
+            self.version += self.count % REFIT_EVERY == 0
         if example is None:
             self.by_decision.pop(decision_id, None)
             return
-        if decision_id not in self.by_decision:
-            self.count += 1
         self.by_decision[decision_id] = example
         while len(self.by_decision) > KEPT:
             del self.by_decision[next(iter(self.by_decision))]
@@ -125,3 +132,20 @@ def _log_sum(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """log sum exp over the last axis, which stays, shape (..., 1)."""
     top = logits.max(axis=-1, keepdims=True)
     return np.asarray(top + np.log(np.exp(logits - top).sum(axis=-1, keepdims=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """Plays the arm that is most likely the best one, by what decisions with all rewards known have shown.
+
+    It learns from these alone; before the first fit every arm is as likely.
+    """
+
+    exploration: Exploration
+
+    @property
+    def name(self) -> str:
+        return "classifier"
+
+    def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
+        return self.exploration.mix(greedy(view.preferences(x, arms)), view.decisions)

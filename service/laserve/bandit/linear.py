@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from laserve.bandit.classifier import fit, preferences
 from laserve.bandit.state import BanditState
 from laserve.types import Event, Update, Vector
 
@@ -43,6 +44,8 @@ class LinearModel:
         self._prior: npt.NDArray[np.float64] = np.zeros((0, 0))
         self._steps: list[int] = []
         self._turns: Counter[str] = Counter()
+        #: Version of the examples, and the classifier's weights that they give.
+        self._fit: tuple[int, dict[str, Vector]] = (-1, {})
         #: What was asked last and the answer: a decision asks twice, to choose and to explain.
         self._asked: tuple[bytes, tuple[str, ...]] = (b"", ())
         self._predicted: tuple[Vector, Vector] = (np.zeros(0), np.zeros(0))
@@ -96,6 +99,13 @@ class LinearModel:
 
     def losses(self, arms: Sequence[str]) -> Vector:
         return np.array([self.state.arms[arm].loss for arm in arms])
+
+    def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
+        """The fit is made when it is first asked for: only the policy `classifier` pays for it."""
+        examples = self.state.examples
+        if self._fit[0] != examples.version:
+            self._fit = (examples.version, fit(examples.fitted, self.state.prior_diagonal))
+        return preferences(self._fit[1], x, arms)
 
     def turn(self, policy: str) -> int:
         return self._turns[policy]

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from laserve.bandit.averages import UCB1, EpsilonGreedy
 from laserve.bandit.base import Policy
 from laserve.bandit.baselines import FixedArm, RandomArm, RoundRobin
+from laserve.bandit.classifier import Classifier
 from laserve.bandit.combining import ENSEMBLES, Ensemble
 from laserve.bandit.exp3 import Exp3
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.lints import LinTS
 from laserve.bandit.linucb import LinUCB
+from laserve.bandit.observed import Observed
 from laserve.bandit.squarecb import SquareCB
 from laserve.errors import InvalidRequest
 
@@ -30,6 +32,7 @@ def learners(
         EpsilonGreedy(exploration=exploration),
         UCB1(exploration=exploration),
         Exp3(exploration=exploration),
+        Classifier(exploration=exploration),
     )
 
 
@@ -39,14 +42,25 @@ class Policies:
     Args:
         learners: the configured policies that learn.
         arms: gives the names that ``fixed:ARM`` may take now.
+        configured: name of the policy where a request names none.
+        observe: the arm that answers in its place, and the share of requests that are left to it.
     """
 
-    def __init__(self, *, learners: Iterable[Policy], arms: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        *,
+        learners: Iterable[Policy],
+        arms: Callable[[], Sequence[str]],
+        configured: str = "linucb",
+        observe: tuple[str, float] | None = None,
+    ) -> None:
         self._named: dict[str, Policy | Ensemble] = {
             policy.name: policy for policy in (*learners, RandomArm(), RoundRobin())
         }
         self._named |= ENSEMBLES
         self._arms = arms
+        self._configured = configured
+        self._observe = observe
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,6 +69,15 @@ class Policies:
     @property
     def arms(self) -> tuple[str, ...]:
         return tuple(self._arms())
+
+    @property
+    def configured(self) -> Policy | Ensemble:
+        """The one that answers where a request names none. Raises InvalidRequest."""
+        policy = self.get(self._configured)
+        if self._observe is None or isinstance(policy, Ensemble):
+            return policy
+        arm, live_share = self._observe
+        return Observed(policy=policy, arm=arm, live_share=live_share)
 
     def get(self, name: str) -> Policy | Ensemble:
         """Raises InvalidRequest when there is none of that name."""

@@ -143,8 +143,16 @@ class PolicySettings(Section):
 
     name: str = Field(
         "linucb",
-        description="`linucb`, `lints`, `squarecb`, `epsilon-greedy`, `ucb1`, `exp3`, `random`, "
-        "`round-robin`, `fixed:ARM`, `ensemble-mean` or `ensemble-rank`.",
+        description="`linucb`, `lints`, `squarecb`, `epsilon-greedy`, `ucb1`, `exp3`, `classifier`, "
+        "`random`, `round-robin`, `fixed:ARM`, `ensemble-mean` or `ensemble-rank`.",
+    )
+    mode: Literal["live", "observe"] = Field(
+        "live",
+        description="`observe`: `policy.observe_arm` answers; what the policy would have drawn is logged.",
+    )
+    observe_arm: str | None = Field(None, description="Arm that answers in mode `observe`.")
+    live_share: float = Field(
+        0.0, ge=0, le=1, description="Share of the requests that the policy answers in mode `observe`."
     )
     alpha: float = Field(1.0, ge=0, description="LinUCB's weight on the confidence width.")
     posterior_scale: float = Field(
@@ -296,6 +304,13 @@ class Settings(BaseSettings):
         kind, _, arm = self.policy.name.partition(":")
         if kind == "fixed" and arm not in names:
             raise ValueError(f"policy.name: {self.policy.name!r} names no arm; there are: {', '.join(names)}")
+        if self.policy.mode == "observe":
+            if self.policy.observe_arm not in names:
+                raise ValueError(
+                    f"policy.observe_arm: names no arm; mode 'observe' needs one of: {', '.join(names)}"
+                )
+            if kind.startswith("ensemble-"):
+                raise ValueError(f"policy.mode: {self.policy.name!r} draws no arm that could be observed")
         if self.feedback.default_reward is not None:
             if self.feedback.wait_s is None:
                 raise ValueError("feedback.default_reward: needs feedback.wait_s, after which it is learned")

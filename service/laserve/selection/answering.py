@@ -42,11 +42,7 @@ class _Clock:
 
 
 class Answerer:
-    """Answers requests with the candidate that the chosen arm scores best.
-
-    Args:
-        policy: name of the configured policy.
-    """
+    """Answers requests with the candidate that the chosen arm scores best."""
 
     def __init__(
         self,
@@ -56,7 +52,6 @@ class Answerer:
         arms: Arms,
         learner: Learner,
         policies: Policies,
-        policy: str,
         store: Store,
         retention: Retention,
         observer: Observer,
@@ -68,7 +63,6 @@ class Answerer:
         self._arms = arms
         self._learner = learner
         self._policies = policies
-        self._policy = policy
         self._store = store
         self._retention = retention
         self._observer = observer
@@ -158,7 +152,7 @@ class Answerer:
             raise NotReady("no arm is ready")
         if request.arm is not None:
             self._arms.check(request.arm)
-        return self._policies.get(request.policy or self._policy)
+        return self._policies.configured if request.policy is None else self._policies.get(request.policy)
 
     @contextmanager
     def _judging(self, draw: Draw, request: Request, policy: Policy | Ensemble) -> Iterator[Judging]:

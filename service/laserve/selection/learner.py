@@ -8,6 +8,7 @@ import numpy as np
 from laserve.bandit.base import Policy, draw, noise, uniform
 from laserve.bandit.combining import Ensemble, weighted
 from laserve.bandit.linear import LinearModel
+from laserve.bandit.observed import Observed
 from laserve.bandit.state import BanditState
 from laserve.errors import CorruptLog
 from laserve.storage.base import Snapshot, Store
@@ -24,6 +25,8 @@ class Draw:
     why: tuple[ArmWhy, ...]
     #: Position of the state that it was drawn by.
     log_position: int
+    #: Arm that an observed policy would have drawn; None where the policy itself drew.
+    preferred: str | None = None
 
     @property
     def explored(self) -> bool:
@@ -97,13 +100,23 @@ class Learner:
         if not chances.any():
             return None
         index = draw(chances, uniform(self.seed, decision_id))
+        preferred = self._preferred(policy, x, arms, decision_id)
         self.model.took_turn(policy.name)
         return Draw(
             arm=arms[index],
             propensity=float(chances[index]),
             why=self._why(x, arms, chances),
             log_position=self.state.position,
+            preferred=preferred,
         )
+
+    def _preferred(self, policy: Policy, x: Vector, arms: Sequence[str], decision_id: str) -> str | None:
+        if not isinstance(policy, Observed):
+            return None
+        chances = policy.policy.probabilities(self.model, x, arms, noise(self.seed, decision_id))
+        index = draw(chances, uniform(self.seed, f"observe:{decision_id}")) if chances.any() else None
+        self.model.took_turn(policy.policy.name)
+        return None if index is None else arms[index]
 
     def pin(self, arm: str, x: Vector, arms: Sequence[str]) -> Draw:
         """The draw of a client that named the arm itself."""

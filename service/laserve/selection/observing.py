@@ -32,6 +32,8 @@ class Observer:
         for why in draw.why:
             metrics.arm_mean.labels(why.arm).set(why.mean)
             metrics.arm_width.labels(why.arm).set(why.width)
+        if decision.preferred is not None:
+            metrics.preferred.labels(decision.preferred).inc()
         if decision.propensity is not None:
             metrics.propensity.observe(decision.propensity)
             metrics.model_regret.observe(draw.regret)

@@ -3,9 +3,11 @@ import pytest
 from builders import make_exploration
 from laserve.bandit.averages import UCB1, EpsilonGreedy
 from laserve.bandit.baselines import FixedArm, RandomArm, RoundRobin
+from laserve.bandit.classifier import Classifier
 from laserve.bandit.exp3 import Exp3
 from laserve.bandit.lints import LinTS
 from laserve.bandit.linucb import LinUCB
+from laserve.bandit.observed import Observed
 from laserve.bandit.registry import Policies, learners
 from laserve.bandit.squarecb import SquareCB
 from laserve.errors import InvalidRequest
@@ -22,8 +24,11 @@ NAMES = (
     "epsilon-greedy",
     "ucb1",
     "exp3",
+    "classifier",
     "random",
     "round-robin",
+    "ensemble-mean",
+    "ensemble-rank",
     "fixed:ARM",
 )
 
@@ -35,6 +40,7 @@ def test_policies_are_found_by_name_with_their_parameters() -> None:
     assert POLICIES.get("epsilon-greedy") == EpsilonGreedy(exploration=EXPLORATION)
     assert POLICIES.get("ucb1") == UCB1(exploration=EXPLORATION)
     assert POLICIES.get("exp3") == Exp3(exploration=EXPLORATION)
+    assert POLICIES.get("classifier") == Classifier(exploration=EXPLORATION)
     assert POLICIES.get("random") == RandomArm()
     assert POLICIES.get("round-robin") == RoundRobin()
     assert POLICIES.get("fixed:consensus") == FixedArm("consensus")
@@ -42,6 +48,16 @@ def test_policies_are_found_by_name_with_their_parameters() -> None:
 
 def test_the_names_there_are_can_be_listed() -> None:
     assert POLICIES.names == NAMES
+
+
+def test_the_configured_policy_answers_where_a_request_names_none() -> None:
+    arms = ["loglik", "consensus"]
+    made = Policies(learners=LEARNERS, arms=lambda: arms, configured="exp3")
+    assert made.configured == Exp3(exploration=EXPLORATION)
+    observed = Policies(
+        learners=LEARNERS, arms=lambda: arms, configured="exp3", observe=("loglik", 0.25)
+    ).configured
+    assert observed == Observed(policy=Exp3(exploration=EXPLORATION), arm="loglik", live_share=0.25)
 
 
 @pytest.mark.parametrize("name", [*NAMES[:-1], "fixed:loglik"])
