@@ -141,7 +141,7 @@ class Shadows:
         self, decision: Decision, alone: Sequence[str], by_arm: Mapping[str, Scored]
     ) -> dict[str, Scored]:
         """What the arms that combine others would have made of their scores."""
-        known = {name: Scored.logged(decision, name) for name in decision.scores} | by_arm
+        known = {**{name: Scored.logged(decision, name) for name in decision.scores}, **by_arm}
         parts = {name: known[name] for name in alone}
         return {
             arm.name: together(self._blend(arm.name, decision.task), parts, decision.candidates)
