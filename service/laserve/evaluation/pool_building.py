@@ -97,12 +97,19 @@ class Builder:
 
 
 async def build(
-    settings: Settings, cases: Sequence[Case], *, out: Path, seen: Seen | None = None, at_once: int = 4
+    settings: Settings,
+    cases: Sequence[Case],
+    *,
+    out: Path,
+    left_out: Mapping[str, int] | None = None,
+    seen: Seen | None = None,
+    at_once: int = 4,
 ) -> Pool:
     """Build a pool and write it; a run that ended early goes on where it stood.
 
     Args:
         out: the parquet file; what is done stays beside it, in a file ``.part``, until all is.
+        left_out: reason -> rows that are no cases; the pool tells of them.
         seen: what arms were trained on; they are not asked for scores of it.
         at_once: cases under way at the same time.
 
@@ -119,11 +126,11 @@ async def build(
         recipe = _recipe(service)
         builder = Builder(service=service, recipe=recipe, seen=seen or Seen())
         with Unfinished(out, recipe) as unfinished:
-            left_out = await _build_all(builder, cases, unfinished, at_once)
+            unfit = await _build_all(builder, cases, unfinished, at_once)
     found = tuple(unfinished.done[case.key] for case in cases if case.key in unfinished.done)
     if not found:
         raise ConfigError("--data: no question fits the generator")
-    pool = Pool(recipe=recipe, questions=found, left_out=left_out)
+    pool = Pool(recipe=recipe, questions=found, left_out={**(left_out or {}), **unfit})
     await asyncio.to_thread(write, pool, out)
     unfinished.finish()
     return pool

@@ -46,7 +46,7 @@ class Schedule:
     def late(self) -> Mask:
         """Whether a position is in the last third, shape (N,)."""
         count = self.orders.shape[1]
-        return np.arange(count) >= count - max(count // 3, 1)
+        return np.asarray(np.arange(count) >= count - max(count // 3, 1))
 
 
 def _hashed(seed: int, what: str, orders: int, ids: Sequence[str]) -> Matrix:

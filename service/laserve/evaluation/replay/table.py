@@ -47,8 +47,8 @@ class Table:
 
     def where(self, *, task: str | None = None, metric: str | None = None) -> Mask:
         """The questions of a task, or of a metric, shape (N,)."""
-        of_task = np.array([task in (None, one) for one in self.tasks])
-        return of_task & np.array([metric in (None, one) for one in self.metrics])
+        rows = zip(self.tasks, self.metrics, strict=True)
+        return np.array([task in (None, one) and metric in (None, other) for one, other in rows])
 
 
 def tabulate(pool: Pool) -> Table:
@@ -113,7 +113,8 @@ def _z(scores: Vector) -> Vector:
     lowest = np.nanmin(scores)
     if lowest == np.nanmax(scores):  # rounding may give these a deviation
         return np.zeros(len(scores))
-    return (np.where(np.isnan(scores), lowest, scores) - np.nanmean(scores)) / np.nanstd(scores)
+    whole = np.where(np.isnan(scores), lowest, scores)
+    return np.asarray((whole - np.nanmean(scores)) / np.nanstd(scores), dtype=np.float64)
 
 
 def _available(pool: Pool, question: PoolQuestion) -> Mask:
