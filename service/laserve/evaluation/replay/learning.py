@@ -1,7 +1,7 @@
 """One learner over a pool, from a cold start, in all orders at once."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from laserve.bandit.base import Policy, draw
 from laserve.evaluation.replay.models import LinearModels
 from laserve.evaluation.replay.schedule import Places, Schedule
 from laserve.evaluation.replay.table import Table
+from laserve.evaluation.replay.view import View
 from laserve.types import Vector
 
 #: Requests after which a delayed reward arrives.
@@ -54,28 +55,12 @@ class Run:
     picked: Places
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What a policy may look at, of one replay, for the request at hand."""
+def chances(policy: Policy, view: View, x: Vector, seed: int) -> Vector:
+    """The policy's chances of the view's arms: the one place that asks a policy.
 
-    decisions: int
-    arms: tuple[str, ...]
-    #: Of these arms, at the request's x, shape (len(arms),).
-    mean: Vector
-    width: Vector
-
-    def means(self, x: Vector, arms: Sequence[str]) -> Vector:
-        return self.mean[self._places(arms)]
-
-    def widths(self, x: Vector, arms: Sequence[str]) -> Vector:
-        return self.width[self._places(arms)]
-
-    def _places(self, arms: Sequence[str]) -> slice | list[int]:
-        return slice(None) if arms is self.arms else [self.arms.index(arm) for arm in arms]
-
-
-def chances(policy: Policy, view: View, x: Vector) -> Vector:
-    """The policy's chances of the view's arms: the one place that asks a policy."""
+    Args:
+        seed: of a policy that samples; those of now do not look at it.
+    """
     return policy.probabilities(view, x, view.arms)
 
 
@@ -104,40 +89,48 @@ class _Replay:
         self._schedule = schedule
         self._x = table.x[:, learner.features]
         self._eligible = _Eligible(table)
+        #: Sums of (1 - reward) / chance over the answers of each arm, shape (O, K).
+        self._losses = np.zeros((schedule.replays, len(table.arms)))
         self._models = LinearModels(
             replays=schedule.replays, arms=len(table.arms), ridge=learner.ridge, mean=learner.mean
         )
 
     def run(self, advanced: Callable[[], None]) -> Run:
         orders = self._schedule.orders
-        picked = np.empty(orders.shape, dtype=np.intp)
+        picked, chance = np.empty(orders.shape, dtype=np.intp), np.empty(orders.shape)
         waiting: deque[int] = deque()
         for position in range(orders.shape[1]):
-            picked[:, position] = self._pick(orders[:, position])
+            picked[:, position], chance[:, position] = self._pick(orders[:, position], position)
             waiting.append(position)
             while len(waiting) > self._mode.delay:
                 known = waiting.popleft()
-                self._learn(orders[:, known], picked[:, known])
+                self._learn(orders[:, known], picked[:, known], chance[:, known])
             advanced()
         return Run(name=self._learner.name + self._mode.suffix, mode=self._mode, picked=picked)
 
-    def _pick(self, asked: Places) -> list[int]:
-        """Draw the arm of every replay's question."""
+    def _pick(self, asked: Places, turn: int) -> tuple[Places, Vector]:
+        """The arm that is drawn for each replay's question, and the chance that it had, shape (O,) each."""
         means, widths = self._models.predict(self._x[asked])
-        picked = []
+        picked, chance = np.empty(len(asked), dtype=np.intp), np.empty(len(asked))
         for order, question in enumerate(asked):
             arms, places = self._eligible.of(question)
             view = View(
                 decisions=self._models.decisions,
+                turns=turn,
                 arms=arms,
                 mean=means[order, places],
                 width=widths[order, places],
+                count=self._models.counts[order, places],
+                reward_sum=self._models.sums[order, places],
+                loss=self._losses[order, places],
             )
-            chance = chances(self._learner.policy, view, self._x[question])
-            picked.append(int(places[draw(chance, float(self._schedule.draws[order, question]))]))
-        return picked
+            seed = int(self._schedule.seeds[order, question])
+            found = chances(self._learner.policy, view, self._x[question], seed)
+            drawn = draw(found, float(self._schedule.draws[order, question]))
+            picked[order], chance[order] = places[drawn], found[drawn]
+        return picked, chance
 
-    def _learn(self, asked: Places, picked: Places) -> None:
+    def _learn(self, asked: Places, picked: Places, chance: Vector) -> None:
         """The reward of each replay's answer; where the question is shadowed, those of the other arms too."""
         replays = np.arange(len(asked))
         teaching = np.zeros((len(asked), len(self._table.arms)), dtype=np.bool_)
@@ -149,6 +142,7 @@ class _Replay:
         questions = asked[where]
         self._models.learn(where, arms, self._x[questions], self._table.rewards[questions, arms])
         self._models.decisions += 1
+        self._losses[replays, picked] += (1 - self._table.rewards[asked, picked]) / chance
 
 
 class _Eligible:

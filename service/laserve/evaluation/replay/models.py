@@ -23,6 +23,8 @@ class LinearModels:
         self._theta = np.tile(mean, (replays, arms, 1))
         #: Decisions that each replay has learned from.
         self.decisions = 0
+        #: Rewards learned of each arm, and their sum, shape (O, K).
+        self.counts, self.sums = np.zeros((replays, arms)), np.zeros((replays, arms))
         if self._inverse.shape != (replays, arms, d, d):
             raise ValueError(f"ridge and mean have shapes {ridge.shape} and {mean.shape}")
 
@@ -57,3 +59,5 @@ class LinearModels:
         surprise = rewards - (theta * x).sum(axis=1)
         self._inverse[replays, arms] = inverse - (spread / scale[:, None])[:, :, None] * spread[:, None, :]
         self._theta[replays, arms] = theta + spread * (surprise / scale)[:, None]
+        self.counts[replays, arms] += 1
+        self.sums[replays, arms] += rewards

@@ -1,10 +1,11 @@
 """What policies are worth on each question, and what they cost, averaged over the orders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from laserve.evaluation.replay.combining import Combined
 from laserve.evaluation.replay.learning import Run
 from laserve.evaluation.replay.schedule import Schedule
 from laserve.evaluation.replay.table import Mask, Matrix, Table
@@ -59,13 +60,19 @@ def fixed(arm: str) -> str:
     return f"fixed:{arm}"
 
 
-def outcomes(table: Table, schedule: Schedule, runs: Sequence[Run]) -> Outcomes:
+def outcomes(
+    table: Table, schedule: Schedule, runs: Sequence[Run], combined: Sequence[Combined] = ()
+) -> Outcomes:
     """The runs, and all that needs no run: a random arm, each arm alone, and the ensembles."""
     late = np.tile(schedule.late, (schedule.replays, 1))
     return Outcomes(
         table=table,
         late=_by_question(schedule, late, late=None),
-        policies=(*_baselines(table), *(_outcome(table, schedule, run) for run in runs)),
+        policies=(
+            *_baselines(table),
+            *(_combined(table, schedule, one) for one in combined),
+            *(_learned(table, schedule, run) for run in runs),
+        ),
     )
 
 
@@ -90,7 +97,20 @@ def _baselines(table: Table) -> list[Outcome]:
     return [Outcome(name=name, whole=part, late=part) for name, part in parts.items()]
 
 
-def _outcome(table: Table, schedule: Schedule, run: Run) -> Outcome:
+def _combined(table: Table, schedule: Schedule, combined: Combined) -> Outcome:
+    """Every arm that has scores is asked on every request."""
+    count = table.available.sum(axis=1)[schedule.orders]
+    free = (table.available & table.free).sum(axis=1)[schedule.orders]
+    values = {
+        "reward": combined.rewards,
+        "rm_calls": count,
+        "shadow_calls": np.zeros(count.shape),
+        "free_calls": free,
+    }
+    return _averaged(schedule, combined.name, values)
+
+
+def _learned(table: Table, schedule: Schedule, run: Run) -> Outcome:
     asked, replays = schedule.orders, np.arange(schedule.replays)[:, None]
     shadowed = schedule.shadowed[replays, asked] & run.mode.full
     others = table.available[asked].sum(axis=2) - 1
@@ -102,8 +122,13 @@ def _outcome(table: Table, schedule: Schedule, run: Run) -> Outcome:
         "shadow_calls": np.where(shadowed, others, 0),
         "free_calls": np.where(shadowed, free, drawn_free),
     }
+    return _averaged(schedule, run.name, values)
+
+
+def _averaged(schedule: Schedule, name: str, values: Mapping[str, Matrix]) -> Outcome:
+    """Values by order and position, shape (O, N), as means by question."""
     return Outcome(
-        name=run.name,
+        name=name,
         whole=Part(**{name: _by_question(schedule, value, late=None) for name, value in values.items()}),
         late=Part(
             **{name: _by_question(schedule, value, late=schedule.late) for name, value in values.items()}

@@ -20,6 +20,8 @@ class Schedule:
     orders: Places
     #: What the arm of a question is drawn by in each order, in [0, 1), shape (O, N), by question.
     draws: Matrix
+    #: What a policy that samples does so by, in [0, 2^64), shape (O, N), by question.
+    seeds: npt.NDArray[np.uint64]
     #: Whether all arms score a question in an order, shape (O, N), by question.
     shadowed: Mask
 
@@ -35,6 +37,7 @@ class Schedule:
         return cls(
             orders=np.array([rng.permutation(len(ids)) for _ in range(orders)]),
             draws=_hashed(seed, "draw", orders, ids),
+            seeds=(_hashed(seed, "policy", orders, ids) * 2.0**64).astype(np.uint64),
             shadowed=_hashed(seed, "shadow", orders, ids) < shadow_share,
         )
 

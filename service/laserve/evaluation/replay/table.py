@@ -99,22 +99,37 @@ def returned(scores: Vector, question: PoolQuestion) -> float:
 def mean_z(scores: Sequence[Vector]) -> Vector:
     """Mean over the arms of their z-scores within the request, shape (n,).
 
-    Scores that are all equal count as 0; a candidate without a score by an arm has that arm's lowest.
+    Scores that are all equal count as 0; an arm has no say on a candidate that it gave no score.
     """
-    return np.asarray(np.mean([_z(one) for one in scores], axis=0), dtype=np.float64)
+    return _mean([standardised(one) for one in scores])
 
 
 def mean_rank(scores: Sequence[Vector]) -> Vector:
-    """Mean over the arms of the candidates' ranks, the best the highest and ties averaged, shape (n,)."""
-    return np.asarray(np.mean([places(one) for one in scores], axis=0), dtype=np.float64)
+    """Mean over the arms of the share of candidates that each is better than, ties half, shape (n,)."""
+    return _mean([_beaten(one) for one in scores])
 
 
-def _z(scores: Vector) -> Vector:
-    lowest = np.nanmin(scores)
-    if lowest == np.nanmax(scores):  # rounding may give these a deviation
-        return np.zeros(len(scores))
-    whole = np.where(np.isnan(scores), lowest, scores)
-    return np.asarray((whole - np.nanmean(scores)) / np.nanstd(scores), dtype=np.float64)
+def standardised(scores: Vector) -> Vector:
+    """Z-scores within the request, shape (n,), all 0 where scores are equal; NaN where there is none."""
+    if np.nanmin(scores) == np.nanmax(scores):  # rounding may give these a deviation
+        return scores * 0.0
+    return np.asarray((scores - np.nanmean(scores)) / np.nanstd(scores), dtype=np.float64)
+
+
+def _beaten(scores: Vector) -> Vector:
+    known = np.isfinite(scores)
+    shares = (places(scores[known]) - 1) / max(int(known.sum()) - 1, 1)
+    beaten = np.full(len(scores), np.nan)
+    beaten[known] = shares
+    return beaten
+
+
+def _mean(rows: Sequence[Vector]) -> Vector:
+    """Over the arms that have a say, shape (n,); NaN where none has."""
+    stacked = np.array(rows)
+    counts = (~np.isnan(stacked)).sum(axis=0)
+    unknown = np.full(stacked.shape[1], np.nan)
+    return np.asarray(np.divide(np.nansum(stacked, axis=0), counts, out=unknown, where=counts > 0))
 
 
 def _available(pool: Pool, question: PoolQuestion) -> Mask:

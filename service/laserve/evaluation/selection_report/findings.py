@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from laserve.evaluation.intervals import Interval
+from laserve.evaluation.replay.combining import BLEND
 from laserve.evaluation.replay.learners import BLIND
 from laserve.evaluation.replay.learning import FULL
 from laserve.evaluation.replay.outcomes import ENSEMBLE_MEAN, ENSEMBLE_RANK
@@ -21,8 +22,6 @@ from laserve.types import Vector
 GAP = 0.015
 #: What a partial learner may lose to the best single arm.
 _LOSS = 0.01
-#: The policy that combines arms.
-_BLEND = "blend"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,20 +105,18 @@ def _context(evidence: _Evidence) -> Finding:
 
 def _blend(evidence: _Evidence) -> Finding:
     asked = "The learned combination beats the best single arm and both ensembles, intervals above 0."
-    names = [name for name in evidence.study.whole.outcomes.names if name.partition(":")[0] == _BLEND]
-    if not names:
-        return Finding(letter="d", asked=asked, found=f"No policy {_BLEND!r} was replayed.", met=None)
-    name = names[-1]
+    if BLEND not in evidence.study.whole.outcomes.names:
+        return Finding(letter="d", asked=asked, found=f"No policy {BLEND!r} was replayed.", met=None)
     rivals: Mapping[str, Vector] = {
         "the best single arm": evidence.whole.best_single(),
         ENSEMBLE_MEAN: evidence.whole.value(ENSEMBLE_MEAN),
         ENSEMBLE_RANK: evidence.whole.value(ENSEMBLE_RANK),
     }
-    gained = {rival: interval(evidence.whole.value(name) - value) for rival, value in rivals.items()}
+    gained = {rival: interval(evidence.whole.value(BLEND) - value) for rival, value in rivals.items()}
     return Finding(
         letter="d",
         asked=asked,
-        found=f"{name} differs from "
+        found=f"{BLEND} differs from "
         + ", ".join(f"{rival} by {_points(one)}" for rival, one in gained.items())
         + ".",
         met=all(one.low > 0 for one in gained.values()),

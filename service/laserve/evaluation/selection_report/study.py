@@ -1,12 +1,13 @@
 """All replays that a report needs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from laserve.config import PolicySettings
 from laserve.evaluation.pools import Pool
+from laserve.evaluation.replay.combining import Combiner, combine
 from laserve.evaluation.replay.learners import BLIND, make_learners
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, Run, replay
 from laserve.evaluation.replay.outcomes import Outcomes, outcomes
@@ -15,6 +16,8 @@ from laserve.evaluation.replay.table import Table, tabulate
 
 #: Metric that LASeR's long-context table is in.
 F1 = "f1"
+
+Step = Callable[[], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,26 @@ class Plan:
     orders: int
     #: Share of the requests on which the full learners see all arms.
     shadow_share: float
+    #: Name -> makes a learned combination of the arms.
+    combiners: Mapping[str, Callable[[], Combiner]] = field(default_factory=dict)
+
+    def schedule(self, table: Table) -> Schedule:
+        return Schedule.make(
+            table.ids, orders=self.orders, shadow_share=self.shadow_share, seed=self.policy.seed
+        )
+
+    def jobs(self, table: Table) -> list[tuple[Learner, Mode]]:
+        """Every learner in every mode; the one that sees the bias alone need not be late as well."""
+        return [
+            (learner, mode)
+            for learner in make_learners(self.learners, self.policy, table)
+            for mode in (PARTIAL, FULL, DELAYED)
+            if not (mode is DELAYED and learner.name.endswith(BLIND))
+        ]
+
+    def first(self, table: Table) -> list[tuple[Learner, Mode]]:
+        """The first learner, partial and full."""
+        return [job for job in self.jobs(table) if job[0].name == self.learners[0] and job[1] is not DELAYED]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +87,9 @@ def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda do
     """
     table = tabulate(pool)
     weakest = _weakest(table)
-    learners = make_learners(plan.learners, plan.policy, table)
-    jobs = [(learner, mode) for learner in learners for mode in (PARTIAL, FULL, DELAYED)]
-    jobs = [(one, mode) for one, mode in jobs if not (one.name.endswith(BLIND) and mode is DELAYED)]
     fewer = tabulate(pool.without(weakest)) if weakest else None
-    of = len(jobs) * len(table) + (2 * len(fewer) if fewer else 0)
+    jobs = plan.jobs(table)
+    of = (len(jobs) + len(plan.combiners)) * len(table) + (2 * len(fewer) if fewer else 0)
     done = 0
 
     def step() -> None:
@@ -76,20 +97,32 @@ def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda do
         done += 1
         advanced(done, of)
 
-    whole = _replay(table, jobs, plan, step)
-    without = None
-    if fewer is not None:
-        (first, _) = make_learners(plan.learners[:1], plan.policy, fewer)
-        without = _replay(fewer, [(first, PARTIAL), (first, FULL)], plan, step)
-    return Study(plan=plan, pool=pool, whole=whole, weakest=weakest, without=without)
-
-
-def _replay(
-    table: Table, jobs: Sequence[tuple[Learner, Mode]], plan: Plan, step: Callable[[], None]
-) -> Replayed:
-    schedule = Schedule.make(
-        table.ids, orders=plan.orders, shadow_share=plan.shadow_share, seed=plan.policy.seed
+    return Study(
+        plan=plan,
+        pool=pool,
+        whole=_whole(pool, table, plan, step),
+        weakest=weakest,
+        without=_runs(fewer, plan.schedule(fewer), plan.first(fewer), step) if fewer else None,
     )
+
+
+def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
+    """All learners and combinations."""
+    schedule = plan.schedule(table)
+    found = _runs(table, schedule, plan.jobs(table), step)
+    combined = [
+        combine(pool, table, schedule, name=name, make=make, advanced=step)
+        for name, make in plan.combiners.items()
+    ]
+    return Replayed(
+        table=table,
+        schedule=schedule,
+        runs=found.runs,
+        outcomes=outcomes(table, schedule, found.runs, combined),
+    )
+
+
+def _runs(table: Table, schedule: Schedule, jobs: list[tuple[Learner, Mode]], step: Step) -> Replayed:
     runs = tuple(replay(table, learner, mode, schedule, step) for learner, mode in jobs)
     return Replayed(table=table, schedule=schedule, runs=runs, outcomes=outcomes(table, schedule, runs))
 

@@ -104,6 +104,7 @@ def test_replays_side_by_side_are_those_of_each_order_alone() -> None:
         alone = Schedule(
             orders=whole.orders[order : order + 1],
             draws=whole.draws[order : order + 1],
+            seeds=whole.seeds[order : order + 1],
             shadowed=whole.shadowed[order : order + 1],
         )
         picked = replay(table, make_learner(table, LINUCB), FULL, alone).picked

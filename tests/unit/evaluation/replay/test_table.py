@@ -76,10 +76,11 @@ def test_an_arm_whose_scores_are_all_equal_has_no_say_in_the_mean_of_z_scores() 
     np.testing.assert_allclose(mean_z([one, flat]), mean_z([one]) / 2)
 
 
-def test_a_candidate_without_a_score_is_the_last_for_that_arm() -> None:
-    scores = [np.array([NAN, 1.0, 2.0])]
-    assert mean_rank(scores).tolist() == [1.0, 2.0, 3.0]
-    assert mean_z(scores)[0] == mean_z(scores)[1]
+def test_an_arm_has_no_say_on_a_candidate_that_it_gave_no_score() -> None:
+    scores = [np.array([NAN, 1.0, 2.0]), np.array([1.0, 0.0, 2.0])]
+    assert mean_rank(scores).tolist() == [0.5, 0.0, 1.0]
+    np.testing.assert_allclose(mean_z(scores)[0], 0.0, atol=1e-12)
+    np.testing.assert_equal(mean_rank(scores[:1]), [NAN, 0.0, 1.0])
 
 
 @given(
