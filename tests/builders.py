@@ -8,6 +8,7 @@ import numpy as np
 
 from laserve.bandit.exploration import Exploration
 from laserve.errors import ArmFailed
+from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe
 from laserve.selection.arm import Arm
 from laserve.selection.circuit import Circuit
 from laserve.types import (
@@ -318,3 +319,45 @@ def make_arm(name: str, model: Any, **changes: Any) -> Arm:
     circuit = make_circuit(**{each: changes.pop(each) for each in ("failures", "open_s") if each in changes})
     settings: dict[str, Any] = {"timeout_s": 30.0, "circuit": circuit, "loading": "ready"} | changes
     return Arm(name=name, model=model, **settings)
+
+
+def make_pool_question(
+    scores: Mapping[str, Sequence[float]], qualities: Sequence[float], **changes: Any
+) -> PoolQuestion:
+    """A question whose candidates' log-probabilities fall with the index; x is the bias and one feature."""
+    n = len(qualities)
+    question = PoolQuestion(
+        id="q1",
+        file="questions",
+        task="qa",
+        source="article",
+        metric="f1",
+        x=np.array([1.0, 0.5]),
+        logprobs=-1.0 - np.arange(n),
+        tokens=(1,) * n,
+        qualities=np.asarray(qualities, dtype=np.float64),
+        scores={arm: np.asarray(values, dtype=np.float64) for arm, values in scores.items()},
+    )
+    return replace(question, **changes)
+
+
+def make_pool(
+    *questions: PoolQuestion, features: Sequence[str] = ("bias", "task:qa"), **changes: Any
+) -> Pool:
+    """A pool of arms of kind ``fake`` that cost something; questions without an id of their own get one."""
+    recipe = Recipe(
+        arms=tuple(
+            PoolArm(name=arm, kind="fake", options={}, free=False)
+            for arm in (questions[0].scores if questions else ())
+        ),
+        generator={"kind": "fake"},
+        sampling={"n": 2},
+        context={"context.encoder": "hash"},
+        features=tuple(features),
+        laserve="0",
+    )
+    named = (
+        replace(question, id=f"q{place}") if question.id == "q1" else question
+        for place, question in enumerate(questions, start=1)
+    )
+    return replace(Pool(recipe=recipe, questions=tuple(named), left_out={}), **changes)

@@ -17,7 +17,7 @@ from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, 
 from laserve.api.service import Service
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.registry import Policies, learners
-from laserve.config import ArmSettings, Settings
+from laserve.config import ArmSettings, PolicySettings, Settings
 from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
 from laserve.errors import ConfigError, LaserveError, StoreError
 from laserve.generation.base import Generator
@@ -104,7 +104,7 @@ def make_arms(settings: Settings, shared: Mapping[str, Any], metrics: Metrics) -
     return Arms(arms, metrics=metrics)
 
 
-def make_policies(settings: Settings, arms: Callable[[], Sequence[str]]) -> Policies:
+def make_policies(policy: PolicySettings, arms: Callable[[], Sequence[str]]) -> Policies:
     """The policies by name.
 
     Args:
@@ -113,7 +113,6 @@ def make_policies(settings: Settings, arms: Callable[[], Sequence[str]]) -> Poli
     Raises:
         ConfigError: there is no policy of the configured name.
     """
-    policy = settings.policy
     parameters = {"alpha", "posterior_scale", "posterior_draws", "gap_scale"}
     exploration = Exploration(**policy.model_dump(include=set(Exploration.__dataclass_fields__)))
     observe = None
@@ -182,7 +181,7 @@ def make_service(settings: Settings) -> Service:
     arms = make_arms(settings, shared, metrics)
     generator = make_generator(settings, metrics, turn)
     learner = Learner(seed=settings.policy.seed, tasks=settings.context.tasks)
-    policies = make_policies(settings, lambda: arms.offered)
+    policies = make_policies(settings.policy, lambda: arms.offered)
     permits = Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics)
     shadows = Shadows(
         arms=arms,

@@ -375,3 +375,78 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
     from laserve.bench.coverage import run
 
     run(logs=logs, seed=seed, out=out)
+
+
+@bench.command("selection")
+@_configured
+@_rows(
+    "Questions with right answers, LongBench's rows, SQuAD's JSON, or stored answers of known quality; "
+    "repeat for more files.",
+    required=False,
+)
+@click.option(
+    "--pool",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Parquet file of candidates, scores and qualities; built from --data where it is not there.",
+)
+@click.option(
+    "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the page of HTML and the Markdown into this folder.",
+)
+@click.option("--rows", type=click.IntRange(1), help="Only the first so many rows of each file.")
+@click.option("--documents", type=click.IntRange(1), help="Cut each question to so many documents.")
+@click.option(
+    "--passages", type=click.IntRange(1), help="Cut its documents into passages and keep so many of these."
+)
+@click.option(
+    "--concurrency",
+    "at_once",
+    type=click.IntRange(1, 256),
+    default=4,
+    show_default=True,
+    help="Questions at once.",
+)
+@click.option(
+    "--trained-on",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="JSON {arm: [ids or sources]}: rows that an arm was trained on, which it must not score.",
+)
+@click.option(
+    "--cross-fit",
+    multiple=True,
+    metavar="NAME=ARM,ARM",
+    help="Count arms that were trained alike on different rows as one; each row is scored by a part that has "
+    "not seen it. Repeatable.",
+)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    default=("linucb",),
+    show_default=True,
+    help="Learner to replay; repeat for more, the first is the one that findings are about.",
+)
+@click.option(
+    "--orders", type=click.IntRange(1), default=20, show_default=True, help="Random orders of the questions."
+)
+@click.option(
+    "--shadow-share",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    show_default=True,
+    help="Share of the requests on which full learners see all arms.",
+)
+@_refusing
+def bench_selection(config: Path | None, profile: str | None, **options: Any) -> None:
+    """What choosing reward models is worth on your questions: policies replayed over a pool, and a report."""
+    from laserve import logs
+    from laserve.bench.selection import run
+    from laserve.config import load
+
+    settings = load(config=config, profile=profile)
+    logs.configure(level=settings.log.level, style=settings.log.format)
+    run(settings, **options)

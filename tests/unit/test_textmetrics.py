@@ -99,3 +99,78 @@ def test_the_closest_reference_counts() -> None:
     assert textmetrics.best("f1", "the blue whale", references) == 1.0
     assert textmetrics.best("exact_match", "blue fox", references) == 0.0
     assert textmetrics.best("rouge_l", "blue fox", ["red fox", "nothing"]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("Manner of an action", "Manner of an action", 1),
+        ("It is a Date.", "Date", 1),
+        ("Date, Animal", "Date", 1 / 2),
+        ("Date, Manner of an action", "Date", 1 / 3),  # the short name inside the long one as well
+        ("Manner of an action", "Manner", 1 / 2),  # the longer class is named as well
+        ("Manner", "Manner of an action", 0),
+        ("date", "Date", 0),  # names are written as they are
+        ("", "Date", 0),
+    ],
+)
+def test_a_class_counts_when_named_and_shares_with_other_classes_named(
+    text: str, reference: str, expected: float
+) -> None:
+    classes = ["Date", "Animal", "Manner", "Manner of an action"]
+    assert textmetrics.classification(text, reference, classes) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("Paragraph 7", "Paragraph 7", 1),
+        ("7", "Paragraph 7", 1),
+        ("Paragraph 7 or 17", "Paragraph 7", 1 / 2),
+        ("Paragraph 17", "Paragraph 7", 0),
+        ("Paragraph seven", "Paragraph 7", 0),
+        ("Paragraph 7", "nothing", 0),
+    ],
+)
+def test_a_retrieved_paragraph_is_told_by_its_number(text: str, reference: str, expected: float) -> None:
+    assert textmetrics.retrieval(text, reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("12", "12", 1),
+        ("There are 12.", "12", 1),
+        ("12 of 24, so 12", "12", 2 / 3),
+        ("120", "12", 0),
+        ("", "12", 0),
+    ],
+)
+def test_a_count_is_the_share_of_right_numbers(text: str, reference: str, expected: float) -> None:
+    assert textmetrics.count(text, reference) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("return x", "return x", 1),
+        ("\n\nreturn x\nreturn y", "return x", 1),
+        ("```python\n# the sum\n// the sum\nreturn x", "return x", 1),
+        ("abc", "abd", 4 / 6),
+        ("abc", "xyz", 0),
+        ("```", "abc", 0),  # no line of code
+        ("", "", 1),
+    ],
+)
+def test_code_is_compared_by_its_first_line(text: str, reference: str, expected: float) -> None:
+    assert textmetrics.code_similarity(text, reference) == pytest.approx(expected)
+
+
+@given(ours=st.text("ab c", max_size=20), theirs=st.text("ab c", max_size=20))
+def test_code_similarity_is_symmetric_between_zero_and_one_and_one_for_the_same(
+    ours: str, theirs: str
+) -> None:
+    similarity = textmetrics.code_similarity(ours, theirs)
+    assert similarity == textmetrics.code_similarity(theirs, ours)
+    assert 0.0 <= similarity <= 1.0
+    assert (similarity == 1.0) == (ours == theirs)

@@ -36,7 +36,7 @@ async def run(
     try:
         await store.open()
         arms = [arm.name for arm in settings.arms]
-        policy = make_policies(settings, lambda: arms).get(settings.policy.name)
+        policy = make_policies(settings.policy, lambda: arms).get(settings.policy.name)
         evaluator = Evaluator(store=store, policy=policy)
         report = await evaluator.report(policies, Wanted(since=since, task=task))
     finally:

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -117,24 +117,33 @@ def read(path: Path) -> list[Question]:
     questions = []
     for number, row in json_lines(path):
         try:
-            questions.append(
-                Question(
-                    id=str(row.get("id", number)),
-                    task=row.get("task"),
-                    question=row["question"],
-                    documents=tuple(
-                        Document(title=document.get("title", ""), text=document["text"])
-                        for document in row["documents"]
-                    ),
-                    answers=tuple(row["answers"]),
-                    gold=row.get("gold_document"),
-                )
-            )
+            questions.append(of_row(row, str(number)))
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidRequest(
                 f"{path}:{number}: needs question, documents [{{title, text}}] and answers: {error!r}"
             ) from error
     return questions
+
+
+def of_row(row: Mapping[str, Any], place: str) -> Question:
+    """The question of one row as `read` takes them.
+
+    Args:
+        place: names the row where it has no ``id``.
+
+    Raises:
+        KeyError, TypeError, AttributeError: the row has another form.
+    """
+    return Question(
+        id=str(row.get("id", place)),
+        task=row.get("task"),
+        question=row["question"],
+        documents=tuple(
+            Document(title=document.get("title", ""), text=document["text"]) for document in row["documents"]
+        ),
+        answers=tuple(row["answers"]),
+        gold=row.get("gold_document"),
+    )
 
 
 def built_in() -> list[Question]:

@@ -14,6 +14,8 @@ from laserve.embedding import Encoder, Matrix
 from laserve.errors import ConfigError
 from laserve.types import Request, Vector
 
+#: Name of the feature that is always 1.
+BIAS = "bias"
 #: Buckets for tasks that the configuration does not declare.
 TASK_BUCKETS = 8
 #: First matching word of the question decides; none of them is a class of its own.
@@ -76,7 +78,7 @@ class ContextBuilder:
         self.features = features
         self.tasks = tuple(tasks)
         self.names: tuple[str, ...] = (
-            "bias",
+            BIAS,
             *(f"task:{task}" for task in self.tasks),
             *(f"task_bucket:{bucket}" for bucket in range(TASK_BUCKETS)),
             *SCALED,
@@ -99,11 +101,11 @@ class ContextBuilder:
 
     def prior_diagonal(self, *, structure: float, embedding: float) -> Vector:
         """Ridge of each feature, shape (d,)."""
-        return np.array([embedding if name.startswith("embedding:") else structure for name in self.names])
+        return prior_diagonal(self.names, structure=structure, embedding=embedding)
 
     def prior_mean(self, reward: float) -> Vector:
         """theta that predicts `reward` for everything, shape (d,): it lies on the bias."""
-        return np.array([reward if name == "bias" else 0.0 for name in self.names])
+        return prior_mean(self.names, reward)
 
     def fingerprint(self) -> dict[str, Any]:
         """What must not change under a log, as JSON values; keys are the settings to blame."""
@@ -148,6 +150,16 @@ class ContextBuilder:
             digest = hashlib.sha256(task.encode()).digest()
             hot[len(self.tasks) + digest[0] % TASK_BUCKETS] = 1.0
         return hot
+
+
+def prior_diagonal(names: Sequence[str], *, structure: float, embedding: float) -> Vector:
+    """Ridge of the features of these names, shape (d,)."""
+    return np.array([embedding if name.startswith("embedding:") else structure for name in names])
+
+
+def prior_mean(names: Sequence[str], reward: float) -> Vector:
+    """theta that predicts `reward` for everything, shape (d,): it lies on the bias."""
+    return np.array([reward if name == BIAS else 0.0 for name in names])
 
 
 def _question_word(query: str) -> Vector:

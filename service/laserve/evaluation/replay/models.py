@@ -1,0 +1,63 @@
+"""The arms' linear models of several replays at once."""
+
+import numpy as np
+import numpy.typing as npt
+
+from laserve.evaluation.replay.table import Matrix
+from laserve.types import Vector
+
+
+class LinearModels:
+    """`laserve.bandit.linear.LinearModel` of K arms in each of O replays: the same means and widths.
+
+    theta_k = A_k^-1 (Lambda mu + b_k), A_k = Lambda + sum of x x', is kept by rank-one steps alone.
+
+    Args:
+        ridge: the diagonal of Lambda, shape (d,), positive.
+        mean: prior mean mu of every arm, shape (d,).
+    """
+
+    def __init__(self, *, replays: int, arms: int, ridge: Vector, mean: Vector) -> None:
+        d = len(ridge)
+        self._inverse = np.tile(np.diag(1.0 / ridge), (replays, arms, 1, 1))
+        self._theta = np.tile(mean, (replays, arms, 1))
+        #: Decisions that each replay has learned from.
+        self.decisions = 0
+        #: Rewards learned of each arm, and their sum, shape (O, K).
+        self.counts, self.sums = np.zeros((replays, arms)), np.zeros((replays, arms))
+        if self._inverse.shape != (replays, arms, d, d):
+            raise ValueError(f"ridge and mean have shapes {ridge.shape} and {mean.shape}")
+
+    def predict(self, x: Matrix) -> tuple[Matrix, Matrix]:
+        """Means x . theta_k and widths sqrt(x' A_k^-1 x), each of shape (O, K).
+
+        Args:
+            x: context of each replay, shape (O, d).
+        """
+        means = np.matmul(self._theta, x[:, :, None])[..., 0]
+        spread = np.matmul(self._inverse, x[:, None, :, None])[..., 0]
+        widths = np.sqrt(np.maximum(np.matmul(spread, x[:, :, None])[..., 0], 0.0))
+        return means, widths
+
+    def learn(
+        self,
+        replays: npt.NDArray[np.intp],
+        arms: npt.NDArray[np.intp],
+        x: Matrix,
+        rewards: Vector,
+    ) -> None:
+        """Sherman-Morrison. With a = A^-1 x: A^-1 -= a a' / (1 + x'a), theta += a (r - x'theta) / (1 + x'a).
+
+        Args:
+            replays, arms: the models that learn, shape (m,); no pair comes twice.
+            x: what each learns at, shape (m, d).
+            rewards: in [0, 1], shape (m,).
+        """
+        inverse, theta = self._inverse[replays, arms], self._theta[replays, arms]
+        spread = np.matmul(inverse, x[:, :, None])[..., 0]
+        scale = 1.0 + (spread * x).sum(axis=1)
+        surprise = rewards - (theta * x).sum(axis=1)
+        self._inverse[replays, arms] = inverse - (spread / scale[:, None])[:, :, None] * spread[:, None, :]
+        self._theta[replays, arms] = theta + spread * (surprise / scale)[:, None]
+        self.counts[replays, arms] += 1
+        self.sums[replays, arms] += rewards

@@ -1,0 +1,63 @@
+"""What a policy may look at in a replay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from laserve.types import Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One replay's state at the request at hand, for the arms that are eligible.
+
+    Arrays have shape (len(arms),), float64. The service's own view is `laserve.bandit.linear.LinearModel`;
+    here x is that of the request, whatever a policy asks for.
+    """
+
+    #: Decisions that the replay has learned from.
+    decisions: int
+    #: Arms drawn so far.
+    turns: int
+    arms: tuple[str, ...]
+    #: Predicted rewards, and sqrt(x' A_k^-1 x).
+    mean: Vector
+    width: Vector
+    #: Rewards learned of each arm, and their sums.
+    count: Vector
+    reward_sum: Vector
+    #: Sums of (1 - reward) / chance over the answers of each arm.
+    loss: Vector
+
+    @property
+    def evidence(self) -> float:
+        """The decisions, each as much as it still counts: wholly, since nothing fades in a replay."""
+        return float(self.decisions)
+
+    def means(self, x: Vector, arms: Sequence[str]) -> Vector:
+        return self.mean[self._places(arms)]
+
+    def widths(self, x: Vector, arms: Sequence[str]) -> Vector:
+        return self.width[self._places(arms)]
+
+    def counts(self, arms: Sequence[str]) -> Vector:
+        return self.count[self._places(arms)]
+
+    def averages(self, arms: Sequence[str]) -> Vector:
+        """0 where nothing was learned."""
+        places = self._places(arms)
+        return np.asarray(self.reward_sum[places] / np.maximum(self.count[places], 1.0), dtype=np.float64)
+
+    def losses(self, arms: Sequence[str]) -> Vector:
+        return self.loss[self._places(arms)]
+
+    def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
+        """Without examples every arm is as likely the best one."""
+        return np.full(len(arms), 1 / len(arms))
+
+    def turn(self, policy: str) -> int:
+        return self.turns
+
+    def _places(self, arms: Sequence[str]) -> slice | list[int]:
+        return slice(None) if arms is self.arms else [self.arms.index(arm) for arm in arms]

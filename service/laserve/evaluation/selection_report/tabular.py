@@ -1,0 +1,141 @@
+"""Tables of a report, before they are Markdown or HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+#: Of a difference whose interval is above 0, or below.
+Tone = Literal["", "up", "down"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What stands in a table."""
+
+    text: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tabular:
+    """A table; the first column holds names, the others figures, unless they are texts."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    texts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of a report: sentences, then charts (which Markdown leaves out), then tables."""
+
+    title: str
+    says: tuple[str, ...] = ()
+    charts: tuple[str, ...] = ()
+    tables: tuple[Tabular, ...] = ()
+    #: Sections that a page shows when asked.
+    within: tuple["Section", ...] = field(default=())
+
+
+#: Metric -> how a report calls it.
+TITLES = {
+    "f1": "F1",
+    "rouge_l": "ROUGE-L",
+    "classification": "right classes",
+    "retrieval": "right paragraphs",
+    "count": "right counts",
+    "code_similarity": "similarity of code",
+    "preference": "preferred answers",
+    "correctness": "right answers",
+    "reward": "reward",
+    "quality": "quality",
+}
+
+
+def tabular(columns: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, texts: bool = False) -> Tabular:
+    """A table of texts and cells."""
+    cells = (tuple(cell if isinstance(cell, Cell) else Cell(text=cell) for cell in row) for row in rows)
+    return Tabular(columns=tuple(columns), rows=tuple(cells), texts=texts)
+
+
+def policies(block: Mapping[str, Any]) -> Tabular:
+    """All policies of a block, whole run and last third, in points of its metric."""
+    metric, questions = block["metric"], block["questions"]
+    title = TITLES.get(metric, metric)
+    columns = (
+        "policy",
+        f"{title} (95%)",
+        "to random",
+        "to best single",
+        f"last third: {title} (95%)",
+        "to random",
+        "to best single",
+        "arms a request",
+        "shadow",
+    )
+    rows: list[tuple[str | Cell, ...]] = []
+    for name, row in block["policies"].items():
+        late = row["last_third"]
+        rows.append(
+            (
+                name,
+                estimate(row, metric),
+                difference(row["difference_to_random"], metric),
+                difference(row["difference_to_best_single"], metric),
+                estimate(late, metric),
+                difference(late["difference_to_random"], metric),
+                difference(late["difference_to_best_single"], metric),
+                f"{row['rm_calls'] / questions:.2f}",
+                f"{row['shadow_calls'] / questions:.2f}",
+            )
+        )
+    rows += [(name, *cells, *("-",) * 4) for name, cells in _bounds(block)]
+    return tabular(columns, rows)
+
+
+def summary(block: Mapping[str, Any]) -> Tabular:
+    """The same in short: the whole run alone."""
+    metric = block["metric"]
+    rows = [
+        (
+            name,
+            f"{100 * row[metric]:.1f}",
+            difference(row["difference_to_random"], metric),
+            difference(row["difference_to_best_single"], metric),
+        )
+        for name, row in block["policies"].items()
+    ]
+    bounds = [(name, f"{100 * row[metric]:.1f}", "-", "-") for name, row in _hindsight(block)]
+    return tabular(("policy", TITLES.get(metric, metric), "to random", "to best single"), [*rows, *bounds])
+
+
+def _hindsight(block: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    single = block["best_single"]
+    return [
+        (f"best single: {single['arm']}", single),
+        ("best arm per task", block["best_arm"]),
+        ("best candidate", block["best_candidate"]),
+    ]
+
+
+def _bounds(block: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """The three lines that no policy can know in advance."""
+    metric = block["metric"]
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for name, row in _hindsight(block):
+        late = estimate(row["last_third"], metric) if "last_third" in row else "-"
+        found.append((name, (estimate(row, metric), "-", "-", late)))
+    return found
+
+
+def estimate(row: Mapping[str, Any], metric: str) -> str:
+    """A value with its interval, in points."""
+    low, high = row["ci95"]
+    return f"{100 * row[metric]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def difference(row: Mapping[str, Any], metric: str) -> Cell:
+    """A difference with its interval, in points."""
+    low, high = row["ci95"]
+    tone: Tone = "up" if low > 0 else "down" if high < 0 else ""
+    return Cell(text=f"{100 * row[metric]:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})", tone=tone)

@@ -1,0 +1,45 @@
+"""Learners are made by the names and settings that the service knows."""
+
+import numpy as np
+import pytest
+
+from laserve.config import PolicySettings
+from laserve.errors import ConfigError
+from laserve.evaluation.replay.learners import make_learners
+from replay_tables import make_table
+
+TABLE = make_table(np.ones((4, 2)), d=3)
+SETTINGS = PolicySettings(prior_structure=2.0, prior_embedding=40.0, prior_reward=0.25)
+
+
+def test_each_name_is_a_learner_and_the_first_has_a_blind_twin() -> None:
+    seeing, blind = make_learners(["linucb"], SETTINGS, TABLE)
+    assert (seeing.name, blind.name) == ("linucb", "linucb-bias-only")
+    assert seeing.features.tolist() == [0, 1, 2]
+    assert blind.features.tolist() == [0]
+
+
+def test_priors_are_those_of_the_settings() -> None:
+    seeing, blind = make_learners(["linucb"], SETTINGS, TABLE)
+    assert seeing.ridge.tolist() == [2.0, 40.0, 40.0]
+    assert seeing.mean.tolist() == [0.25, 0.0, 0.0]
+    assert (blind.ridge.tolist(), blind.mean.tolist()) == ([2.0], [0.25])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "--policy: no policy 'nothing'"),
+        ("random", "'random' learns nothing"),
+        ("fixed:a", "'fixed:a' learns nothing"),
+    ],
+)
+def test_what_is_no_learner_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_learners(["linucb", name], SETTINGS, TABLE)
+
+
+def test_contexts_without_a_bias_are_refused() -> None:
+    table = make_table(np.ones((4, 2)), features=("a", "b", "c"))
+    with pytest.raises(ConfigError, match="no feature 'bias'"):
+        make_learners(["linucb"], SETTINGS, table)

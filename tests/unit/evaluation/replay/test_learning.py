@@ -1,0 +1,131 @@
+"""A learner over a pool: what it is told, when, and what it makes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from laserve.bandit.base import LinearView
+from laserve.bandit.linucb import LinUCB
+from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, replay
+from laserve.evaluation.replay.schedule import Schedule
+from laserve.evaluation.replay.table import Table
+from laserve.types import Vector
+from replay_tables import make_table, two_tasks
+
+
+@dataclass
+class Recorder:
+    """Always draws the first arm, and keeps what it was shown."""
+
+    name: str = "recorder"
+    means: list[Vector] = field(default_factory=list)
+    decisions: list[int] = field(default_factory=list)
+    arms: list[tuple[str, ...]] = field(default_factory=list)
+
+    def probabilities(self, view: LinearView, x: Vector, arms: Sequence[str]) -> Vector:
+        self.means.append(view.means(x, arms))
+        self.decisions.append(view.decisions)
+        self.arms.append(tuple(arms))
+        return np.array([1.0] + [0.0] * (len(arms) - 1))
+
+
+def make_learner(table: Table, policy: object, features: Sequence[int] | None = None) -> Learner:
+    places = np.arange(table.x.shape[1]) if features is None else np.array(features)
+    mean = np.array([0.5 if place == 0 else 0.0 for place in places])
+    return Learner(name="learner", policy=policy, features=places, ridge=np.ones(len(places)), mean=mean)  # type: ignore[arg-type]
+
+
+def make_schedule(table: Table, *, orders: int = 1, shadow_share: float = 0.25) -> Schedule:
+    return Schedule.make(table.ids, orders=orders, shadow_share=shadow_share, seed=0)
+
+
+LINUCB = LinUCB(alpha=0.2, epsilon=0.0, epsilon_start=0.0, epsilon_start_decisions=0)
+
+
+def test_a_replay_starts_cold() -> None:
+    table, recorder = make_table(np.ones((4, 2))), Recorder()
+    replay(table, make_learner(table, recorder), PARTIAL, make_schedule(table))
+    assert recorder.means[0].tolist() == [0.5, 0.5]
+
+
+def test_a_partial_learner_learns_of_the_arm_that_it_played_alone() -> None:
+    table, recorder = make_table(np.ones((30, 2)), d=2), Recorder()
+    bias = make_learner(table, recorder, features=[0])
+    replay(table, bias, PARTIAL, make_schedule(table, shadow_share=1.0))
+    first, second = np.transpose(recorder.means)
+    assert (np.diff(first) > 0).all(), "it nears 1"
+    assert second.tolist() == [0.5] * 30
+
+
+def test_a_full_learner_learns_of_every_arm_on_the_shadowed_requests() -> None:
+    table, recorder = make_table(np.ones((40, 3)), d=2), Recorder()
+    schedule = make_schedule(table)
+    replay(table, make_learner(table, recorder, features=[0]), FULL, schedule)
+    learned = np.diff([means[1] for means in recorder.means]) > 0
+    assert learned.tolist() == schedule.shadowed[0, schedule.orders[0]][:-1].tolist()
+
+
+@pytest.mark.parametrize(("mode", "delay"), [(PARTIAL, 0), (DELAYED, 50), (Mode(delay=3), 3)])
+def test_a_reward_is_known_after_the_delay_and_not_before(mode: Mode, delay: int) -> None:
+    table, recorder = make_table(np.ones((60, 2))), Recorder()
+    replay(table, make_learner(table, recorder), mode, make_schedule(table))
+    assert recorder.decisions == [max(position - delay, 0) for position in range(60)]
+    moved = [bool(means[0] != 0.5) for means in recorder.means]
+    assert moved.index(True) == delay + 1
+
+
+def test_arms_without_scores_of_a_question_cannot_be_drawn_for_it() -> None:
+    available = np.ones((50, 3), dtype=np.bool_)
+    available[::2, 1] = False
+    table, recorder = make_table(np.ones((50, 3)), available=available), Recorder()
+    schedule = make_schedule(table)
+    run = replay(table, make_learner(table, recorder), FULL, schedule)
+    assert [
+        ("a", "c") if place % 2 == 0 else ("a", "b", "c") for place in schedule.orders[0]
+    ] == recorder.arms
+    random = replay(
+        table,
+        make_learner(table, LinUCB(alpha=1, epsilon=1, epsilon_start=1, epsilon_start_decisions=0)),
+        PARTIAL,
+        schedule,
+    )
+    assert available[schedule.orders, run.picked].all()
+    assert available[schedule.orders, random.picked].all()
+    assert set(random.picked.ravel()) == {0, 1, 2}
+
+
+def test_replays_side_by_side_are_those_of_each_order_alone() -> None:
+    table = two_tasks(120)
+    whole = make_schedule(table, orders=3)
+    together = replay(table, make_learner(table, LINUCB), FULL, whole)
+    for order in range(3):
+        alone = Schedule(
+            orders=whole.orders[order : order + 1],
+            draws=whole.draws[order : order + 1],
+            seeds=whole.seeds[order : order + 1],
+            shadowed=whole.shadowed[order : order + 1],
+        )
+        picked = replay(table, make_learner(table, LINUCB), FULL, alone).picked
+        np.testing.assert_array_equal(picked[0], together.picked[order])
+
+
+def test_linucb_finds_the_best_arm_of_each_task_where_x_tells_the_task_and_not_without_x() -> None:
+    table = two_tasks(400)
+    schedule = make_schedule(table, orders=4)
+    right = (np.arange(400) % 2)[schedule.orders]
+    seeing = replay(table, make_learner(table, LINUCB), PARTIAL, schedule)
+    blind = replay(table, make_learner(table, LINUCB, features=[0]), PARTIAL, schedule)
+    assert (seeing.picked == right)[:, 200:].mean() > 0.95
+    assert (blind.picked == right)[:, 200:].mean() < 0.65
+    assert (seeing.name, replay(table, make_learner(table, LINUCB), DELAYED, schedule).name) == (
+        "learner",
+        "learner:delayed",
+    )
+
+
+def test_each_position_is_told() -> None:
+    table, told = make_table(np.ones((7, 2))), []
+    replay(table, make_learner(table, LINUCB), PARTIAL, make_schedule(table), lambda: told.append(1))
+    assert len(told) == 7

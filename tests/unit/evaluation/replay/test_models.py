@@ -1,0 +1,55 @@
+"""Many replays side by side learn what each would learn alone."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import make_arm_event, make_start, make_teaching
+from laserve.bandit.linear import LinearModel
+from laserve.bandit.state import BanditState
+from laserve.evaluation.replay.models import LinearModels
+from laserve.types import Update
+
+ARMS = ("a", "b")
+RIDGE, MEAN = np.array([1.0, 2.0, 30.0]), np.array([0.5, 0.0, 0.0])
+
+
+@given(seed=st.integers(0, 1000), steps=st.integers(0, 40))
+def test_means_and_widths_are_those_of_the_service_s_linear_model(seed: int, steps: int) -> None:
+    rng = np.random.default_rng(seed)
+    ours = LinearModels(replays=3, arms=2, ridge=RIDGE, mean=MEAN)
+    theirs = [alone() for _ in range(3)]
+    for step in range(steps):
+        taught = rng.random((3, 2)) < 0.6
+        x, rewards = rng.normal(size=(3, 3)), rng.random((3, 2))
+        replays, arms = np.nonzero(taught)
+        ours.learn(replays, arms, x[replays], rewards[replays, arms])
+        for place, model in enumerate(theirs):
+            updates = [Update(arm=ARMS[k], reward=rewards[place, k]) for k in range(2) if taught[place, k]]
+            if updates:
+                model.apply(make_teaching(model.state.position + 1, x[place], updates, decision_id=str(step)))
+    x = rng.normal(size=(3, 3))
+    means, widths = ours.predict(x)
+    for place, model in enumerate(theirs):
+        np.testing.assert_allclose(means[place], model.means(x[place], ARMS), atol=1e-9)
+        np.testing.assert_allclose(widths[place], model.widths(x[place], ARMS), atol=1e-9)
+
+
+def alone() -> LinearModel:
+    model = LinearModel(BanditState())
+    model.apply(make_start(prior_diagonal=RIDGE.tolist()))
+    for place, arm in enumerate(ARMS):
+        model.apply(make_arm_event(2 + place, arm, MEAN))
+    return model
+
+
+def test_rounding_does_not_pile_up_over_thousands_of_steps() -> None:
+    rng = np.random.default_rng(0)
+    ours = LinearModels(replays=1, arms=1, ridge=RIDGE, mean=MEAN)
+    xs, rewards = rng.normal(size=(5000, 3)), rng.random(5000)
+    zero = np.zeros(1, dtype=np.intp)
+    for x, reward in zip(xs, rewards, strict=True):
+        ours.learn(zero, zero, x[None], np.array([reward]))
+    theta = np.linalg.solve(np.diag(RIDGE) + xs.T @ xs, RIDGE * MEAN + xs.T @ rewards)
+    x = rng.normal(size=(1, 3))
+    np.testing.assert_allclose(ours.predict(x)[0][0, 0], x[0] @ theta, atol=1e-10)
