@@ -17,7 +17,7 @@ from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, 
 from laserve.api.service import Service
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.registry import Policies, learners
-from laserve.config import ArmSettings, PolicySettings, Settings
+from laserve.config import ArmSettings, PolicySettings, Settings, read_prior
 from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
 from laserve.errors import ConfigError, LaserveError, StoreError
 from laserve.generation.base import Generator
@@ -263,6 +263,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
             },
             discount=policy.discount,
             learn_from=policy.learn_from,
+            expected=None if policy.prior is None else read_prior(policy.prior),
         )
         service.lifecycle.restore()
         stack.push_async_callback(service.feedback.close)

@@ -41,6 +41,11 @@ class ArmState:
         d = len(prior_mean)
         return cls(prior_mean=prior_mean, S=np.zeros((d, d)), b=np.zeros(d), loss=loss)
 
+    def expect(self, reward: float, n: float) -> None:
+        """Pseudo-observations: as if `n` requests of nothing but the bias, feature 0, had earned this."""
+        self.S[0, 0] += n
+        self.b[0] += n * reward
+
     @property
     def mean_reward(self) -> float | None:
         """Average of the rewards learned; None before the first."""

@@ -86,6 +86,8 @@ class BanditState:
         if name not in self.arms:
             prior_mean = np.asarray(event.body["prior_mean"], dtype=np.float64)
             self.arms[name] = ArmState.fresh(prior_mean, loss=self._least_loss())
+            if (expected := event.body.get("expected")) is not None:
+                self.arms[name].expect(expected["reward"], expected["n"])
         self.arms[name].settings = event.body.get("settings")
         self._enable(self.arms[name])
 

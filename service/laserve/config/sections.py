@@ -182,6 +182,11 @@ class PolicySettings(Section):
     prior_reward: float = Field(
         0.5, ge=0, le=1, description="Reward that the first arms are expected to give."
     )
+    prior: Path | None = Field(
+        None,
+        description="JSON of `laserve evaluate-rm --prior-out`: what arms that join the log are expected to "
+        "earn, as pseudo-observations.",
+    )
     learn_from: Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"] | None = Field(
         None, description="Kind of feedback that teaches; by default the kind of the first one."
     )

@@ -1,9 +1,10 @@
 """Opening the log: an empty one is started, a used one must agree with the configuration."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from laserve.config import Expected
 from laserve.errors import ConfigError
 from laserve.selection.context import ContextBuilder
 from laserve.selection.learner import Learner
@@ -23,6 +24,7 @@ async def open_log(
     prior: dict[str, float],
     discount: float = 1.0,
     learn_from: str | None,
+    expected: Mapping[str, Expected] | None = None,
 ) -> None:
     """Load the state; append the events that this configuration needs.
 
@@ -31,6 +33,7 @@ async def open_log(
         prior: ``structure`` and ``embedding`` ridge, and the ``reward`` that first arms are expected to give.
         discount: what a learned decision still counts after each further one, in (0, 1].
         learn_from: the configured kind of feedback, None to let the first one settle it.
+        expected: what an arm that joins now is expected to earn, by an evaluation offline.
 
     Raises:
         ConfigError: the log was started with other features, prior, discount or kind of feedback.
@@ -64,7 +67,11 @@ async def open_log(
             )
         prior_mean = learner.newcomer_mean()
     events += [
-        Event(kind="arm", created_at=now, body={"name": name, "prior_mean": prior_mean.tolist()})
+        Event(
+            kind="arm",
+            created_at=now,
+            body={"name": name, "prior_mean": prior_mean.tolist()} | _expectation(expected or {}, name),
+        )
         for name in arms
         if name not in learner.state.arms
     ]
@@ -72,6 +79,10 @@ async def open_log(
         async with store.writing() as log:
             placed = [await log.append(event) for event in events]
         learner.apply(placed)
+
+
+def _expectation(expected: Mapping[str, Expected], name: str) -> dict[str, Any]:
+    return {"expected": expected[name].model_dump()} if name in expected else {}
 
 
 def _agree(logged: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from builders import make_teaching
+from laserve.config import Expected
 from laserve.embedding import HashEncoder
 from laserve.errors import ConfigError
 from laserve.selection.context import ContextBuilder, Features
@@ -226,3 +227,28 @@ async def test_an_arm_that_has_gone_from_the_settings_keeps_what_it_learned(stor
     without = await opened(store, arms=("loglik",))
     assert without.state.digest() == learner.state.digest()
     assert (await opened(store)).state.arms["consensus"].updates == 1
+
+
+async def test_an_arm_begins_with_what_it_is_expected_to_earn(store: SqlStore) -> None:
+    learner = await opened(store, expected={"loglik": Expected(reward=0.9, n=20)})
+    x = np.zeros_like(learner.model.theta("loglik"))
+    x[0] = 1.0
+    loglik, consensus = learner.model.means(x, ARMS)
+    # The ridge of the bias is 1, and its prior mean 0.25.
+    assert loglik == pytest.approx((0.25 + 20 * 0.9) / 21)
+    assert consensus == pytest.approx(0.25)
+    assert learner.model.widths(x, ARMS)[0] == pytest.approx((1 / 21) ** 0.5)
+    assert all(arm.updates == arm.pulls == 0 for arm in learner.state.arms.values())
+
+
+async def test_another_expectation_leaves_arms_that_have_joined_as_they_are(store: SqlStore) -> None:
+    before = (await opened(store, expected={"loglik": Expected(reward=0.9, n=20)})).state.digest()
+    again = await opened(store, expected={"loglik": Expected(reward=0.1, n=20)})
+    assert again.state.digest() == before
+
+
+async def test_an_arm_that_comes_later_begins_with_its_own(store: SqlStore) -> None:
+    await opened(store)
+    learner = await opened(store, arms=(*ARMS, "late"), expected={"late": Expected(reward=1.0, n=5)})
+    assert learner.state.arms["late"].S[0, 0] == 5
+    assert learner.state.arms["loglik"].S[0, 0] == 0
