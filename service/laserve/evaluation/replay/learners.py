@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from laserve.bandit.base import Policy
 from laserve.bandit.linucb import LinUCB
 from laserve.bandit.registry import Policies
 from laserve.config import PolicySettings
@@ -26,24 +27,38 @@ def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) 
     """
     if BIAS not in table.features:
         raise ConfigError(f"--pool: its contexts have no feature {BIAS!r}")
-    linucb = settings.model_dump(include=set(LinUCB.__dataclass_fields__))
-    policies = Policies(linucb=LinUCB(**linucb), arms=lambda: table.arms)
+    policies = make_policies(names, settings)
     ridge = prior_diagonal(
         table.features, structure=settings.prior_structure, embedding=settings.prior_embedding
     )
     mean = prior_mean(table.features, settings.prior_reward)
     every, bias = np.arange(len(table.features)), np.array([table.features.index(BIAS)])
-    learners = []
-    for name, suffix, places in [*((name, "", every) for name in names), (names[0], BLIND, bias)]:
+    return [
+        Learner(
+            name=name + suffix,
+            policy=policies[name],
+            features=places,
+            ridge=ridge[places],
+            mean=mean[places],
+        )
+        for name, suffix, places in [*((name, "", every) for name in names), (names[0], BLIND, bias)]
+    ]
+
+
+def make_policies(names: Sequence[str], settings: PolicySettings) -> dict[str, Policy]:
+    """The policies of these names.
+
+    Raises:
+        ConfigError: there is none of a name, or it does not learn.
+    """
+    linucb = settings.model_dump(include=set(LinUCB.__dataclass_fields__))
+    known = Policies(linucb=LinUCB(**linucb), arms=lambda: ())
+    found = {}
+    for name in names:
         if name.partition(":")[0] in _BASELINES:
             raise ConfigError(f"--policy: {name!r} learns nothing; every report has it")
         try:
-            policy = policies.get(name)
+            found[name] = known.get(name)
         except InvalidRequest as error:
             raise ConfigError(f"--policy: {error.message.removeprefix('policy: ')}") from error
-        learners.append(
-            Learner(
-                name=name + suffix, policy=policy, features=places, ridge=ridge[places], mean=mean[places]
-            )
-        )
-    return learners
+    return found
