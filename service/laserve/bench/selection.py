@@ -20,6 +20,8 @@ from laserve.evaluation.pool_building import build
 from laserve.evaluation.pools import Pool, check_pyarrow, read
 from laserve.evaluation.readers.cases import Case
 from laserve.evaluation.readers.files import read_tasks
+from laserve.evaluation.replay.combining import BLEND, Blend
+from laserve.evaluation.replay.learners import make_policies
 from laserve.evaluation.seen import Seen, cross_fitted, held_out
 from laserve.evaluation.selection_report.figures import figures
 from laserve.evaluation.selection_report.markdown import markdown
@@ -84,16 +86,21 @@ def run(
         Unavailable: the engine failed; the same command goes on from there.
     """
     check_pyarrow()
-    plan = Plan(policy=settings.policy, learners=tuple(policies), orders=orders, shadow_share=shadow_share)
+    make_policies(policies, settings.policy)  # an unknown one is told before hours are spent
+    fits = [_fit(told) for told in cross_fit]
+    plan = Plan(
+        policy=settings.policy,
+        learners=tuple(policies),
+        orders=orders,
+        shadow_share=shadow_share,
+        combiners={BLEND: Blend},
+    )
     seen = Seen.read(trained_on) if trained_on else Seen()
     cut = _Cut(rows=rows, documents=documents, passages=passages)
     path = pool or (report or (out.parent if out else Path())) / POOL
     found = _pool(settings, path, data, cut=cut, seen=seen, at_once=at_once)
-    for whole in cross_fit:
-        name, named, parts = whole.partition("=")
-        if not named:
-            raise ConfigError(f"--cross-fit: is NAME=ARM,ARM, not {whole!r}")
-        found = cross_fitted(found, name, parts.split(","), seen)
+    for name, parts in fits:
+        found = cross_fitted(found, name, parts, seen)
     found = held_out(found, seen)
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("replaying")
@@ -106,6 +113,14 @@ def run(
         report.mkdir(parents=True, exist_ok=True)
         (report / HTML).write_text(page(told), encoding="utf-8")
         (report / MARKDOWN).write_text(markdown(told), encoding="utf-8")
+
+
+def _fit(told: str) -> tuple[str, list[str]]:
+    """Name and parts of a cross-fitted arm."""
+    name, named, parts = told.partition("=")
+    if not (name and named and parts):
+        raise ConfigError(f"--cross-fit: is NAME=ARM,ARM, not {told!r}")
+    return name, parts.split(",")
 
 
 def _pool(

@@ -20,7 +20,7 @@ from laserve import __version__
 from laserve.api.service import Service
 from laserve.app import load, make_service, running
 from laserve.config import Settings
-from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError
+from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError, Unscorable
 from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe, write
 from laserve.evaluation.readers.cases import Case, Stored
 from laserve.evaluation.seen import Seen
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that an arm may take here: no user waits, and a score that is lost to a busy machine is a loss.
 _PATIENCE_S = 3600.0
+#: Seconds before an arm that has failed is asked again; its engine may have died and be starting anew.
+PAUSES_S = (1.0, 5.0, 30.0)
 #: Kind of arms that need the log-probabilities of the candidates.
 _LOGLIK = "loglik"
 #: Options of arms that are secrets.
@@ -89,11 +91,17 @@ class Builder:
         nothing = np.full(len(candidates), np.nan)
         if self.seen.has(arm.name, id=case.id, source=case.source) or (arm.kind == _LOGLIK and not known):
             return nothing
-        try:
-            return (await self.service.arms.score(arm.name, request, candidates)).scores
-        except ArmFailed as error:
-            logger.warning("arm %s cannot score %s of %s: %s", arm.name, case.id, case.file, error.message)
-            return nothing
+        for pause_s in (*PAUSES_S, None):
+            try:
+                return (await self.service.arms.score(arm.name, request, candidates)).scores
+            except Unscorable as error:
+                logger.warning("arm %s has no score of %s: %s", arm.name, case.key, error.message)
+                return nothing
+            except ArmFailed as error:
+                logger.warning("arm %s cannot score %s: %s", arm.name, case.key, error.message)
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
+        return nothing
 
 
 async def build(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from laserve.config import Settings, load
-from laserve.errors import ConfigError, EngineError
+from laserve.errors import ConfigError, EngineError, Unscorable
 from laserve.evaluation import pool_building
 from laserve.evaluation.pool_building import build
 from laserve.evaluation.pools import Pool, read
@@ -148,10 +148,43 @@ async def test_an_arm_that_fails_costs_its_scores_alone(
             raise RuntimeError
         return np.zeros(len(candidates))
 
+    monkeypatch.setattr(pool_building, "PAUSES_S", (0.0,))
     monkeypatch.setattr(LogLikelihood, "score", score)
     pool = await build(settings(), cases(tmp_path, ROWS), out=tmp_path / "pool.parquet", at_once=1)
     failed = [question.id for question in pool.questions if np.isnan(question.scores["loglik"]).all()]
     assert failed == ["q2"]
+
+
+async def test_an_arm_that_fails_once_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def score(model: LogLikelihood, request: Any, candidates: Any) -> Any:
+        asked.append(request.question or "")
+        if "1902" in asked[-1] and asked.count(asked[-1]) < 3:
+            raise RuntimeError
+        return np.zeros(len(candidates))
+
+    monkeypatch.setattr(pool_building, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(LogLikelihood, "score", score)
+    pool = await build(settings(), cases(tmp_path, ROWS), out=tmp_path / "pool.parquet")
+    assert not any(np.isnan(question.scores["loglik"]).any() for question in pool.questions)
+
+
+async def test_an_arm_that_says_it_cannot_is_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def score(model: LogLikelihood, request: Any, candidates: Any) -> Any:
+        asked.append(request.question or "")
+        if request.question and "19" in request.question:
+            raise Unscorable("too long")
+        return np.zeros(len(candidates))
+
+    monkeypatch.setattr(LogLikelihood, "score", score)
+    pool = await build(settings(), cases(tmp_path, ROWS[:1]), out=tmp_path / "pool.parquet")
+    assert asked.count(ROWS[0]["question"]) == 1
+    assert np.isnan(pool.questions[0].scores["loglik"]).all()
 
 
 async def test_two_files_with_the_same_ids_are_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from laserve.bandit.blending import Blending, Lesson
 from laserve.evaluation.pools import Pool, PoolQuestion
 from laserve.evaluation.replay.schedule import Schedule
 from laserve.evaluation.replay.table import Matrix, Table, returned, standardised
@@ -23,6 +24,22 @@ class Combiner(Protocol):
 
     def learn(self, task: str, scores: Mapping[str, Vector], qualities: Vector) -> None:
         """One request: each arm's scores and the candidates' qualities, all of shape (n,)."""
+
+
+class Blend:
+    """The service's own (`laserve.bandit.blending`)."""
+
+    def __init__(self) -> None:
+        self._blending = Blending()
+
+    def weights(self, task: str, arms: tuple[str, ...]) -> Vector:
+        return self._blending.weights(task, arms)
+
+    def learn(self, task: str, scores: Mapping[str, Vector], qualities: Vector) -> None:
+        told = {arm: [None if np.isnan(one) else float(one) for one in each] for arm, each in scores.items()}
+        lesson = Lesson.of(task, told, qualities.tolist())
+        if lesson is not None:
+            self._blending.learn(lesson, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
