@@ -140,6 +140,10 @@ class StoredDecision(Decision):
     choices: Mapping[str, int]
     #: Each arm that scored the request -> its score of each candidate.
     scores: Mapping[str, tuple[float | None, ...]]
+    #: Whether all arms were to score it, whichever was drawn.
+    shadowed: bool
+    #: Arm that the policy would have drawn, where it is only observed.
+    preferred: str | None
     feedback: tuple[StoredFeedback, ...]
 
     @classmethod

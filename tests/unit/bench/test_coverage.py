@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from builders import Script
+from builders import Script, make_exploration
 from laserve.bandit.linear import LinearModel
 from laserve.bandit.linucb import LinUCB
 from laserve.bandit.offpolicy import CannotSay, Estimate
@@ -24,20 +24,20 @@ def test_the_learners_choose_and_learn_as_the_service_s_linucb() -> None:
     x, rewards = generator.normal(size=(2, 60, 3)), generator.random((2, 60, 4))
     learners = Learners(logs=2, arms=4, features=3)
     chances, drawn = learners.play(x, rewards, generator)
-    policy = LinUCB(alpha=ALPHA, epsilon=EPSILON, epsilon_start=EPSILON, epsilon_start_decisions=0)
+    policy = LinUCB(alpha=ALPHA, exploration=make_exploration(EPSILON))
     script = Script(prior_diagonal=[1.0] * 3, prior_mean=[0.5, 0.0, 0.0], arms=ARMS)
     model = LinearModel(BanditState())
     for event in script.events:
         model.apply(event)
     for row in range(60):
-        expected = policy.probabilities(model, x[0, row], ARMS)
+        expected = policy.probabilities(model, x[0, row], ARMS, 0)
         np.testing.assert_allclose(chances[0, row], expected)
         arm = drawn[0, row]
         model.apply(script.teach(str(row), x[0, row], [Update(arm=ARMS[arm], reward=rewards[0, row, arm])]))
     new = generator.normal(size=(5, 3))
     frozen = learners.frozen(0.02)(new)
-    policy = LinUCB(alpha=ALPHA, epsilon=0.02, epsilon_start=0.02, epsilon_start_decisions=0)
-    np.testing.assert_allclose(frozen, [policy.probabilities(model, row, ARMS) for row in new])
+    policy = LinUCB(alpha=ALPHA, exploration=make_exploration(0.02))
+    np.testing.assert_allclose(frozen, [policy.probabilities(model, row, ARMS, 0) for row in new])
 
 
 def test_arms_are_drawn_by_their_chances() -> None:

@@ -119,6 +119,8 @@ def stored_body(decision_body: dict[str, Any]) -> dict[str, Any]:
         "metadata": {"user": 7},
         "choices": {"consensus": 1},
         "scores": {"consensus": [None, 0.75]},
+        "shadowed": True,
+        "preferred": "loglik",
         "feedback": [{"position": 5, "learned": True, "reward": 1.0, "created_at": 2.5, "body": None}],
     }
 

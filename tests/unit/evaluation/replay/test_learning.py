@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from laserve.bandit.base import LinearView
+from builders import make_exploration
+from laserve.bandit.base import View
 from laserve.bandit.linucb import LinUCB
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, replay
 from laserve.evaluation.replay.schedule import Schedule
@@ -24,7 +25,7 @@ class Recorder:
     decisions: list[int] = field(default_factory=list)
     arms: list[tuple[str, ...]] = field(default_factory=list)
 
-    def probabilities(self, view: LinearView, x: Vector, arms: Sequence[str]) -> Vector:
+    def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
         self.means.append(view.means(x, arms))
         self.decisions.append(view.decisions)
         self.arms.append(tuple(arms))
@@ -41,7 +42,7 @@ def make_schedule(table: Table, *, orders: int = 1, shadow_share: float = 0.25) 
     return Schedule.make(table.ids, orders=orders, shadow_share=shadow_share, seed=0)
 
 
-LINUCB = LinUCB(alpha=0.2, epsilon=0.0, epsilon_start=0.0, epsilon_start_decisions=0)
+LINUCB = LinUCB(alpha=0.2, exploration=make_exploration(0.0))
 
 
 def test_a_replay_starts_cold() -> None:
@@ -87,7 +88,7 @@ def test_arms_without_scores_of_a_question_cannot_be_drawn_for_it() -> None:
     ] == recorder.arms
     random = replay(
         table,
-        make_learner(table, LinUCB(alpha=1, epsilon=1, epsilon_start=1, epsilon_start_decisions=0)),
+        make_learner(table, LinUCB(alpha=1, exploration=make_exploration(1))),
         PARTIAL,
         schedule,
     )
