@@ -18,6 +18,7 @@ ENDPOINTS = {
     ("/arms", "post"),
     ("/arms/{name}", "get"),
     ("/arms/{name}", "patch"),
+    ("/policies/evaluate", "post"),
     ("/policy", "get"),
     ("/healthz", "get"),
     ("/readyz", "get"),

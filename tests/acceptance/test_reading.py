@@ -195,7 +195,7 @@ def test_an_unknown_path_is_a_404_in_the_shape_of_every_error(main: Service, met
     assert ErrorBody.model_validate_json(answer.content, strict=True).error.code == "not_found"
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/generate"), ("PUT", "/feedback"), ("POST", "/arms")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/generate"), ("PUT", "/feedback"), ("PUT", "/arms")])
 def test_a_wrong_method_is_a_405_in_the_shape_of_every_error(main: Service, method: str, path: str) -> None:
     answer = main.client.request(method, path)
     assert answer.status_code == 405
