@@ -450,3 +450,19 @@ def bench_selection(config: Path | None, profile: str | None, **options: Any) ->
     settings = load(config=config, profile=profile)
     logs.configure(level=settings.log.level, style=settings.log.format)
     run(settings, **options)
+
+
+@bench.command("bandit")
+@click.option(
+    "--json",
+    "out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures here, and a PNG beside.",
+)
+@click.option("--quick", is_flag=True, help="Fewer repetitions, simulated worlds and requests.")
+@_refusing
+def bench_bandit(out: Path | None, quick: bool) -> None:
+    """What a choice and a lesson take, beside mabwiser; what policies give away in simulated worlds."""
+    from laserve.bench.bandit import run
+
+    run(quick=quick, out=out)

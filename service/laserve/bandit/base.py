@@ -89,8 +89,14 @@ def draw(probabilities: Vector, u: float) -> int:
         probabilities: shape (K,), sum 1.
         u: in [0, 1).
     """
-    index = int(probabilities.cumsum().searchsorted(u, side="right"))
-    return min(index, int(probabilities.nonzero()[0][-1]))
+    chances, below = probabilities.tolist(), 0.0
+    for index, chance in enumerate(chances):
+        below += chance
+        if u < below:
+            return index
+    return max(
+        index for index, chance in enumerate(chances) if chance > 0
+    )  # they sum to a little less than 1
 
 
 def _hash(seed: int, decision_id: str, use: str) -> int:

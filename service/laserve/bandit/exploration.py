@@ -9,8 +9,10 @@ from laserve.types import Vector
 
 def greedy(values: Vector) -> Vector:
     """All chance to the largest of the values, split evenly between those that tie; shape (K,), sum 1."""
-    best = values == values.max()
-    return np.asarray(best / np.count_nonzero(best), dtype=np.float64)
+    numbers = values.tolist()
+    best = max(numbers)
+    share = 1 / numbers.count(best)
+    return np.array([share if number == best else 0.0 for number in numbers])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,4 +37,5 @@ class Exploration:
             decisions: learned so far.
         """
         epsilon = self.share(decisions)
-        return np.asarray((1 - epsilon) * preferred + epsilon / len(preferred), dtype=np.float64)
+        mixed: Vector = (1 - epsilon) * preferred + epsilon / len(preferred)
+        return mixed

@@ -37,11 +37,11 @@ class LinearModel:
 
     def __init__(self, state: BanditState) -> None:
         self.state = state
+        self._arms: tuple[str, ...] = ()
         self._rows: dict[str, int] = {}
-        #: Shapes (K, d, d), (K, d) and (K, d); rows of one arm.
+        #: Shapes (K, d, d) and (K, d).
         self._inverse: npt.NDArray[np.float64] = np.zeros((0, 0, 0))
         self._theta: npt.NDArray[np.float64] = np.zeros((0, 0))
-        self._prior: npt.NDArray[np.float64] = np.zeros((0, 0))
         self._steps: list[int] = []
         self._turns: Counter[str] = Counter()
         #: Version of the examples, and the classifier's weights that they give.
@@ -74,7 +74,8 @@ class LinearModel:
                 self.state.apply(event)
                 self._follow(event, stale)
         finally:
-            self._rebuild([name for name in self.state.arms if name in stale])
+            if stale:
+                self._rebuild([name for name in self.state.arms if name in stale])
 
     def theta(self, arm: str) -> Vector:
         """Posterior mean of one arm, shape (d,)."""
@@ -118,11 +119,12 @@ class LinearModel:
         """Means and widths, each of shape (len(arms),)."""
         asked = (x.tobytes(), tuple(arms))
         if asked != self._asked:
-            rows: slice | list[int] = [self._rows[arm] for arm in arms]
-            if rows == list(range(len(self._rows))):
-                rows = slice(None)  # all of them as they lie, the common case, without a copy
-            squares = np.vecdot(np.matmul(self._inverse[rows], x), x)
-            self._predicted = np.vecdot(self._theta[rows], x), np.sqrt(np.maximum(squares, 0.0))
+            theta, inverse = self._theta, self._inverse
+            if asked[1] != self._arms:  # else it is all of them as they lie, the common case, without a copy
+                rows = [self._rows[arm] for arm in arms]
+                theta, inverse = theta[rows], inverse[rows]
+            squares = np.vecdot(np.matmul(inverse, x), x)
+            self._predicted = np.vecdot(theta, x), np.sqrt(np.maximum(squares, 0.0))
             self._asked = asked
         return self._predicted
 
@@ -131,25 +133,30 @@ class LinearModel:
         if event.kind == "arm":
             stale.add(event.body["name"])
         elif event.updates and event.x is not None:
-            net = _net_weights(event.replaces, event.updates)
+            net = _net(event.replaces, event.updates)
             if self.state.discount < 1.0:
                 stale.update(net if event.replaces else self.state.arms)
-            for name, change in net.items():
-                if name not in stale and not self._stepped(name, event.x, change):
+            for name, (weight, reward) in net.items():
+                if name not in stale and not self._stepped(name, event.x, weight, reward):
                     stale.add(name)
 
-    def _stepped(self, name: str, x: Vector, weight: float) -> bool:
-        """Sherman-Morrison: (A + w x x')^-1 = A^-1 - w A^-1 x x' A^-1 / (1 + w x' A^-1 x)."""
+    def _stepped(self, name: str, x: Vector, weight: float, reward: float) -> bool:
+        """Add w x x' to A and v x to b, where that is a rank-one step of the inverse; else return False.
+
+        Sherman-Morrison: (A + w x x')^-1 = A^-1 - w A^-1 x x' A^-1 / h with h = 1 + w x' A^-1 x, so that
+        theta grows by A^-1 x (v - w x . theta) / h.
+        """
         row = self._rows[name]
         self._steps[row] += 1
         if weight < 0 or self._steps[row] >= REFRESH:
             return False
+        inverse, theta = self._inverse[row], self._theta[row]
+        ax = inverse @ x
+        h = 1.0 + weight * float(x @ ax)
+        theta += ax * ((reward - weight * float(x @ theta)) / h)
         if weight > 0:
-            inverse = self._inverse[row]
-            ax = inverse @ x
-            ax *= math.sqrt(weight / (1.0 + weight * float(x @ ax)))
+            ax *= math.sqrt(weight / h)
             inverse -= np.dot(ax[:, None], ax[None, :])
-        self._solve(name)
         return True
 
     def _rebuild(self, names: Iterable[str]) -> None:
@@ -158,28 +165,27 @@ class LinearModel:
             if name not in self._rows:
                 self._add(name, len(arm.b))
             row = self._rows[name]
-            self._prior[row] = self.state.prior_diagonal * arm.prior_mean
-            self._inverse[row] = np.linalg.inv(np.diag(self.state.prior_diagonal) + arm.S)
+            diagonal = self.state.prior_diagonal
+            inverse = np.linalg.inv(np.diag(diagonal) + arm.S)
+            self._inverse[row], self._theta[row] = inverse, inverse @ (diagonal * arm.prior_mean + arm.b)
             self._steps[row] = 0
-            self._solve(name)
 
     def _add(self, name: str, d: int) -> None:
         """Room for one more arm of d features."""
         k = len(self._rows)
         self._inverse = np.concatenate([self._inverse.reshape(k, d, d), np.zeros((1, d, d))])
         self._theta = np.concatenate([self._theta.reshape(k, d), np.zeros((1, d))])
-        self._prior = np.concatenate([self._prior.reshape(k, d), np.zeros((1, d))])
         self._steps.append(0)
         self._rows[name] = k
-
-    def _solve(self, name: str) -> None:
-        row = self._rows[name]
-        np.matmul(self._inverse[row], self._prior[row] + self.state.arms[name].b, out=self._theta[row])
+        self._arms += (name,)
 
 
-def _net_weights(replaces: Iterable[Update], updates: Iterable[Update]) -> dict[str, float]:
-    net: dict[str, float] = {}
+def _net(replaces: Iterable[Update], updates: Iterable[Update]) -> dict[str, tuple[float, float]]:
+    """Arm -> change of the weight and of the weighted reward."""
+    net: dict[str, tuple[float, float]] = {}
     for sign, group in ((-1, replaces), (1, updates)):
         for update in group:
-            net[update.arm] = net.get(update.arm, 0.0) + sign * update.weight
+            weight, reward = net.get(update.arm, (0.0, 0.0))
+            change = sign * update.weight
+            net[update.arm] = weight + change, reward + change * update.reward
     return net

@@ -117,7 +117,7 @@ class BanditState:
         kept, loss = self._kept(event), _loss(event)
         if not event.replaces:
             self._begin_decision(event.body["played"])
-        xx = np.multiply.outer(x, x)
+        xx = np.einsum("i,j->ij", x, x)  # elementwise as well, and faster than multiply.outer
         for update in event.replaces:
             self.arms[update.arm].learn(x, xx, update, sign=-1, kept=kept)
         for update in event.updates:
@@ -149,10 +149,9 @@ class BanditState:
         """The context of an event that teaches. Raises CorruptLog when it cannot be folded in."""
         if event.x is None:
             raise CorruptLog(f"event {event.position} teaches without a context")
-        body = event.body
-        drawn = [body["drawn"]] if "drawn" in body else []
+        played = event.body.get("played")
         taught = [update.arm for update in (*event.replaces, *event.updates)]
-        for name in (*taught, body.get("played"), *drawn):
+        for name in (*taught, played, event.body.get("drawn", played)):
             if name not in self.arms:
                 raise CorruptLog(f"event {event.position} is about the unknown arm {name!r}")
         return event.x

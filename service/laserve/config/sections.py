@@ -156,7 +156,7 @@ class PolicySettings(Section):
     )
     alpha: float = Field(1.0, ge=0, description="LinUCB's weight on the confidence width.")
     posterior_scale: float = Field(
-        0.5, ge=0, description="LinTS's deviation of the posterior, in units of the confidence width."
+        0.25, ge=0, description="LinTS's deviation of the posterior, in units of the confidence width."
     )
     posterior_draws: int = Field(
         100, ge=1, le=10_000, description="LinTS's draws from each arm's posterior for a decision."
