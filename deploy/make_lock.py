@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec", "triton"}  # torch: installed by the Makefile
+# What mabwiser asks for to plot its simulations, which is all that seaborn and matplotlib are asked for here.
+LEFT_OUT |= {"seaborn", "matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "pyparsing"}
 project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))
 extras = project["project"]["optional-dependencies"]
 wanted = [

@@ -1,11 +1,12 @@
 """Small values for tests: every argument has a harmless default; a test names only what it is about."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from laserve.bandit.exploration import Exploration
 from laserve.errors import ArmFailed
 from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe
 from laserve.selection.arm import Arm
@@ -92,13 +93,18 @@ def make_feedback(kind: FeedbackKind, value: Any, **changes: Any) -> Feedback:
     return replace(Feedback(decision_id="decision-1", kind=kind, value=value), **changes)
 
 
-def make_start(position: int = 1, *, prior_diagonal: Sequence[float], learn_from: str | None = None) -> Event:
-    return Event(
-        position=position,
-        kind="start",
-        created_at=1.0,
-        body={"settings": {}, "prior_diagonal": list(prior_diagonal), "learn_from": learn_from},
-    )
+def make_start(
+    position: int = 1,
+    *,
+    prior_diagonal: Sequence[float],
+    learn_from: str | None = None,
+    discount: float | None = None,
+) -> Event:
+    """The first event of a log; without a discount, as older versions wrote it."""
+    body = {"settings": {}, "prior_diagonal": list(prior_diagonal), "learn_from": learn_from}
+    if discount is not None:
+        body["discount"] = discount
+    return Event(position=position, kind="start", created_at=1.0, body=body)
 
 
 def make_arm_event(position: int, name: str, prior_mean: Iterable[float]) -> Event:
@@ -118,8 +124,13 @@ def make_teaching(
     replaces: Iterable[Update] = (),
     played: str | None = None,
     decision_id: str = "decision-1",
+    **lesson: Any,
 ) -> Event:
-    """A learned feedback; by default its first arm is the one that chose the answer."""
+    """A learned feedback; by default its first arm is the one that chose the answer.
+
+    Args:
+        lesson: what older versions did not write: `ordinal`, `drawn`, `propensity`, `replaced_reward`.
+    """
     updates = tuple(updates)
     return Event(
         position=position,
@@ -134,39 +145,128 @@ def make_teaching(
             "played": played or (updates[0].arm if updates else None),
             "reward": updates[0].reward if updates else 0.0,
             "learned": bool(updates),
-        },
+        }
+        | lesson,
     )
 
 
 class Script:
-    """Writes events as the service does: no gap, and a second word on a decision takes the first one back."""
+    """Writes events as the service does: no gap, and a second word on a decision takes the first one back.
+
+    Args:
+        discount: None writes a log of an older version, which knows none.
+    """
 
     def __init__(
-        self, *, prior_diagonal: Sequence[float], prior_mean: Sequence[float], arms: Sequence[str]
+        self,
+        *,
+        prior_diagonal: Sequence[float],
+        prior_mean: Sequence[float],
+        arms: Sequence[str],
+        discount: float | None = None,
     ) -> None:
-        self.events = [make_start(prior_diagonal=prior_diagonal)]
-        self.events += [make_arm_event(2 + place, arm, prior_mean) for place, arm in enumerate(arms)]
-        #: Decision -> its context and what the log holds of it now.
+        self.discount = discount
+        self.events = [make_start(prior_diagonal=prior_diagonal, discount=discount)]
+        for arm in arms:
+            self.join(arm, prior_mean)
+        #: Decision -> its context and what the log holds of it now, in the order in which they were learned.
         self.taught: dict[str, tuple[Vector, tuple[Update, ...]]] = {}
 
-    def teach(self, decision_id: str, x: Vector, updates: Sequence[Update]) -> Event:
+    def join(self, arm: str, prior_mean: Sequence[float]) -> Event:
+        self.events.append(make_arm_event(len(self.events) + 1, arm, prior_mean))
+        return self.events[-1]
+
+    def teach(
+        self, decision_id: str, x: Vector, updates: Sequence[Update], *, propensity: float | None = None
+    ) -> Event:
+        """The first update is that of the arm which was drawn and chose the answer.
+
+        Args:
+            propensity: None writes an event of an older version, which does not tell it.
+        """
         _, before = self.taught.get(decision_id, (x, ()))
+        self.taught[decision_id] = (x, tuple(updates))
+        lesson: dict[str, Any] = {}
+        if self.discount is not None:
+            lesson["ordinal"] = list(self.taught).index(decision_id) + 1
+        if propensity is not None:
+            lesson |= {"drawn": updates[0].arm, "propensity": propensity}
+            lesson |= {"replaced_reward": before[0].reward} if before else {}
         event = make_teaching(
-            len(self.events) + 1, x, updates, replaces=before, played=updates[0].arm, decision_id=decision_id
+            len(self.events) + 1,
+            x,
+            updates,
+            replaces=before,
+            played=updates[0].arm,
+            decision_id=decision_id,
+            **lesson,
         )
         self.events.append(event)
-        self.taught[decision_id] = (x, tuple(updates))
         return event
 
     def sums(self, arm: str, d: int) -> tuple[np.ndarray[Any, Any], Vector]:
         """S and b of one arm in closed form, from what stands after all replacements."""
         S, b = np.zeros((d, d)), np.zeros(d)
-        for x, updates in self.taught.values():
+        for age, (x, updates) in enumerate(reversed(self.taught.values())):
+            kept = 1.0 if self.discount is None else self.discount**age
             for update in updates:
                 if update.arm == arm:
-                    S += update.weight * np.outer(x, x)
-                    b += update.weight * update.reward * x
+                    S += kept * update.weight * np.outer(x, x)
+                    b += kept * update.weight * update.reward * x
         return S, b
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownView:
+    """What a policy sees, as a test wants it, by arm; what is not named is 0."""
+
+    mean: Mapping[str, float] = field(default_factory=dict)
+    width: Mapping[str, float] = field(default_factory=dict)
+    count: Mapping[str, float] = field(default_factory=dict)
+    average: Mapping[str, float] = field(default_factory=dict)
+    loss: Mapping[str, float] = field(default_factory=dict)
+    decisions: int = 0
+    #: None is as many as there are decisions.
+    worn: float | None = None
+    turns: int = 0
+
+    @property
+    def evidence(self) -> float:
+        return float(self.decisions) if self.worn is None else self.worn
+
+    def means(self, x: Vector, arms: Sequence[str]) -> Vector:
+        return _listed(self.mean, arms)
+
+    def widths(self, x: Vector, arms: Sequence[str]) -> Vector:
+        return _listed(self.width, arms)
+
+    def counts(self, arms: Sequence[str]) -> Vector:
+        return _listed(self.count, arms)
+
+    def averages(self, arms: Sequence[str]) -> Vector:
+        return _listed(self.average, arms)
+
+    def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
+        return np.full(len(arms), 1 / len(arms))
+
+    def losses(self, arms: Sequence[str]) -> Vector:
+        return _listed(self.loss, arms)
+
+    def turn(self, policy: str) -> int:
+        return self.turns
+
+
+def _listed(values: Mapping[str, float], arms: Sequence[str]) -> Vector:
+    return np.array([values.get(arm, 0.0) for arm in arms])
+
+
+def make_exploration(epsilon: float = 0.0, *, start: float | None = None, until: int = 0) -> Exploration:
+    """By default none at all; `start` holds for the first `until` decisions."""
+    return Exploration(
+        epsilon=epsilon,
+        epsilon_start=epsilon if start is None else start,
+        epsilon_start_decisions=until,
+    )
 
 
 class StubModel:

@@ -7,6 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contract.reward_models import (  # noqa: F401 - fixtures
+    chat_server,
+    classifier,
+    classifier_server,
+    language_model,
+    vllm_servers,
+)
 from processes import serving
 
 # Settings of the machine must not leak into tests.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -15,9 +15,9 @@ from laserve.api import arms as arms_api
 from laserve.api import bandit, decisions, errors, export, feedback, generate, health
 from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, Permits
 from laserve.api.service import Service
-from laserve.bandit.linucb import LinUCB
-from laserve.bandit.registry import Policies
-from laserve.config import ArmSettings, Settings
+from laserve.bandit.exploration import Exploration
+from laserve.bandit.registry import Policies, learners
+from laserve.config import ArmSettings, PolicySettings, Settings, read_prior
 from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
 from laserve.errors import ConfigError, LaserveError, StoreError
 from laserve.generation.base import Generator
@@ -29,6 +29,7 @@ from laserve.selection.answering import Answerer
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder, Features
+from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.selection.lifecycle import Lifecycle
@@ -36,6 +37,7 @@ from laserve.selection.making import make_arm
 from laserve.selection.observing import Observer
 from laserve.selection.opening import open_log
 from laserve.selection.retention import Retention, hash_key
+from laserve.selection.shadowing import Shadows
 from laserve.selection.window import DefaultRewards, Window
 from laserve.storage.base import Store
 from laserve.storage.sql import SqlStore
@@ -102,6 +104,33 @@ def make_arms(settings: Settings, shared: Mapping[str, Any], metrics: Metrics) -
     return Arms(arms, metrics=metrics)
 
 
+def make_policies(policy: PolicySettings, arms: Callable[[], Sequence[str]]) -> Policies:
+    """The policies by name.
+
+    Args:
+        arms: gives the names that ``fixed:ARM`` may take now.
+
+    Raises:
+        ConfigError: there is no policy of the configured name.
+    """
+    parameters = {"alpha", "posterior_scale", "posterior_draws", "gap_scale"}
+    exploration = Exploration(**policy.model_dump(include=set(Exploration.__dataclass_fields__)))
+    observe = None
+    if policy.mode == "observe" and policy.observe_arm is not None:
+        observe = (policy.observe_arm, policy.live_share)
+    made = Policies(
+        learners=learners(exploration=exploration, **policy.model_dump(include=parameters)),
+        arms=arms,
+        configured=policy.name,
+        observe=observe,
+    )
+    try:
+        made.get(policy.name)
+    except LaserveError as error:
+        raise ConfigError(f"policy.name: {error.message.removeprefix('policy: ')}") from error
+    return made
+
+
 def make_lifecycle(
     settings: Settings,
     *,
@@ -111,6 +140,7 @@ def make_lifecycle(
     build: Callable[[ArmSettings], Arm],
 ) -> Lifecycle:
     policy, _, fixed = settings.policy.name.partition(":")
+    kept = settings.policy.observe_arm if settings.policy.mode == "observe" else None
     scoring = settings.scoring
     return Lifecycle(
         arms=arms,
@@ -120,7 +150,7 @@ def make_lifecycle(
         build=build,
         allowed=Allowed(kinds=scoring.allow_kinds, folders=settings.arm_folders, urls=scoring.allow_urls),
         limit=scoring.max_arms,
-        kept=fixed if policy == "fixed" else None,
+        kept=fixed if policy == "fixed" else kept,
     )
 
 
@@ -150,19 +180,26 @@ def make_service(settings: Settings) -> Service:
     shared = make_shared(settings, encoder, engines)
     arms = make_arms(settings, shared, metrics)
     generator = make_generator(settings, metrics, turn)
-    learner = Learner(seed=settings.policy.seed)
-    linucb = settings.policy.model_dump(include=set(LinUCB.__dataclass_fields__))
-    policies = Policies(linucb=LinUCB(**linucb), arms=lambda: arms.offered)
-    try:
-        policies.get(settings.policy.name)
-    except LaserveError as error:
-        raise ConfigError(f"policy.name: {error.message.removeprefix('policy: ')}") from error
+    learner = Learner(seed=settings.policy.seed, tasks=settings.context.tasks)
+    policies = make_policies(settings.policy, lambda: arms.offered)
+    permits = Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics)
+    shadows = Shadows(
+        arms=arms,
+        store=store,
+        metrics=metrics,
+        share=settings.scoring.shadow_share,
+        seed=settings.policy.seed,
+        busy=lambda: permits.busy,
+        blend=learner.blend,
+    )
     log = FeedbackLog(
         store=store,
         learner=learner,
         metrics=metrics,
         snapshot_every=settings.storage.snapshot_every,
         learn_from=settings.policy.learn_from,
+        settled=shadows.settled,
+        alone=arms.scores_alone,
     )
     return Service(
         settings=settings,
@@ -179,13 +216,15 @@ def make_service(settings: Settings) -> Service:
             arms=arms,
             learner=learner,
             policies=policies,
-            policy=settings.policy.name,
             store=store,
             retention=make_retention(settings),
             observer=Observer(metrics, tasks=settings.context.tasks),
             window=Window(**settings.feedback.model_dump()),
+            shadows=shadows,
         ),
+        shadows=shadows,
         feedback=log,
+        evaluator=Evaluator(store=store, policy=policies.get(settings.policy.name)),
         lifecycle=make_lifecycle(
             settings,
             arms=arms,
@@ -193,7 +232,7 @@ def make_service(settings: Settings) -> Service:
             log=log,
             build=lambda arm: make_arm(arm, shared, metrics),
         ),
-        permits=Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics),
+        permits=permits,
     )
 
 
@@ -222,7 +261,9 @@ async def running(service: Service) -> AsyncIterator[Service]:
                 "embedding": policy.prior_embedding,
                 "reward": policy.prior_reward,
             },
+            discount=policy.discount,
             learn_from=policy.learn_from,
+            expected=None if policy.prior is None else read_prior(policy.prior),
         )
         service.lifecycle.restore()
         stack.push_async_callback(service.feedback.close)
@@ -239,6 +280,8 @@ async def running(service: Service) -> AsyncIterator[Service]:
         stack.push_async_callback(service.engines.close)
         stack.push_async_callback(service.arms.close)
         stack.push_async_callback(service.lifecycle.close)
+        stack.push_async_callback(service.shadows.close)
+        service.shadows.start()
         stack.push_async_callback(service.generator.close)
         yield service
 

@@ -171,6 +171,30 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
     )
 
 
+@main.command()
+@_configured
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    required=True,
+    help="fixed:ARM, random, or a log position: the configured policy with what it had learned there; "
+    "repeat for more.",
+)
+@click.option("--since", type=click.FloatRange(0), help="Unix seconds: decisions made then or later.")
+@click.option("--task", help="Only this task.")
+@click.option(
+    "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
+)
+@_refusing
+def ope(config: Path | None, profile: str | None, policies: tuple[str, ...], **options: Any) -> None:
+    """Off-policy evaluation: what frozen policies would have earned on the decisions of the log."""
+    from laserve.config import load
+    from laserve.evaluation.offpolicy import run
+
+    asyncio.run(run(load(config=config, profile=profile), policies=policies, **options))
+
+
 @main.command("evaluate-rm")
 @_configured
 @_rows("Rows as `laserve train-rm` takes them; repeat for more files.", required=False)
@@ -337,6 +361,20 @@ def bench_scoring(config: Path | None, profile: str | None, out: Path | None, qu
     from laserve.config import load
 
     run(load(config=config, profile=profile), quick=quick, out=out)
+
+
+@bench.command()
+@click.option(
+    "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
+)
+@click.option("--logs", type=click.IntRange(1), default=1000, show_default=True, help="Logs of each kind.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Makes a run repeatable.")
+@_refusing
+def coverage(out: Path | None, logs: int, seed: int) -> None:
+    """Whether the 95% intervals of off-policy evaluation hold: simulated logs with known values."""
+    from laserve.bench.coverage import run
+
+    run(logs=logs, seed=seed, out=out)
 
 
 @bench.command("selection")

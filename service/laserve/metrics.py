@@ -45,6 +45,12 @@ class Metrics:
         self.explored = Counter(
             "laserve_explored", "Decisions whose arm was not the most likely one.", registry=registry
         )
+        self.preferred = Counter(
+            "laserve_preferred",
+            "Decisions for which the observed policy would have drawn the arm.",
+            ["arm"],
+            registry=registry,
+        )
         self.propensity = Histogram(
             "laserve_propensity", "Chance with which the arm was drawn.", buckets=_UNIT, registry=registry
         )
@@ -106,6 +112,18 @@ class Metrics:
             "laserve_rm_overlap",
             "1 when an arm reads prompts while candidates are generated, 0 when it waits for them.",
             ["arm"],
+            registry=registry,
+        )
+        self.shadow = Counter(
+            "laserve_shadow",
+            "Requests that all arms were to score: `scored`, `failed` in part, or `dropped` under load.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.rm_shadow = Counter(
+            "laserve_rm_shadow",
+            "Such requests by arm, and by whether it would have returned the text that was returned.",
+            ["arm", "agrees"],
             registry=registry,
         )
         self.arms = Gauge("laserve_arms", "Arms by their state.", ["state"], registry=registry)

@@ -1,7 +1,7 @@
 """The values that travel through the stages. Frozen, keyword-only, free of any framework."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,13 @@ FeedbackKind = Literal["reward", "thumb", "chosen_index", "candidate_rewards", "
 ArmStatus = Literal["enabled", "draining", "retired"]
 #: Kind, in the log, of a reward that was learned because nobody had spoken of the decision in time.
 DEFAULT = "default"
+
+
+def task_label(task: str | None, declared: Collection[str]) -> str:
+    """The task where it is declared, else ``other``; ``none`` where there is none."""
+    if task is None:
+        return "none"
+    return task if task in declared else "other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +165,10 @@ class Decision:
     retention: str = "full"
     #: Unix seconds after which feedback is late; None where it never is.
     closes_at: float | None = None
+    #: Whether all arms were to score this request, whichever was drawn.
+    shadowed: bool = False
+    #: Arm that the policy would have drawn, where it is only observed.
+    preferred: str | None = None
     #: Reward that is learned then unless feedback has taught before, in [0, 1]; None where none is.
     default_reward: float | None = None
 

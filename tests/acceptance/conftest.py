@@ -58,6 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "GENERATION__ENGINE_ARGS": {"delay_s": 0.01},
         "SERVER__MAX_CONCURRENT_REQUESTS": 64,
         "POLICY__NAME": "random",
+        "SCORING__SHADOW_SHARE": 1.0,
     },
     "unhurried": {"GENERATION__ENGINE_ARGS": {"delay_s": EACH_S}},
     "narrow": {
@@ -72,6 +73,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "FEEDBACK__WAIT_S": 0.5,
         "FEEDBACK__DEFAULT_REWARD": 0.25,
     },
+    "watched": {"POLICY__MODE": "observe", "POLICY__OBSERVE_ARM": "consensus", "POLICY__NAME": "random"},
     "patient": {
         "POLICY__LEARN_FROM": "thumb",
         "FEEDBACK__WAIT_S": 3600,
@@ -208,7 +210,7 @@ def frail(fleet: Fleet) -> Service:
 
 @pytest.fixture(scope="session")
 def growing(fleet: Fleet) -> Service:
-    """Arms come and go; draws at random."""
+    """Arms come and go; draws at random, and has every arm score every request."""
     return fleet.ready("growing")
 
 
@@ -246,6 +248,12 @@ def hashing(fleet: Fleet) -> Service:
 def brief(fleet: Fleet) -> Service:
     """Waits half a second for feedback and then learns a default of 0.25; learns from `reward`."""
     return fleet.ready("brief")
+
+
+@pytest.fixture(scope="session")
+def watched(fleet: Fleet) -> Service:
+    """`consensus` answers; what a random policy would have drawn is logged."""
+    return fleet.ready("watched")
 
 
 @pytest.fixture(scope="session")

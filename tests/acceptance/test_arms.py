@@ -211,7 +211,7 @@ def test_the_last_arm_and_the_fixed_one_stay(tmp_path: Path) -> None:
             assert move(service, "loglik", to).status_code == 409
         assert move(service, "consensus", "retired").status_code == 200
         assert move(service, "relevance", "draining").status_code == 200
-        assert "fixed:loglik" in move(service, "loglik", "retired").json()["error"]["message"]
+        assert "the policy plays" in move(service, "loglik", "retired").json()["error"]["message"]
 
 
 def test_a_restart_has_the_arms_as_they_were(tmp_path: Path) -> None:

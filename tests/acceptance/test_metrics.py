@@ -274,6 +274,33 @@ def an_arm_that_fails_and_proves_itself_again(request: pytest.FixtureRequest) ->
     assert states() == [1, 0, 0]
 
 
+@cause("laserve_shadow")
+def a_request_that_all_arms_score(request: pytest.FixtureRequest) -> None:
+    growing = service(request, "growing")
+    key = ("laserve_shadow_total", frozenset({("outcome", "scored")}))
+    before = growing.samples().get(key, 0)
+    growing.generate()
+    until(lambda: growing.samples().get(key, 0) > before)
+
+
+@cause("laserve_rm_shadow")
+def an_arm_that_would_have_returned_the_same(request: pytest.FixtureRequest) -> None:
+    growing = service(request, "growing")
+    key = ("laserve_rm_shadow_total", frozenset({("arm", "loglik"), ("agrees", "yes")}))
+    before = growing.samples().get(key, 0)
+    growing.generate(policy="fixed:loglik")
+    until(lambda: growing.samples().get(key, 0) > before)
+
+
+@cause("laserve_preferred")
+def a_policy_that_is_only_observed(request: pytest.FixtureRequest) -> None:
+    watched = service(request, "watched")
+    decision = watched.generate()
+    assert (decision["arm"], decision["policy"]) == ("consensus", "observe:random")
+    preferred = watched.get(f"/decisions/{decision['decision_id']}")["preferred"]
+    assert watched.sample("laserve_preferred_total", arm=preferred) >= 1
+
+
 @cause("laserve_arms")
 def an_arm_that_changes_its_state(request: pytest.FixtureRequest) -> None:
     growing = service(request, "growing")
@@ -397,7 +424,9 @@ def whether_requests_are_served(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize("family", CAUSES)
-@pytest.mark.usefixtures("main", "narrow", "faulty", "hopeless", "armless", "patient", "frail", "growing")
+@pytest.mark.usefixtures(
+    "main", "narrow", "faulty", "hopeless", "armless", "patient", "frail", "growing", "watched"
+)
 def test_a_metric_moves_by_its_cause(family: str, request: pytest.FixtureRequest) -> None:
     CAUSES[family](request)
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from laserve.models import prepare
 
 #: Seconds that vLLM's server may take to start.
 START_S = 240.0
+#: Name of the model of such a server.
+SERVED = "tiny"
 ATTRIBUTES = ("helpfulness", "correctness", "verbosity")
 #: Kind `judge` on a model that would not answer with a number by itself.
 GRADES = {"structured_outputs": {"choice": [str(grade) for grade in range(1, 11)]}}
@@ -109,17 +112,28 @@ def attributes_arm(language_model: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def classifier_server(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a vLLM server that classifies."""
-    with vllm_serve(classifier, tmp_path_factory.mktemp("classifier-server"), "--runner", "pooling") as url:
-        yield url
+def vllm_servers(
+    classifier: Path, language_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """URLs of a vLLM server that classifies and of one that generates; they start together, to save time."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("classifier-server", "chat-server")]
+    with (
+        vllm_serve(classifier, folders[0], "--runner", "pooling") as classifies,
+        vllm_serve(language_model, folders[1]) as generates,
+    ):
+        yield classifies.ready(), generates.ready()
 
 
 @pytest.fixture(scope="session")
-def chat_server(language_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a vLLM server that generates."""
-    with vllm_serve(language_model, tmp_path_factory.mktemp("chat-server")) as url:
-        yield url
+def classifier_server(vllm_servers: tuple[str, str]) -> str:
+    """URL of a vLLM server that classifies."""
+    return vllm_servers[0]
+
+
+@pytest.fixture(scope="session")
+def chat_server(vllm_servers: tuple[str, str]) -> str:
+    """URL of a vLLM server that generates with `language_model`."""
+    return vllm_servers[1]
 
 
 @pytest.fixture(scope="session")
@@ -150,14 +164,38 @@ def python_arm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
     sys.path.remove(str(site))
 
 
+@dataclass(frozen=True)
+class VllmServer:
+    """vLLM's own server, as a process."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def ready(self) -> str:
+        """Its URL, once it serves."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/health").status_code == 200:
+                    return self.url
+            except httpx.TransportError:
+                pass  # not listening yet
+            time.sleep(0.2)  # between two questions to a real process; nothing is synchronised by it
+        raise AssertionError(f"vLLM's server did not start:\n{self.log.read_text(errors='replace')[-4000:]}")
+
+
 @contextmanager
-def vllm_serve(model: Path, folder: Path, *arguments: str) -> Iterator[str]:
-    """vLLM's own server on a free port, stopped with its engine when the block ends."""
+def vllm_serve(model: Path, folder: Path, *arguments: str) -> Iterator[VllmServer]:
+    """A server on a free port that begins to start, stopped with its engine when the block ends.
+
+    It is what `vllm serve` runs: the CPU build's own command does not start, its module does.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
-    command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--served-model-name", SERVED, "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--kv-cache-memory-bytes", str(2**28), *arguments]
     log = folder / "log"
     env = os.environ | {
@@ -168,8 +206,7 @@ def vllm_serve(model: Path, folder: Path, *arguments: str) -> Iterator[str]:
     with log.open("ab") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=env, start_new_session=True)
     try:
-        _wait(process, f"http://127.0.0.1:{port}", log)
-        yield f"http://127.0.0.1:{port}"
+        yield VllmServer(process, f"http://127.0.0.1:{port}", log)
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -177,17 +214,3 @@ def vllm_serve(model: Path, folder: Path, *arguments: str) -> Iterator[str]:
         with suppress(ProcessLookupError):  # its engine has gone with it
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            if httpx.get(f"{url}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.2)  # between two questions to a real process; nothing is synchronised by it
-    raise AssertionError(f"vLLM's server did not start:\n{log.read_text(errors='replace')[-4000:]}")

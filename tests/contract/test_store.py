@@ -102,6 +102,21 @@ class TestDecisions:
         assert samples.fields(found) == samples.fields(stored)
         assert samples.spelled(found) == samples.spelled(stored)
 
+    async def test_scores_that_come_later_join_those_that_are_there(self, store: Store) -> None:
+        stored = samples.decision("d-1")
+        await store.add_decisions([stored])
+        await store.add_scores("d-1", choices={"late": 1}, scores={"late": (None, 0.5)})
+        found = await store.decision("d-1")
+        assert found.choices == {**stored.choices, "late": 1}
+        assert found.scores == {**stored.scores, "late": (None, 0.5)}
+        back = replace(found, choices=stored.choices, scores=stored.scores, x=stored.x)
+        assert back == stored
+        with pytest.raises(NotFound):
+            await store.add_scores("d-2", choices={}, scores={})
+        await store.erase("d-1", 2.0)
+        with pytest.raises(Gone):
+            await store.add_scores("d-1", choices={}, scores={})
+
     async def test_a_decision_without_texts_comes_back_without_them(self, store: Store) -> None:
         stored = samples.decision(retention="none")
         await store.add_decisions([stored])
@@ -290,17 +305,22 @@ class TestLog:
             assert await log.tip() == 1
             assert await log.feedback("team", "decision:d-1::reward") == samples.feedback(1)
             assert await log.feedback("other", "decision:d-1::reward") is None
-            assert await log.taught("d-1") == samples.event(1).updates
+            taught = await log.taught("d-1")
+            assert taught is not None
+            assert taught.updates == samples.event(1).updates
 
     async def test_what_a_decision_taught_is_its_latest_learned_event(self, store: Store) -> None:
         first, second = Update(arm="loglik", reward=0.0), Update(arm="loglik", reward=1.0)
         async with store.writing() as log:
-            assert await log.taught("d-1") == ()
+            assert await log.taught("d-1") is None
             for number, updates in ((1, (first,)), (1, (second,)), (1, ()), (2, (first,))):
                 await log.append(samples.event(number, updates=updates))
-            assert await log.taught("d-1") == (second,)
-            assert await log.taught("d-2") == (first,)
-            assert await log.taught("d-3") == ()
+            taught = [await log.taught(f"d-{number}") for number in (1, 2, 3)]
+            assert [event and (event.position, event.updates) for event in taught] == [
+                (2, (second,)),
+                (4, (first,)),
+                None,
+            ]
 
     async def test_feedback_is_listed_in_the_order_of_the_log(self, store: Store) -> None:
         await store.add_decisions([samples.decision("d-1"), samples.decision("d-2")])
@@ -751,7 +771,9 @@ class TestFirstRevision:
             await store.add_decisions([samples.decision("d-4", closes_at=1.0)])
             assert await store.due(10) == ["d-4"]
             async with store.writing() as log:
-                assert [update.reward for update in await log.taught("d-1")] == [0.75]
+                taught = await log.taught("d-1")
+                assert taught is not None
+                assert [update.reward for update in taught.updates] == [0.75]
                 placed = await log.append(samples.event(2))
                 await log.add_feedback(samples.feedback(2, position=placed.position))
             await store.erase("d-1", now=5.0)

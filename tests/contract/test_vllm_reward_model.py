@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 import torch
 
-from contract import samples
+from contract import samples, test_reward_model
 from contract.reward_models import save_adapter
 from laserve.config import load
 from laserve.errors import ArmFailed, ConfigError, Unscorable
@@ -82,7 +82,21 @@ async def arms(
 
 def engine_processes() -> list[psutil.Process]:
     below = psutil.Process().children(recursive=True)
-    return [each for each in below if "VLLM" in " ".join(each.cmdline())]
+    return [each for each in below if "VLLM" in title(each)]
+
+
+def title(process: psutil.Process) -> str:
+    """What it calls itself; nothing where it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie too
+        return ""
+
+
+class TestProtocol(test_reward_model.TestProtocol):
+    @pytest.fixture
+    def model(self, arms: Arms) -> VllmRewardModel:
+        return arms.models[0]
 
 
 def long(words: int, title: str = "Clock") -> Request:

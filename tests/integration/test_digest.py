@@ -75,12 +75,17 @@ def some_updates(random: np.random.Generator, arms: Sequence[str]) -> tuple[Upda
     return tuple(Update(arm=str(arm), reward=random.random(), weight=random.random()) for arm in known)
 
 
-def events(dimension: int) -> list[Event]:
+def events(dimension: int, discount: float) -> list[Event]:
     """A log with several arms, one of which joins late, and with feedback that is corrected later."""
     random = np.random.default_rng(20_260_101)
     mean = random.standard_normal(dimension)
     diagonal = random.uniform(0.5, 30, dimension)
-    start = {"settings": {}, "prior_diagonal": diagonal.tolist(), "learn_from": None}
+    start = {
+        "settings": {},
+        "prior_diagonal": diagonal.tolist(),
+        "discount": discount,
+        "learn_from": None,
+    }
     log = [Event(kind="start", created_at=0.5, body=start)]
     log += [
         Event(kind="arm", created_at=0.5, body={"name": name, "prior_mean": mean.tolist()})
@@ -94,6 +99,8 @@ def events(dimension: int) -> list[Event]:
         arms = ARMS if number > FEEDBACK // 2 else ARMS[:3]
         first = taught[int(random.choice(list(taught)))] if number % 5 == 4 else None
         updates = some_updates(random, arms)
+        ordinal = first.body["ordinal"] if first else len(taught) + 1
+        lesson = {"ordinal": ordinal, "drawn": ARMS[ordinal % 3], "propensity": 1 / (2 + ordinal % 5)}
         event = Event(
             kind="feedback",
             created_at=0.5 + number,
@@ -101,15 +108,19 @@ def events(dimension: int) -> list[Event]:
             x=first.x if first else random.standard_normal(dimension) * random.uniform(0.01, 100),
             updates=updates,
             replaces=first.updates if first else (),
-            body={"kind": "references", "played": updates[0].arm, "reward": 0.5, "learned": True},
+            body={"kind": "references", "played": updates[0].arm, "reward": 1 / (number + 1), "learned": True}
+            | lesson
+            | ({"replaced_reward": first.body["reward"]} if first else {}),
         )
         taught[int((event.decision_id or "").removeprefix("d-"))] = event
         log.append(event)
     return log
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def log(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[1.0, 0.99], ids=["whole", "worn"])
+async def log(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Path]:
     path = tmp_path_factory.mktemp("digest") / "laserve.db"
     dimension = ContextBuilder(
         encoder=HashEncoder(), features=Features.read(), tasks=("a", "b", "c", "d", "e")
@@ -117,7 +128,7 @@ async def log(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
     store = SqlStore(path)
     await store.open()
     async with store.writing() as writer:
-        for event in events(dimension):
+        for event in events(dimension, request.param):
             await writer.append(event)
     await store.close()
     yield path
@@ -165,15 +176,26 @@ async def test_the_digest_is_the_same_with_and_without_vector_instructions(log: 
 
 def by_hand(log: Sequence[Event], arm: str) -> tuple[list[list[float]], list[float]]:
     """S and b of one arm, in the arithmetic of plain Python: one IEEE operation after another."""
+    discount = float(log[0].body["discount"])
     matrix: list[list[float]] = []
     vector: list[float] = []
+    decisions = 0
     for event in log:
         if event.kind == "arm" and event.body["name"] == arm:
             d = len(event.body["prior_mean"])
             matrix, vector = [[0.0] * d for _ in range(d)], [0.0] * d
-        steps = [(-1.0, update) for update in event.replaces] + [(1.0, update) for update in event.updates]
+        if event.x is None:
+            continue
+        if not event.replaces:
+            decisions += 1
+            matrix = [[value * discount for value in row] for row in matrix]
+            vector = [value * discount for value in vector]
+        kept = 1.0
+        for _ in range(decisions - event.body["ordinal"]):
+            kept *= discount
+        steps = [(-kept, update) for update in event.replaces] + [(kept, update) for update in event.updates]
         for sign, update in steps:
-            if update.arm == arm and event.x is not None:
+            if update.arm == arm:
                 _step(matrix, vector, event.x, sign * update.weight, update.reward)
     return matrix, vector
 
@@ -212,7 +234,7 @@ async def test_the_digest_tells_of_every_byte(log: Path) -> None:
         changed = state.digest()
         assert changed != digest
         digest = changed
-    for change in ("pulls", "updates", "reward_sum"):
+    for change in ("pulls", "updates", "reward_sum", "loss"):
         setattr(arm, change, getattr(arm, change) + 1)
         changed = state.digest()
         assert changed != digest

@@ -21,7 +21,7 @@ import pytest
 
 from acceptance.wire import Samples, Service, stream, until
 from integration.operation import verified_digest
-from processes import Server, launch, serving, wait_ready
+from processes import Server, launch, wait_ready
 
 pytestmark = pytest.mark.engine
 
@@ -44,7 +44,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(folder: Path) -> Iterator[Service]:
     """In a process group of its own, as a terminal starts it."""
-    env = {"LASERVE_DATA_DIR": str(folder), "LASERVE_ARMS": WITHOUT_ENGINES}
+    env = {
+        "LASERVE_DATA_DIR": str(folder),
+        "LASERVE_ARMS": WITHOUT_ENGINES,
+        "LASERVE_GENERATION__ENGINE_ARGS": SEED_BREAKS_IT,
+    }
     server = launch(folder / "log", env=env, through=["setsid"])
     try:
         wait_ready(server, START_S)
@@ -146,10 +150,15 @@ def check_not_ready(answer: httpx.Response) -> None:
     assert "the engine has died" in answer.json()["why"]["generator"]
 
 
-@pytest.mark.parametrize("victim", ["VLLM::EngineCore", "VLLM::Worker"])
-def test_a_killed_engine_costs_the_answers_under_way_and_is_started_again(
-    service: Service, victim: str
-) -> None:
+def test_an_engine_that_a_seed_would_break_refuses_seeds_and_survives_long_prompts(service: Service) -> None:
+    seeded = service.client.post("/generate", json={"prompt": "sheep " * 1000, "n": 2, "seed": 11})
+    assert (seeded.status_code, seeded.json()["error"]["param"]) == (422, "seed")
+    assert "chunked prefill" in seeded.json()["error"]["message"]
+    service.generate(prompt="sheep " * 1000, n=2, max_tokens=4)
+    assert service.client.get("/readyz").status_code == 200
+
+
+def test_a_killed_engine_costs_the_answers_under_way_and_is_started_again(service: Service) -> None:
     server, client = service.server, service.client
     decisions = [service.decide(max_tokens=4) for _ in range(3)]
     before = service.samples()
@@ -158,7 +167,7 @@ def test_a_killed_engine_costs_the_answers_under_way_and_is_started_again(
         streams = [pool.submit(stream, service, **LONG) for _ in range(STREAMS)]
         until(lambda: service.sample("laserve_requests_in_flight") == PLAIN + STREAMS, timeout_s=60)
         until(lambda: service.samples()["vllm:num_requests_running", model_labels(service)] > 0, timeout_s=60)
-        os.kill(named(server, victim), signal.SIGKILL)
+        os.kill(named(server, "VLLM::EngineCore"), signal.SIGKILL)
 
         for asked in plain:
             check_plain(asked.result(60))
@@ -214,28 +223,3 @@ def test_ctrl_c_in_the_terminal_lets_the_engine_finish_what_is_under_way(
     assert "Traceback" not in server.output()[said:]
     until(lambda: not any(map(lives, engine)), timeout_s=5)
     assert verified_digest(folder)
-
-
-def test_a_killed_server_takes_its_engine_with_it(folder: Path) -> None:
-    env = {
-        "LASERVE_DATA_DIR": str(folder),
-        "LASERVE_ARMS": WITHOUT_ENGINES,
-        "LASERVE_GENERATION__ENGINE_ARGS": SEED_BREAKS_IT,
-    }
-    with serving(folder / "second log", env=env, timeout_s=START_S) as server:
-        # An engine that could not survive a seed refuses it, and survives a prompt longer than a batch.
-        seeded = server.client.post("/generate", json={"prompt": "sheep " * 1000, "n": 2, "seed": 11})
-        assert (seeded.status_code, seeded.json()["error"]["param"]) == (422, "seed")
-        assert "chunked prefill" in seeded.json()["error"]["message"]
-        answer = server.client.post("/generate", json={"prompt": "sheep " * 1000, "n": 2, "max_tokens": 4})
-        assert answer.status_code == 200, answer.text
-        assert server.client.get("/readyz").status_code == 200
-
-        engine = descendants(server.process.pid)
-        assert sum(title.startswith("VLLM::") for title in engine.values()) == 2
-        server.kill()
-        try:
-            until(lambda: not any(map(lives, engine)), timeout_s=5)
-        finally:
-            for pid in filter(lives, engine):
-                os.kill(pid, signal.SIGKILL)

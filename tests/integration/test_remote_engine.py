@@ -1,89 +1,66 @@
 """Generation by a real vLLM server on loopback, through its OpenAI-compatible API."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
+import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from laserve.config import load
-from laserve.models import prepare
+from contract.reward_models import SERVED
+from laserve.generation.prompts import render
+from laserve.tokenizer import FolderTokenizer
+from laserve.types import Document, Request, Sampling
 from processes import serving
 
 pytestmark = pytest.mark.engine
 
+#: Of the server's model.
 MAX_MODEL_LEN = 2048
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
-def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What `vllm serve` runs; the CPU build's own command does not start, its module does."""
-    model = prepare("smollm2-135m-instruct", load().cache_dir.expanduser())
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    url = f"http://127.0.0.1:{free_port()}"
-    arguments = ["--model", str(model), "--served-model-name", "smol", "--port", url.rpartition(":")[2]]
-    arguments += [
-        "--enforce-eager",
-        "--max-model-len",
-        str(MAX_MODEL_LEN),
-        "--kv-cache-memory-bytes",
-        str(2**29),
-    ]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *arguments],
-            stdout=out,
-            stderr=out,
-            env=os.environ | {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
-        )
-    try:
-        deadline = time.monotonic() + 300
-        while True:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            try:
-                if httpx.get(f"{url}/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.5)  # between two questions to a real process
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
-@pytest.fixture(scope="module")
-def client(vllm_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def client(chat_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("remote")
     env = {
         "LASERVE_DATA_DIR": str(folder),
         "LASERVE_GENERATION__KIND": "openai",
-        "LASERVE_GENERATION__URL": vllm_server,
-        "LASERVE_GENERATION__MODEL": "smol",
+        "LASERVE_GENERATION__URL": chat_server,
+        "LASERVE_GENERATION__MODEL": SERVED,
+        "LASERVE_ARMS": '[{"name": "loglik", "kind": "loglik"}]',
     }
     with serving(folder / "log", env=env, timeout_s=120) as server:
         yield server.client
 
 
-def test_a_question_is_answered_by_the_remote_server(client: httpx.Client) -> None:
-    body = {
-        "question": "when was the bridge of orrin opened",
-        "documents": [{"title": "Orrin", "text": "The bridge of Orrin was opened in 1907 by the mayor."}],
-        "n": 4,
-        "temperature": 0.3,
-    }
-    answer = client.post("/generate", json=body).json()
-    assert "1907" in answer["text"]
+def test_a_question_is_answered_as_the_remote_model_answers_it(
+    client: httpx.Client, chat_server: str, language_model: Path
+) -> None:
+    question, text = "when was the bridge of orrin opened", "The bridge of Orrin was opened in 1907."
+    answer = client.post(
+        "/generate",
+        json={
+            "question": question,
+            "documents": [{"title": "Orrin", "text": text}],
+            "n": 1,
+            "temperature": 0,
+            "max_tokens": 16,
+        },
+    ).json()
+
+    asked = Request(
+        question=question,
+        documents=(Document(title="Orrin", text=text),),
+        sampling=Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=16),
+        timeout_s=60.0,
+    )
+    prompt = asyncio.run(render(asked, FolderTokenizer(str(language_model)), MAX_MODEL_LEN))
+    body = {"model": SERVED, "prompt": list(prompt.token_ids), "temperature": 0, "max_tokens": 16}
+    said = httpx.post(f"{chat_server}/v1/completions", json=body, timeout=60).json()["choices"][0]["text"]
+    assert said.strip().startswith(answer["text"])
+    assert answer["text"]
+    assert answer["usage"]["prompt_tokens"] == len(prompt.token_ids)
     assert all(candidate["logprob"] < 0 < candidate["tokens"] for candidate in answer["candidates"])
     feedback = {"decision_id": answer["decision_id"], "references": ["1907"]}
     assert client.post("/feedback", json=feedback).json()["status"] == "recorded"
@@ -112,14 +89,14 @@ def test_documents_are_cut_to_the_length_that_the_remote_server_tells(client: ht
 
 
 def test_a_request_out_of_time_stops_running_at_the_remote_server(
-    client: httpx.Client, vllm_server: str
+    client: httpx.Client, chat_server: str
 ) -> None:
     answer = client.post("/generate", json={"prompt": "Once", "n": 8, "max_tokens": 1500, "timeout_s": 0.5})
     assert answer.status_code == 504
     deadline = time.monotonic() + 30
     while not any(
         line.startswith("vllm:num_requests_running") and line.endswith(" 0.0")
-        for line in httpx.get(f"{vllm_server}/metrics").text.splitlines()
+        for line in httpx.get(f"{chat_server}/metrics").text.splitlines()
     ):
         assert time.monotonic() < deadline, "the aborted request still runs"
         time.sleep(0.2)  # between two looks at a real process

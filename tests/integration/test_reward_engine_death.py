@@ -10,7 +10,7 @@ import yaml
 import tiny
 from acceptance.wire import Service, until
 from contract.reward_models import save_adapter
-from integration.test_engine_death import descendants
+from integration.test_engine_death import descendants, lives
 from processes import serving
 
 pytestmark = pytest.mark.engine
@@ -65,3 +65,14 @@ def test_a_killed_engine_costs_its_arm_and_is_started_again(service: Service) ->
     restarted = ("laserve_engine_restarts_total", frozenset({("engine", "rm-base"), ("outcome", "ready")}))
     until(lambda: service.samples().get(restarted, 0) == 1, timeout_s=START_S)
     until(lambda: service.generate(arm="rm", n=4)["scored_by"] == "rm", timeout_s=60)
+
+
+def test_a_killed_server_takes_its_engine_with_it(service: Service) -> None:
+    engine = descendants(service.server.process.pid)
+    assert sum(title.startswith("VLLM::") for title in engine.values()) == 2
+    service.server.kill()
+    try:
+        until(lambda: not any(map(lives, engine)), timeout_s=5)
+    finally:
+        for pid in filter(lives, engine):
+            os.kill(pid, signal.SIGKILL)

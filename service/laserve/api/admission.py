@@ -42,6 +42,11 @@ class Permits:
         #: When the last one who was refused was told to come back.
         self._told = 0.0
 
+    @property
+    def busy(self) -> bool:
+        """Whether more than half of the permits are taken."""
+        return 2 * self.taken > self.limit
+
     @contextmanager
     def permit(self) -> Iterator[None]:
         """Hold one permit.

@@ -5,6 +5,8 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from laserve.api.schemas import Body
+from laserve.bandit.offpolicy import CannotSay, Estimate
+from laserve.selection.evaluating import Report
 from laserve.types import Candidate, Decision
 
 
@@ -165,6 +167,10 @@ class StoredDecision(DecisionBody):
     metadata: dict[str, Any]
     choices: dict[str, int] = Field(description="Arm -> the candidate it would have returned.")
     scores: dict[str, list[float | None]] = Field(description="Arm -> its scores.")
+    shadowed: bool = Field(description="Whether all arms were to score it, whichever was drawn.")
+    preferred: str | None = Field(
+        description="Arm that the policy would have drawn, where `policy.mode` is `observe`."
+    )
     feedback: list[StoredFeedbackBody]
 
 
@@ -211,6 +217,80 @@ class PolicyBody(Body):
     decisions: int = Field(description="Learned decisions.")
     learn_from: str | None = Field(description="Kind of feedback that teaches.")
     arms: list[PolicyArm]
+
+
+class EstimateBody(Body):
+    """A mean reward with its 95% interval, or why there is none."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    effective_sample: float | None = Field(None, description="(sum w)^2 / sum w^2, in decisions.")
+    clusters: int | None = Field(None, description="Independent sources among the decisions.")
+    why: str | None = Field(None, description="Why nothing can be said; null where `value` is.")
+    more_decisions: int | None = Field(
+        None, description="About how many more decisions would do, where the log says too little."
+    )
+
+    @classmethod
+    def of(cls, found: Estimate | CannotSay | str) -> Self:
+        match found:
+            case Estimate():
+                return cls(
+                    value=found.value,
+                    low=found.low,
+                    high=found.high,
+                    effective_sample=found.effective_sample,
+                    clusters=found.clusters,
+                )
+            case CannotSay():
+                return cls(
+                    effective_sample=found.effective_sample,
+                    clusters=found.clusters,
+                    why="the log says too little",
+                    more_decisions=found.more_decisions,
+                )
+            case why:
+                return cls(why=why)
+
+
+class PolicyValue(Body):
+    """What a policy would have earned."""
+
+    policy: str
+    decisions: int = Field(description="Decisions that it was judged on.")
+    answered: int = Field(description="Those of them with feedback.")
+    ips: EstimateBody
+    snips: EstimateBody
+    dr: EstimateBody
+
+
+class EvaluationReport(Body):
+    """Policies side by side, judged by the log."""
+
+    policies: list[PolicyValue]
+    logged: EstimateBody = Field(description="Of the answers that were returned.")
+    answer_rates: dict[str, EstimateBody] = Field(
+        description="Arm -> share of decisions with feedback, had it been drawn wherever it could be."
+    )
+    left_out: dict[str, int] = Field(description="Why -> decisions that tell nothing.")
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        return cls(
+            policies=[
+                PolicyValue(
+                    policy=value.policy,
+                    decisions=value.decisions,
+                    answered=value.answered,
+                    **{name: EstimateBody.of(found) for name, found in value.estimates.items()},
+                )
+                for value in report.values
+            ],
+            logged=EstimateBody.of(report.logged),
+            answer_rates={arm: EstimateBody.of(rate) for arm, rate in report.answer_rates.items()},
+            left_out=dict(report.left_out),
+        )
 
 
 class Health(Body):

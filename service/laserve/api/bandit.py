@@ -1,9 +1,11 @@
-"""``GET /policy``: the policy, and what was learned."""
+"""``/policy`` and ``/policies``: the policy, what was learned, and what others would have earned."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
-from laserve.api.answers import PolicyArm, PolicyBody
-from laserve.api.dependencies import CallerDep, ServiceDep
+from laserve.api.answers import ErrorBody, EvaluationReport, PolicyArm, PolicyBody
+from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
+from laserve.api.schemas import EvaluationBody
+from laserve.storage.base import Wanted
 
 router = APIRouter(tags=["bandit"])
 
@@ -31,3 +33,14 @@ async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
             for name, arm in state.arms.items()
         ],
     )
+
+
+@router.post(
+    "/policies/evaluate",
+    responses={422: {"model": ErrorBody, "description": "A policy is unknown, or not frozen."}},
+    dependencies=[Depends(whole_characters)],
+)
+async def evaluate(body: EvaluationBody, service: ServiceDep, caller: CallerDep) -> EvaluationReport:
+    """What frozen policies would have earned on the requests that are in the log."""
+    wanted = Wanted(since=body.since, task=body.task)
+    return EvaluationReport.of(await service.evaluator.report(body.policies, wanted))

@@ -32,6 +32,8 @@ async def read(decision_id: str, service: ServiceDep, caller: CallerDep) -> Stor
         metadata=dict(decision.metadata),
         choices=dict(decision.choices),
         scores={arm: list(scores) for arm, scores in decision.scores.items()},
+        shadowed=decision.shadowed,
+        preferred=decision.preferred,
         feedback=[
             StoredFeedbackBody(
                 position=row.position,

@@ -251,6 +251,26 @@ class NewArmBody(Body):
         return ArmSettings(**self.model_dump())
 
 
+class EvaluationBody(Body):
+    """Which policies are to be judged by the log."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"policies": ["fixed:loglik", "1200"], "task": "multi-doc-qa"}]},
+    )
+
+    policies: list[Annotated[str, Field(max_length=80)]] = Field(
+        min_length=1,
+        max_length=16,
+        description="`fixed:ARM`, `random`, or a log position: the configured policy with what it had "
+        "learned there.",
+    )
+    since: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Unix seconds: decisions made then or later."
+    )
+    task: str | None = Field(None, min_length=1, max_length=64, description="Only decisions of this task.")
+
+
 class ArmStateBody(Body):
     """What an arm is to be."""
 

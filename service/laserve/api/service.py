@@ -12,9 +12,11 @@ from laserve.scoring.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder
+from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.selection.lifecycle import Lifecycle
+from laserve.selection.shadowing import Shadows
 from laserve.storage.base import Store
 
 #: Seconds after `server.drain_s` in which what was aborted then has to end.
@@ -37,7 +39,9 @@ class Service:
     engines: PoolingEngines
     learner: Learner
     answerer: Answerer
+    shadows: Shadows
     feedback: FeedbackLog
+    evaluator: Evaluator
     lifecycle: Lifecycle
     permits: Permits
     underway: Underway = field(default_factory=Underway)

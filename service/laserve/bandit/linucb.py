@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from laserve.bandit.base import LinearView
+from laserve.bandit.base import View
+from laserve.bandit.exploration import Exploration, greedy
 from laserve.types import Vector
 
 
@@ -17,24 +16,14 @@ class LinUCB:
     the greedy chance, so that the propensity is exact.
     """
 
+    exploration: Exploration
     #: Weight of the confidence width, at least 0.
     alpha: float
-    #: Share of uniform exploration in the long run, in [0, 1].
-    epsilon: float
-    #: The same for the first `epsilon_start_decisions` learned decisions.
-    epsilon_start: float
-    epsilon_start_decisions: int
 
     @property
     def name(self) -> str:
         return "linucb"
 
-    def exploration(self, decisions: int) -> float:
-        """Epsilon in force after so many learned decisions."""
-        return self.epsilon_start if decisions < self.epsilon_start_decisions else self.epsilon
-
-    def probabilities(self, view: LinearView, x: Vector, arms: Sequence[str]) -> Vector:
+    def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
         bound = view.means(x, arms) + self.alpha * view.widths(x, arms)
-        best = bound == bound.max()
-        epsilon = self.exploration(view.decisions)
-        return np.asarray((1 - epsilon) * best / best.sum() + epsilon / len(arms), dtype=np.float64)
+        return self.exploration.mix(greedy(bound), view.decisions)

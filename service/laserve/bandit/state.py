@@ -1,8 +1,15 @@
 """The canonical state of the bandit, folded from the event log one event at a time.
 
-Per arm it is (S, b, counts): S the sum of w x x', b the sum of w r x. Only elementwise float64 operations
-touch it, in log order, so that every processor reaches the same bytes; matrix products would not (BLAS
-rounds differently from one CPU type to the next). Inverses are caches elsewhere (`laserve.bandit.linear`).
+Per arm it is (S, b, loss, counts): S the sum of w x x', b the sum of w r x, loss what `exp3` learns from.
+Only elementwise float64 operations touch it, in log order, so that every processor reaches the same bytes;
+matrix products would not (BLAS rounds differently from one CPU type to the next). Inverses are caches
+elsewhere (`laserve.bandit.linear`).
+
+A discount gamma < 1, fixed in the log's first event, multiplies these sums of every arm before each further
+decision is learned, so that the decision n counts gamma^(m - n) when m have been learned. A correction takes
+back what its original has become and adds the new rewards with the same weight, as if they had been there
+from the start; it wears nothing, so that nobody can make the service forget by repeating himself. Powers are
+made by repeated multiplication, since `pow` differs between mathematical libraries.
 """
 
 import hashlib
@@ -10,53 +17,18 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from laserve.bandit.arm_state import ArmState
+from laserve.bandit.blending import Blending, Lesson
+from laserve.bandit.classifier import Example, Examples
 from laserve.errors import CorruptLog
-from laserve.types import DEFAULT, ArmStatus, Event, Update, Vector
+from laserve.types import DEFAULT, ArmStatus, Event, Vector
 
-
-@dataclass(kw_only=True)
-class ArmState:
-    """What the log says of one arm."""
-
-    #: Mean of the prior on theta, shape (d,).
-    prior_mean: Vector
-    #: Sum of w x x', shape (d, d).
-    S: npt.NDArray[np.float64]
-    #: Sum of w r x, shape (d,).
-    b: Vector
-    #: Learned decisions whose answer this arm chose.
-    pulls: int = 0
-    #: Rewards learned, those of answers that other arms chose included.
-    updates: int = 0
-    #: Sum of the rewards learned.
-    reward_sum: float = 0.0
-    #: Whether it may be drawn, finishes what is under way, or is put away.
-    status: ArmStatus = "enabled"
-    #: How to make it anew, for an arm that was added at run time.
-    settings: Mapping[str, Any] | None = None
-
-    @classmethod
-    def fresh(cls, prior_mean: Vector) -> "ArmState":
-        d = len(prior_mean)
-        return cls(prior_mean=prior_mean, S=np.zeros((d, d)), b=np.zeros(d))
-
-    @property
-    def mean_reward(self) -> float | None:
-        """Average of the rewards learned; None before the first."""
-        return self.reward_sum / self.updates if self.updates else None
-
-    def learn(self, x: Vector, update: Update, sign: Literal[1, -1]) -> None:
-        """Add (or take back) one reward: S += w x x', b += w r x."""
-        weight = sign * update.weight
-        self.S += weight * np.multiply.outer(x, x)
-        self.b += (weight * update.reward) * x
-        self.updates += sign
-        self.reward_sum += sign * update.reward
+#: Tensor of the examples' contexts in a snapshot; no arm can have a name with a blank.
+_EXAMPLES = "examples x"
 
 
 @dataclass(kw_only=True)
@@ -71,11 +43,20 @@ class BanditState:
     #: Features and prior that the log was started with.
     parameters: Mapping[str, Any] = field(default_factory=dict)
     arms: dict[str, ArmState] = field(default_factory=dict)
+    #: What candidates' qualities have said of the arms' scores, for `blend`.
+    blending: Blending = field(default_factory=Blending)
+    #: Decisions of which every arm's reward is known, for `classifier`.
+    examples: Examples = field(default_factory=Examples)
 
     @property
     def prior_diagonal(self) -> Vector:
         """Ridge of each feature, shape (d,)."""
         return np.asarray(self.parameters["prior_diagonal"], dtype=np.float64)
+
+    @property
+    def discount(self) -> float:
+        """What a decision still counts after another one has been learned, in (0, 1]."""
+        return float(self.parameters.get("discount", 1.0))
 
     def apply(self, event: Event) -> None:
         """Fold one event in.
@@ -103,9 +84,12 @@ class BanditState:
         """An arm that was there before keeps what it has learned."""
         name = event.body["name"]
         if name not in self.arms:
-            self.arms[name] = ArmState.fresh(np.asarray(event.body["prior_mean"], dtype=np.float64))
+            prior_mean = np.asarray(event.body["prior_mean"], dtype=np.float64)
+            self.arms[name] = ArmState.fresh(prior_mean, loss=self._least_loss())
+            if (expected := event.body.get("expected")) is not None:
+                self.arms[name].expect(expected["reward"], expected["n"])
         self.arms[name].settings = event.body.get("settings")
-        self.arms[name].status = "enabled"
+        self._enable(self.arms[name])
 
     def _move(self, event: Event) -> None:
         name, status = event.body["name"], event.body["state"]
@@ -113,28 +97,81 @@ class BanditState:
             raise CorruptLog(f"event {event.position} moves the unknown arm {name!r}")
         if status not in get_args(ArmStatus):
             raise CorruptLog(f"event {event.position} moves an arm into the unknown state {status!r}")
+        if status == "enabled":
+            self._enable(self.arms[name])
         self.arms[name].status = status
+
+    def _enable(self, arm: ArmState) -> None:
+        """Losses grow while an arm is drawn; one that was away is on a par with the best, as a new one is."""
+        if arm.status != "enabled":
+            arm.loss = max(arm.loss, self._least_loss())
+        arm.status = "enabled"
+
+    def _least_loss(self) -> float:
+        return min((arm.loss for arm in self.arms.values() if arm.status == "enabled"), default=0.0)
 
     def _learn(self, event: Event) -> None:
         if not event.updates:
             return
-        if event.x is None:
-            raise CorruptLog(f"event {event.position} teaches without a context")
-        for update in (*event.replaces, *event.updates):
-            if update.arm not in self.arms:
-                raise CorruptLog(f"event {event.position} teaches the unknown arm {update.arm!r}")
-        played = event.body.get("played")
-        if played not in self.arms:
-            raise CorruptLog(f"event {event.position} was played by the unknown arm {played!r}")
-        for update in event.replaces:
-            self.arms[update.arm].learn(event.x, update, -1)
-        for update in event.updates:
-            self.arms[update.arm].learn(event.x, update, 1)
+        x = self._checked(event)
+        kept, loss = self._kept(event), _loss(event)
         if not event.replaces:
-            self.decisions += 1
-            self.arms[played].pulls += 1
+            self._begin_decision(event.body["played"])
+        xx = np.multiply.outer(x, x)
+        for update in event.replaces:
+            self.arms[update.arm].learn(x, xx, update, sign=-1, kept=kept)
+        for update in event.updates:
+            self.arms[update.arm].learn(x, xx, update, sign=1, kept=kept)
+        if "drawn" in event.body:
+            self.arms[event.body["drawn"]].loss += kept * loss
+        self._compare(event, x)
         if event.body["kind"] != DEFAULT:
             self.learn_from = self.learn_from or event.body["kind"]
+
+    def _compare(self, event: Event, x: Vector) -> None:
+        """Learn from what an event says of several arms at once."""
+        for key, sign in (("replaced_blend", -1), ("blend", 1)):
+            if key in event.body:
+                self.blending.learn(Lesson.from_json(event.body[key]), sign)
+        if event.decision_id is not None and "drawn" in event.body:  # older logs keep the state they had
+            enabled = [name for name, arm in self.arms.items() if arm.status == "enabled"]
+            self.examples.learn(event.decision_id, Example.of(x, event.updates, enabled))
+
+    def _begin_decision(self, played: str) -> None:
+        """One more learned decision: those before it count less."""
+        if self.discount < 1.0:
+            for arm in self.arms.values():
+                arm.wear(self.discount)
+        self.decisions += 1
+        self.arms[played].pulls += 1
+
+    def _checked(self, event: Event) -> Vector:
+        """The context of an event that teaches. Raises CorruptLog when it cannot be folded in."""
+        if event.x is None:
+            raise CorruptLog(f"event {event.position} teaches without a context")
+        body = event.body
+        drawn = [body["drawn"]] if "drawn" in body else []
+        taught = [update.arm for update in (*event.replaces, *event.updates)]
+        for name in (*taught, body.get("played"), *drawn):
+            if name not in self.arms:
+                raise CorruptLog(f"event {event.position} is about the unknown arm {name!r}")
+        return event.x
+
+    def _kept(self, event: Event) -> float:
+        """What the discount leaves of the weight of the decision that the event is about, in [0, 1].
+
+        Raises:
+            CorruptLog: the event says wrong, or not at all, which of the learned decisions that is.
+        """
+        ordinal = event.body.get("ordinal")
+        if ordinal is None and self.discount == 1.0:
+            return 1.0  # logs of older versions do not say it, and know no discount
+        first, last = (1, self.decisions) if event.replaces else (self.decisions + 1,) * 2
+        if not isinstance(ordinal, int) or not first <= ordinal <= last:
+            raise CorruptLog(
+                f"event {event.position} is about learned decision {ordinal}, where {first} to {last} can be"
+            )
+        return _power(self.discount, last - ordinal)
 
     def digest(self) -> str:
         """SHA-256, in hex, over every byte of the state and its position."""
@@ -145,6 +182,8 @@ class BanditState:
             hasher.update(struct.pack("<d", arm.reward_sum))
             for array in (arm.prior_mean, arm.S, arm.b):
                 hasher.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        for example in self.examples.by_decision.values():
+            hasher.update(np.ascontiguousarray(example.x, dtype="<f8").tobytes())
         return hasher.hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -156,6 +195,8 @@ class BanditState:
             tensors[f"{name}/S"], tensors[f"{name}/b"] = arm.S, arm.b
             tensors[f"{name}/prior_mean"] = arm.prior_mean
             tensors[f"{name}/reward_sum"] = np.array([arm.reward_sum])
+        if self.examples.by_decision:
+            tensors[_EXAMPLES] = self.examples.stacked()
         return save(tensors, metadata={"header": json.dumps(self._header(), sort_keys=True)})
 
     @classmethod
@@ -178,28 +219,54 @@ class BanditState:
                     reward_sum=float(tensors[f"{name}/reward_sum"][0]),
                     status=told.get("status", "enabled"),
                     settings=told.get("settings"),
+                    loss=told.get("loss", 0.0),
                 )
                 for name, told in header.pop("arms").items()
             }
-            return cls(arms=arms, **header)
+            blending = Blending.from_json(header.pop("blending", {}))
+            examples = Examples()
+            if "examples" in header:
+                examples = Examples.restore(header.pop("examples"), tensors.get(_EXAMPLES, np.zeros((0, 0))))
+            return cls(arms=arms, blending=blending, examples=examples, **header)
         except (SafetensorError, KeyError, TypeError, ValueError, struct.error) as error:
             raise CorruptLog(f"a snapshot cannot be read: {error}") from error
 
     def _header(self) -> dict[str, Any]:
-        return {
+        """All but the arrays; states that never compared arms keep the digest that they always had."""
+        header: dict[str, Any] = {
             "position": self.position,
             "decisions": self.decisions,
             "learn_from": self.learn_from,
             "parameters": dict(self.parameters),
-            "arms": {name: _told(arm) for name, arm in self.arms.items()},
+            "arms": {name: arm.told() for name, arm in self.arms.items()},
         }
+        if self.blending.tasks:
+            header["blending"] = self.blending.to_json()
+        if self.examples.count:
+            header["examples"] = self.examples.told()
+        return header
 
 
-def _told(arm: ArmState) -> dict[str, Any]:
-    """What the header says of an arm; states of logs without arm changes keep their digest."""
-    told: dict[str, Any] = {"pulls": arm.pulls, "updates": arm.updates}
-    if arm.status != "enabled":
-        told["status"] = arm.status
-    if arm.settings is not None:
-        told["settings"] = dict(arm.settings)
-    return told
+def _power(discount: float, exponent: int) -> float:
+    power = 1.0
+    for _ in range(exponent if discount < 1.0 else 0):
+        power *= discount
+        if power == 0.0:
+            break
+    return power
+
+
+def _loss(event: Event) -> float:
+    """(1 - reward) / propensity of a decision, less what it was before a correction.
+
+    Raises:
+        CorruptLog: there can be no such propensity.
+    """
+    body = event.body
+    if "drawn" not in body:
+        return 0.0  # logs of older versions do not say what was drawn, and teach no losses
+    propensity = body.get("propensity")
+    if propensity is None or not propensity > 0:
+        raise CorruptLog(f"event {event.position} was drawn with propensity {propensity}")
+    before = (1.0 - body["replaced_reward"]) if "replaced_reward" in body else 0.0
+    return float((1.0 - body["reward"]) / propensity - before / propensity)

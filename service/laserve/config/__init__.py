@@ -1,6 +1,7 @@
 """Settings: the sections and where their values come from."""
 
 from laserve.config.loading import PROFILES, load
+from laserve.config.prior import Expected, read_prior
 from laserve.config.sections import (
     MAX_CANDIDATES,
     PREFIX,
@@ -24,6 +25,7 @@ __all__ = [
     "PROFILES",
     "ArmSettings",
     "ContextSettings",
+    "Expected",
     "FeedbackSettings",
     "GenerationSettings",
     "LogSettings",
@@ -35,4 +37,5 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "load",
+    "read_prior",
 ]

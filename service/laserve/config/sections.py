@@ -129,23 +129,63 @@ class ScoringSettings(Section):
         (), description="URLs at or below which the servers of added arms must be."
     )
     max_arms: int = Field(32, ge=1, description="Arms that there may be, whatever their state.")
+    shadow_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the requests that all arms score behind the answer, so that feedback on their "
+        "candidates teaches every arm.",
+    )
 
 
 class PolicySettings(Section):
     """Who chooses the arm."""
 
-    name: str = Field("linucb", description="`linucb`, `random` or `fixed:ARM`.")
+    name: str = Field(
+        "linucb",
+        description="`linucb`, `lints`, `squarecb`, `epsilon-greedy`, `ucb1`, `exp3`, `classifier`, "
+        "`random`, `round-robin`, `fixed:ARM`, `ensemble-mean` or `ensemble-rank`.",
+    )
+    mode: Literal["live", "observe"] = Field(
+        "live",
+        description="`observe`: `policy.observe_arm` answers; what the policy would have drawn is logged.",
+    )
+    observe_arm: str | None = Field(None, description="Arm that answers in mode `observe`.")
+    live_share: float = Field(
+        0.0, ge=0, le=1, description="Share of the requests that the policy answers in mode `observe`."
+    )
     alpha: float = Field(1.0, ge=0, description="LinUCB's weight on the confidence width.")
+    posterior_scale: float = Field(
+        0.5, ge=0, description="LinTS's deviation of the posterior, in units of the confidence width."
+    )
+    posterior_draws: int = Field(
+        100, ge=1, le=10_000, description="LinTS's draws from each arm's posterior for a decision."
+    )
+    gap_scale: float = Field(
+        10.0, gt=0, description="SquareCB's greed: how fast chances fall as an arm is predicted worse."
+    )
     epsilon: float = Field(0.02, ge=0, le=1, description="Share of uniform exploration in the long run.")
     epsilon_start: float = Field(0.1, ge=0, le=1, description="The same while the log is young.")
     epsilon_start_decisions: int = Field(
         2000, ge=0, description="Learned decisions until `epsilon` takes over."
+    )
+    discount: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="What a learned decision still counts after each further one; below 1 old ones fade. "
+        "A log keeps the one that it was started with.",
     )
     seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
     prior_structure: float = Field(1.0, gt=0, description="Ridge on the bias and the structural features.")
     prior_embedding: float = Field(30.0, gt=0, description="Ridge on the embedding features.")
     prior_reward: float = Field(
         0.5, ge=0, le=1, description="Reward that the first arms are expected to give."
+    )
+    prior: Path | None = Field(
+        None,
+        description="JSON of `laserve evaluate-rm --prior-out`: what arms that join the log are expected to "
+        "earn, as pseudo-observations.",
     )
     learn_from: Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"] | None = Field(
         None, description="Kind of feedback that teaches; by default the kind of the first one."
@@ -269,6 +309,13 @@ class Settings(BaseSettings):
         kind, _, arm = self.policy.name.partition(":")
         if kind == "fixed" and arm not in names:
             raise ValueError(f"policy.name: {self.policy.name!r} names no arm; there are: {', '.join(names)}")
+        if self.policy.mode == "observe":
+            if self.policy.observe_arm not in names:
+                raise ValueError(
+                    f"policy.observe_arm: names no arm; mode 'observe' needs one of: {', '.join(names)}"
+                )
+            if kind.startswith("ensemble-"):
+                raise ValueError(f"policy.mode: {self.policy.name!r} draws no arm that could be observed")
         if self.feedback.default_reward is not None:
             if self.feedback.wait_s is None:
                 raise ValueError("feedback.default_reward: needs feedback.wait_s, after which it is learned")

@@ -19,6 +19,7 @@ KINDS = {
     "attributes": "laserve.scoring.attributes:AttributesModel",
     "judge": "laserve.scoring.judge:Judge",
     "python": "laserve.scoring.python:find",
+    "blend": "laserve.scoring.blend:Blend",
     "vllm": "laserve.scoring.vllm:VllmRewardModel",
     "fake": "laserve.scoring.fake:FakeRewardModel",
 }

@@ -9,16 +9,18 @@ from dataclasses import dataclass, field, replace
 import uuid_utils
 
 from laserve.bandit.base import Policy
+from laserve.bandit.combining import Ensemble
 from laserve.bandit.registry import Policies
-from laserve.errors import ArmFailed, NotReady
+from laserve.errors import NotReady
 from laserve.generation.base import Generator, Rendered
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder
-from laserve.selection.deciding import Verdict, decide, in_order, out_of_time
+from laserve.selection.deciding import decide, in_order, out_of_time
+from laserve.selection.judging import Judging
 from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
-from laserve.selection.scoring import Scored, Scoring
+from laserve.selection.shadowing import Shadows
 from laserve.selection.window import Window
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
@@ -39,30 +41,8 @@ class _Clock:
         self.spent["total"] = now - self.started
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Attempt:
-    """The drawn arm at work on one request."""
-
-    draw: Draw
-    request: Request
-    #: Arms that this request may ask.
-    held: tuple[str, ...]
-    scoring: Scoring
-    #: Whether the arm was to read ahead.
-    overlaps: bool
-
-    def learn(self, verdict: Verdict, *, seconds: float, tokens: int) -> None:
-        """Whether reading ahead pays, where the drawn arm went through with it."""
-        if verdict.scored_by == self.draw.arm and self.scoring.overlapping == self.overlaps:
-            self.scoring.arm.overlap.learn(self.overlaps, seconds=seconds, tokens=tokens)
-
-
 class Answerer:
-    """Answers requests with the candidate that the chosen arm scores best.
-
-    Args:
-        policy: name of the configured policy.
-    """
+    """Answers requests with the candidate that the chosen arm scores best."""
 
     def __init__(
         self,
@@ -72,22 +52,22 @@ class Answerer:
         arms: Arms,
         learner: Learner,
         policies: Policies,
-        policy: str,
         store: Store,
         retention: Retention,
         observer: Observer,
         window: Window,
+        shadows: Shadows,
     ) -> None:
         self._generator = generator
         self._context = context
         self._arms = arms
         self._learner = learner
         self._policies = policies
-        self._policy = policy
         self._store = store
         self._retention = retention
         self._observer = observer
         self._window = window
+        self._shadows = shadows
         self._decisions: GroupCommit[Decision, None] = GroupCommit(self._commit)
 
     def start(self) -> None:
@@ -120,23 +100,25 @@ class Answerer:
         except TimeoutError:
             raise out_of_time(request) from None
         draw = self._draw(request, policy, x, decision_id)
-        with self._attempt(draw, request) as attempt:
+        with self._judging(draw, request, policy) as judging:
             clock.lap("choose")
             yield decision_id
 
             finished: list[Candidate] = []
             async with aclosing(self._generate(rendered, deadline)) as stream:
                 async for candidate in stream:
-                    attempt.scoring.add(candidate)
+                    judging.add(candidate)
                     finished.append(candidate)
                     yield candidate
             candidates = in_order(finished, request)
             clock.lap("generate")
 
-            verdict = await self._score(attempt, candidates, decision_id)
+            verdict = await judging.verdict(
+                candidates, lambda failed: self._learner.redraw(draw, failed, decision_id)
+            )
             clock.lap("score")
             tokens = rendered.tokens + sum(candidate.tokens for candidate in candidates)
-            attempt.learn(verdict, seconds=clock.spent["total"], tokens=tokens)
+            judging.learn(verdict, seconds=clock.spent["total"], tokens=tokens)
 
         decision = decide(
             decision_id=decision_id,
@@ -148,42 +130,55 @@ class Answerer:
             candidates=candidates,
         )
         decision = self._window.open(
-            replace(decision, key=key, policy="pinned" if request.arm else policy.name)
+            replace(
+                decision,
+                key=key,
+                policy="pinned" if request.arm else policy.name,
+                shadowed=draw.propensity is not None and self._shadows.wants(decision_id),
+            )
         )
         await self._decisions.submit(self._retention.redact(replace(decision, timings=dict(clock.spent))))
         clock.lap("store")
         decision = replace(decision, timings=dict(clock.spent))
         self._observer.decided(decision, draw, verdict)
+        if decision.shadowed:
+            self._shadows.submit(request, decision)
         yield decision
 
-    def _check(self, request: Request) -> Policy:
+    def _check(self, request: Request) -> Policy | Ensemble:
         """Refuse what can be refused before anything is spent."""
         self._generator.check()
         if not self._arms.ready:
             raise NotReady("no arm is ready")
         if request.arm is not None:
             self._arms.check(request.arm)
-        return self._policies.get(request.policy or self._policy)
+        return self._policies.configured if request.policy is None else self._policies.get(request.policy)
 
     @contextmanager
-    def _attempt(self, draw: Draw, request: Request) -> Iterator[_Attempt]:
+    def _judging(self, draw: Draw, request: Request, policy: Policy | Ensemble) -> Iterator[Judging]:
         """The drawn arm at work, beside all that may take its place; its work ends with the block."""
-        held = self._arms.ready
-        with self._arms.holding(held):
-            scoring = self._arms.scoring(draw.arm, request)
-            overlaps = scoring.arm.overlap.choose()
-            try:
-                if overlaps:
-                    scoring.begin()
-                yield _Attempt(draw=draw, request=request, held=held, scoring=scoring, overlaps=overlaps)
-            finally:
-                scoring.close()
 
-    def _draw(self, request: Request, policy: Policy, x: Vector, decision_id: str) -> Draw:
+        def combines(name: str) -> Ensemble | None:
+            if isinstance(policy, Ensemble) and name == policy.name:
+                return policy
+            arm = self._arms.get(name)
+            return self._learner.blend(name, request.task) if arm is not None and arm.combines else None
+
+        judging = Judging(self._arms, request, draw.arm, combines=combines)
+        with self._arms.holding(judging.held):
+            try:
+                judging.begin()
+                yield judging
+            finally:
+                judging.close()
+
+    def _draw(self, request: Request, policy: Policy | Ensemble, x: Vector, decision_id: str) -> Draw:
         ready = self._arms.ready
         if request.arm is not None:
             self._arms.check(request.arm)  # it may have been drained since
             return self._learner.pin(request.arm, x, ready)
+        if isinstance(policy, Ensemble):
+            return self._learner.pin(policy.name, x, ready)
         for arms in (
             self._arms.eligible,
             ready,
@@ -208,28 +203,6 @@ class Answerer:
         finally:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
-
-    async def _score(self, attempt: _Attempt, candidates: Sequence[Candidate], decision_id: str) -> Verdict:
-        """Scores by the drawn arm, or by others in its place while it fails; free arms score as well."""
-        by_arm: dict[str, Scored] = {}
-        failed: dict[str, str] = {}
-        draw, arm = attempt.draw, attempt.scoring.arm.name
-
-        async def ask(scoring: Scoring) -> None:
-            try:
-                by_arm[scoring.arm.name] = await scoring.result(candidates)
-            except ArmFailed as error:
-                failed[scoring.arm.name] = error.message
-
-        free = [name for name in self._arms.free if name in attempt.held and name != arm]
-        others = (self._arms.scoring(name, attempt.request) for name in free)
-        await asyncio.gather(ask(attempt.scoring), *map(ask, others))
-        scored_by: str | None = arm
-        while scored_by is not None and scored_by not in by_arm:
-            scored_by = self._learner.redraw(draw, failed, decision_id)
-            if scored_by is not None and scored_by not in by_arm:
-                await ask(self._arms.scoring(scored_by, attempt.request))
-        return Verdict(scored_by=scored_by, by_arm=by_arm, failed=failed)
 
     async def _commit(self, batch: Sequence[Decision]) -> Sequence[None]:
         await self._store.add_decisions(batch)

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from laserve.bandit.blending import Lesson
 from laserve.errors import Conflict, InvalidRequest
 from laserve.selection.rewards import Resolved
 from laserve.storage.base import LogWriter, StoredFeedback
@@ -19,6 +20,8 @@ class Resolution:
     decision: Decision
     #: What it says of the arms, or why it cannot; a repeat is answered all the same.
     resolved: Resolved | InvalidRequest
+    #: What the candidates' qualities say of the arms' scores.
+    lesson: Lesson | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +53,15 @@ async def find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | No
     )
 
 
-async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str | None, now: float) -> Event:
+async def append_feedback(
+    log: LogWriter, item: Resolution, *, decisions: int, learn_from: str | None, now: float
+) -> Event:
     """Append a feedback that is not known yet.
+
+    Args:
+        decisions: learned so far, at the end of the log.
+        learn_from: the kind of feedback that teaches; None lets this one.
+        now: Unix seconds by the store's clock.
 
     Raises:
         InvalidRequest: it does not fit the decision.
@@ -68,18 +78,21 @@ async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str |
     late = decision.closes_at is not None and now > decision.closes_at
     if learned and decision.due_at is not None:
         await log.settle(decision.id)
+    before = await log.taught(decision.id) if learned else None
     return await _append(
         log,
         decision,
         now=now,
         updates=resolved.updates if learned else (),
-        replaces=await log.taught(decision.id) if learned else (),
+        replaces=before.updates if before else (),
         body={
             "kind": feedback.kind,
             "played": decision.scored_by,
             "reward": resolved.reward,
             "learned": learned,
         }
+        | (_learned(decision, before, decisions) if learned else {})
+        | ({"blend": item.lesson.to_json()} if learned and item.lesson else {})
         | ({"late": True} if late else {}),
         key=feedback.key,
         identity=feedback.identity,
@@ -88,8 +101,14 @@ async def append_feedback(log: LogWriter, item: Resolution, *, learn_from: str |
     )
 
 
-async def append_default(log: LogWriter, decision_id: str, *, now: float) -> tuple[Event, Decision]:
+async def append_default(
+    log: LogWriter, decision_id: str, *, decisions: int, now: float
+) -> tuple[Event, Decision]:
     """Append the default reward of a decision.
+
+    Args:
+        decisions: learned so far, at the end of the log.
+        now: Unix seconds by the store's clock.
 
     Raises:
         Gone: the decision was deleted.
@@ -107,12 +126,36 @@ async def append_default(log: LogWriter, decision_id: str, *, now: float) -> tup
         now=now,
         updates=(Update(arm=played, reward=reward),),
         replaces=(),
-        body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True},
+        body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
+        | _learned(decision, None, decisions),
         key="",
         identity=identity,
         said={"default_reward": reward},
     )
     return event, decision
+
+
+def _learned(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
+    """What the fold must know of a decision that teaches, beside its updates.
+
+    ``ordinal`` says which of the learned decisions it is, so that a correction weighs what its original does
+    by now; ``drawn`` and ``propensity`` are what losses are estimated from, and ``replaced_reward`` is what
+    they were estimated with; ``replaced_blend`` is what the original said of the arms' scores.
+
+    Args:
+        before: the event by which the decision has taught so far.
+        decisions: learned so far.
+    """
+    lesson: dict[str, Any] = {"drawn": decision.arm, "propensity": decision.propensity}
+    if before is None:
+        return lesson | {"ordinal": decisions + 1}
+    if "drawn" in before.body:
+        lesson["replaced_reward"] = before.body["reward"]
+    if "blend" in before.body:
+        lesson["replaced_blend"] = before.body["blend"]
+    if "ordinal" in before.body:  # not in events of older versions
+        lesson["ordinal"] = before.body["ordinal"]
+    return lesson
 
 
 async def _append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from laserve.scoring.base import RewardModel
+from laserve.scoring.blend import Blend
 from laserve.selection.circuit import Circuit
 from laserve.selection.overlap import Overlap
 from laserve.types import ArmStatus
@@ -57,6 +58,11 @@ class Arm:
     def usable(self) -> bool:
         """Whether new requests may ask it, as far as it has loaded and the log lets them."""
         return self.loading == "ready" and self.status == "enabled"
+
+    @property
+    def combines(self) -> bool:
+        """Whether its scores are made of the other arms'."""
+        return self.model.kind == Blend.kind
 
     @contextmanager
     def held(self) -> Iterator[None]:

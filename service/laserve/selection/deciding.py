@@ -63,6 +63,7 @@ def decide(
         scored_by=verdict.scored_by,
         why=draw.why,
         log_position=draw.log_position,
+        preferred=draw.preferred,
         x=x,
         task=request.task,
         sampling=rendered.sampling,

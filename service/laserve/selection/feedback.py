@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from laserve.bandit.blending import Lesson
 from laserve.bandit.state import BanditState
 from laserve.errors import Conflict, Gone, InvalidRequest, LaserveError, StoreError
 from laserve.metrics import Metrics
@@ -21,7 +22,7 @@ from laserve.selection.learner import Learner
 from laserve.selection.rewards import Resolved, resolve
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
-from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome
+from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, task_label
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ class FeedbackLog:
     Args:
         snapshot_every: events between two snapshots.
         learn_from: the kind that teaches, where the log has not settled it yet; None for the first to come.
+        settled: waits for scores of a decision that are still outstanding.
+        alone: whether an arm's scores are its own, not made of the others'.
     """
 
     def __init__(
@@ -46,12 +49,16 @@ class FeedbackLog:
         metrics: Metrics,
         snapshot_every: int,
         learn_from: str | None = None,
+        settled: Callable[[str], Awaitable[None]] | None = None,
+        alone: Callable[[str], bool] = lambda name: True,
     ) -> None:
         self._store = store
         self._learner = learner
         self._metrics = metrics
         self._snapshot_every = snapshot_every
         self._learn_from = learn_from
+        self._settled = settled
+        self._alone = alone
         self._snapshot_at = 0
         self._batches: GroupCommit[Resolution | Lapse | Event, FeedbackOutcome | Event] = GroupCommit(
             self._commit
@@ -123,16 +130,23 @@ class FeedbackLog:
 
         Measuring long texts would hold the log, and the event loop, for long.
         """
+        if self._settled is not None:
+            await self._settled(feedback.decision_id)
         decision = await self._store.decision(feedback.decision_id)
         resolved: Resolved | InvalidRequest
+        lesson: Lesson | None = None
         try:
             if feedback.kind == "references":
                 resolved = await asyncio.to_thread(resolve, feedback, decision)
             else:
                 resolved = resolve(feedback, decision)
+            if resolved.qualities is not None:
+                scores = {arm: each for arm, each in decision.scores.items() if self._alone(arm)}
+                task = task_label(decision.task, self._learner.tasks)
+                lesson = Lesson.of(task, scores, resolved.qualities)
         except InvalidRequest as error:
             resolved = error
-        return Resolution(feedback=feedback, decision=decision, resolved=resolved)
+        return Resolution(feedback=feedback, decision=decision, resolved=resolved, lesson=lesson)
 
     async def _submit(self, item: Resolution) -> FeedbackOutcome:
         kind = item.feedback.kind
@@ -152,6 +166,7 @@ class FeedbackLog:
         results: list[FeedbackOutcome | Event | LaserveError] = []
         appended: list[tuple[Event, Decision | None]] = []
         learn_from = self._learner.state.learn_from or self._learn_from
+        decisions = self._learner.state.decisions
         async with self._store.writing() as log:
             now = await log.now()
             for item in batch:
@@ -160,23 +175,28 @@ class FeedbackLog:
                     if isinstance(item, Event):
                         event = await log.append(replace(item, created_at=now))
                     elif isinstance(item, Lapse):
-                        event, decision = await append_default(log, item.decision_id, now=now)
+                        event, decision = await append_default(
+                            log, item.decision_id, decisions=decisions, now=now
+                        )
                     elif (known := await find_known(log, item.feedback)) is not None:
                         results.append(known)
                         continue
                     else:
                         decision = item.decision
-                        event = await append_feedback(log, item, learn_from=learn_from, now=now)
+                        event = await append_feedback(
+                            log, item, decisions=decisions, learn_from=learn_from, now=now
+                        )
                         learn_from = learn_from or (item.feedback.kind if event.updates else None)
                 except LaserveError as error:
                     if error.status >= 500:  # the store itself: the whole batch is rolled back
                         raise
                     results.append(error)
                     continue
+                decisions += bool(event.updates and not event.replaces)
                 appended.append((event, decision))
                 results.append(event if decision is None else outcome_of(event))
+        self._learner.apply([event for event, _ in appended])
         for event, decision in appended:
-            self._learner.apply([event])
             if decision is not None:
                 self._observe(event, decision, now)
         if appended:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laserve.bandit.base import Policy, draw, uniform
+from laserve.bandit.base import Policy, draw, noise, uniform
+from laserve.bandit.combining import Ensemble, weighted
 from laserve.bandit.linear import LinearModel
+from laserve.bandit.observed import Observed
 from laserve.bandit.state import BanditState
 from laserve.errors import CorruptLog
 from laserve.storage.base import Snapshot, Store
-from laserve.types import ArmWhy, Event, Vector
+from laserve.types import ArmWhy, Event, Vector, task_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,8 @@ class Draw:
     why: tuple[ArmWhy, ...]
     #: Position of the state that it was drawn by.
     log_position: int
+    #: Arm that an observed policy would have drawn; None where the policy itself drew.
+    preferred: str | None = None
 
     @property
     def explored(self) -> bool:
@@ -41,10 +45,12 @@ class Learner:
 
     Args:
         seed: of every draw, together with the decision's id.
+        tasks: the declared ones, whose blends are learned apart.
     """
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int, tasks: Sequence[str] = ()) -> None:
         self.seed = seed
+        self.tasks = tuple(tasks)
         self.model = LinearModel(BanditState())
 
     @property
@@ -60,8 +66,8 @@ class Learner:
         self.model = LinearModel(await fold(store, await store.latest_snapshot()))
 
     def apply(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self.model.apply(event)
+        """Fold events in, together: what they change is computed once."""
+        self.model.apply(*events)
 
     def snapshot(self, now: float) -> Snapshot:
         return Snapshot(
@@ -77,18 +83,40 @@ class Learner:
         present = [name for name, arm in arms.items() if arm.status != "retired"] or list(arms)
         return np.asarray(np.mean([self.model.theta(arm) for arm in present], axis=0))
 
+    def blend(self, name: str, task: str | None) -> Ensemble:
+        """What the arm of this name makes of the others' scores, by what they were worth so far."""
+        label = task_label(task, self.tasks)
+
+        def combine(scores: Mapping[str, Vector]) -> Vector:
+            arms = tuple(scores)
+            weights = self.state.blending.weights(label, arms)
+            return weighted(scores, dict(zip(arms, weights.tolist(), strict=True)))
+
+        return Ensemble(name, combine)
+
     def draw(self, policy: Policy, x: Vector, arms: Sequence[str], decision_id: str) -> Draw | None:
         """Draw an arm for a decision; None when the policy can choose none of them."""
-        chances = policy.probabilities(self.model, x, arms)
+        chances = policy.probabilities(self.model, x, arms, noise(self.seed, decision_id))
         if not chances.any():
             return None
         index = draw(chances, uniform(self.seed, decision_id))
+        preferred = self._preferred(policy, x, arms, decision_id)
+        self.model.took_turn(policy.name)
         return Draw(
             arm=arms[index],
             propensity=float(chances[index]),
             why=self._why(x, arms, chances),
             log_position=self.state.position,
+            preferred=preferred,
         )
+
+    def _preferred(self, policy: Policy, x: Vector, arms: Sequence[str], decision_id: str) -> str | None:
+        if not isinstance(policy, Observed):
+            return None
+        chances = policy.policy.probabilities(self.model, x, arms, noise(self.seed, decision_id))
+        index = draw(chances, uniform(self.seed, f"observe:{decision_id}")) if chances.any() else None
+        self.model.took_turn(policy.policy.name)
+        return None if index is None else arms[index]
 
     def pin(self, arm: str, x: Vector, arms: Sequence[str]) -> Draw:
         """The draw of a client that named the arm itself."""
@@ -111,9 +139,10 @@ class Learner:
 
     def _why(self, x: Vector, arms: Sequence[str], chances: Vector) -> tuple[ArmWhy, ...]:
         means, widths = self.model.means(x, arms), self.model.widths(x, arms)
+        columns = zip(arms, means.tolist(), widths.tolist(), chances.tolist(), strict=True)
         return tuple(
-            ArmWhy(arm=arm, mean=float(mean), width=float(width), probability=float(chance))
-            for arm, mean, width, chance in zip(arms, means, widths, chances, strict=True)
+            ArmWhy(arm=arm, mean=mean, width=width, probability=chance)
+            for arm, mean, width, chance in columns
         )
 
 

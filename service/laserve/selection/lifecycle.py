@@ -202,7 +202,7 @@ class Lifecycle:
         if status == "enabled":
             return
         if name == self._kept:
-            raise ArmConflict(f"state: the policy is fixed:{name}; it plays no other arm", param="state")
+            raise ArmConflict(f"state: arm {name!r} is the one that the policy plays", param="state")
         if arm.loading == "loading":
             raise ArmConflict(f"state: arm {name!r} is still loading", param="state")
         if arm.status == "retired":

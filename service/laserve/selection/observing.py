@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from laserve.metrics import Metrics
 from laserve.selection.deciding import Verdict
 from laserve.selection.learner import Draw
-from laserve.types import Decision
+from laserve.types import Decision, task_label
 
 
 class Observer:
@@ -21,8 +21,8 @@ class Observer:
 
     def decided(self, decision: Decision, draw: Draw, verdict: Verdict) -> None:
         metrics = self._metrics
-        task = decision.task if decision.task in self._tasks or decision.task is None else "other"
-        metrics.decisions.labels(decision.arm, decision.policy, task or "none").inc()
+        task = task_label(decision.task, self._tasks)
+        metrics.decisions.labels(decision.arm, decision.policy, task).inc()
         for stage, seconds in decision.timings.items():
             metrics.stage_seconds.labels(stage).observe(seconds)
         for candidate in decision.candidates:
@@ -32,6 +32,8 @@ class Observer:
         for why in draw.why:
             metrics.arm_mean.labels(why.arm).set(why.mean)
             metrics.arm_width.labels(why.arm).set(why.width)
+        if decision.preferred is not None:
+            metrics.preferred.labels(decision.preferred).inc()
         if decision.propensity is not None:
             metrics.propensity.observe(decision.propensity)
             metrics.model_regret.observe(draw.regret)

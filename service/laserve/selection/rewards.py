@@ -15,6 +15,8 @@ class Resolved:
     reward: float
     #: A step for each arm whose reward is known, the arm that chose the answer among them.
     updates: tuple[Update, ...]
+    #: Quality of each candidate, in [0, 1]; None where only the returned answer is spoken of.
+    qualities: tuple[float, ...] | None = None
 
 
 def resolve(feedback: Feedback, decision: Decision) -> Resolved:
@@ -34,6 +36,7 @@ def resolve(feedback: Feedback, decision: Decision) -> Resolved:
     return Resolved(
         reward=qualities[decision.index],
         updates=tuple(Update(arm=arm, reward=qualities[best]) for arm, best in decision.choices.items()),
+        qualities=tuple(qualities),
     )
 
 

@@ -15,7 +15,7 @@ from laserve.errors import ArmFailed, LaserveError, Unscorable
 from laserve.metrics import Metrics
 from laserve.scoring.base import Prefilling, RewardModel
 from laserve.selection.arm import Arm
-from laserve.types import Candidate, Request, Vector
+from laserve.types import Candidate, Decision, Request, Vector
 
 T = TypeVar("T")
 
@@ -32,6 +32,12 @@ class Scored:
     best: int
     #: Whether documents were cut to fit the arm's model.
     truncated: bool = False
+
+    @classmethod
+    def logged(cls, decision: Decision, arm: str) -> "Scored":
+        """An arm's verdict as a decision holds it."""
+        values = [math.nan if score is None else score for score in decision.scores[arm]]
+        return cls(scores=np.array(values, dtype=np.float64), best=decision.choices[arm])
 
     def values(self) -> tuple[float | None, ...]:
         return tuple(None if math.isnan(score) else float(score) for score in self.scores)
@@ -134,7 +140,7 @@ class Scoring:
         truncated = isinstance(model, Prefilling) and model.truncated(self._request)
         self._metrics.rm_non_finite.labels(name).inc(int(np.isnan(scores).sum()))
         self._metrics.rm_truncated.labels(name).inc(truncated)
-        return Scored(scores=scores, best=_best(scores, candidates), truncated=truncated)
+        return Scored(scores=scores, best=best_of(scores, candidates), truncated=truncated)
 
     def _failed(self, error: Exception) -> str:
         """Count it, and say why."""
@@ -183,7 +189,7 @@ async def _ask(model: RewardModel, request: Request, candidates: Sequence[Candid
     return np.where(np.isfinite(scores), scores, np.nan)
 
 
-def _best(scores: Vector, candidates: Sequence[Candidate]) -> int:
+def best_of(scores: Vector, candidates: Sequence[Candidate]) -> int:
     """Highest score; ties go to the higher mean log-probability, then to the lower index."""
     tied = np.flatnonzero(scores == np.nanmax(scores)).tolist()
     return int(max(tied, key=lambda place: (candidates[place].mean_logprob, -place)))

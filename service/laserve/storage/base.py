@@ -1,11 +1,11 @@
 """The store's protocol: decisions as documents, the event log as the truth."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from laserve.types import Decision, Event, Update
+from laserve.types import Decision, Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +74,8 @@ class LogWriter(Protocol):
     async def decision(self, decision_id: str) -> Decision:
         """Raises NotFound or Gone."""
 
-    async def taught(self, decision_id: str) -> tuple[Update, ...]:
-        """What the decision's latest learned event applied; empty when it has taught nothing yet."""
+    async def taught(self, decision_id: str) -> Event | None:
+        """The latest event by which the decision has taught, None when it has taught nothing yet."""
 
     async def append(self, event: Event) -> Event:
         """Place an event at the end and return it with its position."""
@@ -106,6 +106,15 @@ class Store(Protocol):
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         """All or none, in one commit."""
+
+    async def add_scores(
+        self,
+        decision_id: str,
+        *,
+        choices: Mapping[str, int],
+        scores: Mapping[str, Sequence[float | None]],
+    ) -> None:
+        """Add what more arms made of a decision. Raises NotFound or Gone."""
 
     async def decision(self, decision_id: str) -> Decision:
         """Raises NotFound or Gone."""

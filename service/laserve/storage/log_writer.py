@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from laserve.errors import Gone, NotFound
 from laserve.storage import rows, tables
 from laserve.storage.base import StoredFeedback
-from laserve.types import Decision, Event, Update
+from laserve.types import Decision, Event
 
 #: The store's clock in Unix seconds, to a millisecond: SQLite's is the one of the machine.
 CLOCK = (func.julianday("now", type_=Float) - 2440587.5) * 86400.0
@@ -37,16 +37,16 @@ class SqlLogWriter:
     async def decision(self, decision_id: str) -> Decision:
         return await find_decision(self._connection, decision_id)
 
-    async def taught(self, decision_id: str) -> tuple[Update, ...]:
+    async def taught(self, decision_id: str) -> Event | None:
         query = (
             select(tables.events)
             .where(tables.events.c.decision_id == decision_id)
             .order_by(tables.events.c.position.desc())
         )
         for row in (await self._connection.execute(query)).mappings():
-            if updates := rows.event_from(row).updates:
-                return updates
-        return ()
+            if (event := rows.event_from(row)).updates:
+                return event
+        return None
 
     async def append(self, event: Event) -> Event:
         columns = tables.events.c

@@ -5,8 +5,9 @@ import hashlib
 import logging
 import sqlite3
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -151,6 +152,24 @@ class SqlStore:
         async with self._transaction() as connection:
             values = [rows.decision_row(decision) for decision in decisions]
             await connection.execute(insert(tables.decisions), values)
+
+    async def add_scores(
+        self,
+        decision_id: str,
+        *,
+        choices: Mapping[str, int],
+        scores: Mapping[str, Sequence[float | None]],
+    ) -> None:
+        async with self._transaction() as connection:
+            decision = await find_decision(connection, decision_id)
+            more = replace(
+                decision,
+                choices={**decision.choices, **choices},
+                scores={**decision.scores, **{arm: tuple(values) for arm, values in scores.items()}},
+            )
+            table = tables.decisions
+            record = rows.decision_row(more)["record"]
+            await connection.execute(update(table).where(table.c.id == decision_id).values(record=record))
 
     async def decision(self, decision_id: str) -> Decision:
         async with self._reading() as connection:

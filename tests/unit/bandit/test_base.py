@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laserve.bandit import base
-from laserve.bandit.base import draw, uniform
+from laserve.bandit.base import draw, noise, uniform
 
 IDS = [f"decision-{number}" for number in range(20_000)]
 ALMOST_ONE = float(np.nextafter(1.0, 0.0))
@@ -35,6 +35,20 @@ def test_uniform_keeps_its_bounds_at_the_ends_of_the_hash(
     ends = SimpleNamespace(sha256=lambda _: SimpleNamespace(digest=lambda: byte * 32))
     monkeypatch.setattr(base, "hashlib", ends)
     assert 0.0 <= uniform(0, "any") < 1.0
+
+
+def test_noise_is_a_number_of_64_bits_that_depends_on_seed_and_decision() -> None:
+    seeds = {noise(seed, decision_id) for seed in (0, 1) for decision_id in IDS[:500]}
+    assert len(seeds) == 1000
+    assert all(0 <= seed < 2**64 for seed in seeds)
+    assert noise(0, "a") == noise(0, "a")
+
+
+def test_noise_is_independent_of_the_draw() -> None:
+    # Were they one number, the arm that sampling favours would also be the one that is drawn.
+    pairs = np.array([(noise(0, name) < 2**63, uniform(0, name) < 0.5) for name in IDS]).astype(int)
+    observed = np.bincount(pairs[:, 0] * 2 + pairs[:, 1], minlength=4)
+    assert chi_square(observed, np.full(4, len(IDS) / 4)) < CHI_SQUARE[3]
 
 
 @pytest.mark.parametrize(("seed", "attempt"), [(0, 0), (0, 1), (7, 0)])

@@ -9,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from builders import Script, make_arm_event, make_start, make_teaching
-from laserve.bandit.state import ArmState, BanditState
+from laserve.bandit.arm_state import ArmState
+from laserve.bandit.state import BanditState
 from laserve.errors import CorruptLog
 from laserve.types import Event, Update
 
@@ -29,12 +30,17 @@ UPDATES = st.lists(
 LESSONS = st.lists(st.tuples(st.integers(0, 4), VECTORS, UPDATES), max_size=12)
 
 
-def write(lessons: Sequence[tuple[int, np.ndarray, list[Update]]]) -> Script:
-    script = Script(prior_diagonal=[1.0, 2.0, 30.0], prior_mean=[0.5, 0.0, 0.0], arms=ARMS)
+def write(
+    lessons: Sequence[tuple[int, np.ndarray, list[Update]]],
+    *,
+    discount: float | None = None,
+    propensity: float | None = None,
+) -> Script:
+    script = Script(prior_diagonal=[1.0, 2.0, 30.0], prior_mean=[0.5, 0.0, 0.0], arms=ARMS, discount=discount)
     for number, x, updates in lessons:
         # A decision has one context, the one of its first lesson.
         context, _ = script.taught.get(str(number), (x, ()))
-        script.teach(str(number), context, updates)
+        script.teach(str(number), context, updates, propensity=propensity)
     return script
 
 
@@ -49,9 +55,10 @@ def small_state() -> BanditState:
     return folded(write([(0, np.ones(D), [Update(arm="loglik", reward=0.5)])]).events)
 
 
+@pytest.mark.parametrize("discount", [None, 1.0, 0.5])
 @given(lessons=LESSONS)
-def test_the_fold_equals_the_closed_form_sums(lessons: list[Any]) -> None:
-    script = write(lessons)
+def test_the_fold_equals_the_closed_form_sums(discount: float | None, lessons: list[Any]) -> None:
+    script = write(lessons, discount=discount)
     state = folded(script.events)
     for name in ARMS:
         S, b = script.sums(name, D)
@@ -78,19 +85,31 @@ def test_counters_tell_decisions_pulls_and_rewards(lessons: list[Any]) -> None:
         assert arm.mean_reward == (float(sum(rewards)) / len(rewards) if rewards else None)
 
 
-@given(lessons=LESSONS, x=VECTORS, wrong=UPDATES, right=UPDATES)
+@pytest.mark.parametrize("discount", [None, 0.5])
+@given(lessons=LESSONS, x=VECTORS, wrong=UPDATES, right=UPDATES, later=LESSONS)
 def test_a_replacement_nets_out(
-    lessons: list[Any], x: np.ndarray, wrong: list[Update], right: list[Update]
+    discount: float | None,
+    lessons: list[Any],
+    x: np.ndarray,
+    wrong: list[Update],
+    right: list[Update],
+    later: list[Any],
 ) -> None:
-    corrected, direct = write(lessons), write(lessons)
-    corrected.teach("new", x, wrong)
-    corrected.teach("new", x, right)
-    direct.teach("new", x, right)
+    # Also when more was learned between the wrong word and the right one.
+    corrected, direct = (write(lessons, discount=discount, propensity=0.25) for _ in range(2))
+    corrected.teach("new", x, wrong, propensity=0.25)
+    direct.teach("new", x, [replace(wrong[0], reward=right[0].reward), *right[1:]], propensity=0.25)
+    for number, z, updates in later:
+        for script in (corrected, direct):
+            context, _ = script.taught.get(str(number), (z, ()))
+            script.teach(str(number), context, updates, propensity=0.25)
+    right = [replace(wrong[0], reward=right[0].reward), *right[1:]]  # another arm cannot have been drawn
+    corrected.teach("new", x, right, propensity=0.25)
 
     after, expected = folded(corrected.events), folded(direct.events)
     assert after.decisions == expected.decisions
     for name in ARMS:
-        for part in ("S", "b"):
+        for part in ("S", "b", "loss"):
             np.testing.assert_array_equal(getattr(after.arms[name], part), getattr(expected.arms[name], part))
         assert after.arms[name].updates == expected.arms[name].updates
         assert after.arms[name].reward_sum == expected.arms[name].reward_sum
@@ -342,3 +361,189 @@ def test_a_change_that_makes_no_sense_is_a_corrupt_log(name: str, status: str, m
     state = small_state()
     with pytest.raises(CorruptLog, match=message):
         state.apply(arm_state(state.position + 1, name, status))
+
+
+# the discount
+
+
+def one_each(decisions: int, discount: float | None) -> Script:
+    return write(
+        [(n, np.ones(D), [Update(arm="loglik", reward=0.5)]) for n in range(decisions)], discount=discount
+    )
+
+
+def test_a_log_says_what_its_discount_is_and_old_logs_have_none() -> None:
+    assert folded(one_each(1, 0.75).events).discount == 0.75
+    assert folded(one_each(1, None).events).discount == 1.0
+
+
+@given(lessons=LESSONS)
+def test_a_discount_of_one_changes_no_byte_of_any_arm(lessons: list[Any]) -> None:
+    without, one = (folded(write(lessons, discount=discount).events) for discount in (None, 1.0))
+    for name in ARMS:
+        assert without.arms[name].S.tobytes() == one.arms[name].S.tobytes()
+        assert without.arms[name].b.tobytes() == one.arms[name].b.tobytes()
+        assert without.arms[name].told() == one.arms[name].told()
+
+
+def test_each_learned_decision_wears_what_every_arm_has_learned_and_never_the_prior() -> None:
+    script = one_each(1, 0.75)
+    script.teach("other", np.ones(D), [Update(arm="consensus", reward=1.0)], propensity=0.5)
+    script.teach("third", np.ones(D), [Update(arm="consensus", reward=0.0)], propensity=0.5)
+    state = folded(script.events)
+    loglik, consensus = state.arms["loglik"], state.arms["consensus"]
+    np.testing.assert_array_equal(loglik.S, np.full((D, D), 0.75**2))
+    np.testing.assert_array_equal(loglik.b, np.full(D, 0.5 * 0.75**2))
+    np.testing.assert_array_equal(consensus.S, np.full((D, D), 1 + 0.75))
+    assert consensus.loss == 2.0  # of the first of the two decisions nothing was lost
+    np.testing.assert_array_equal(loglik.prior_mean, [0.5, 0.0, 0.0])
+    np.testing.assert_array_equal(state.prior_diagonal, [1.0, 2.0, 30.0])
+    assert (loglik.pulls, loglik.updates, loglik.reward_sum) == (1, 1, 0.5)  # of its whole life
+
+
+def test_neither_a_correction_nor_what_teaches_nothing_wears_anything() -> None:
+    script = one_each(3, 0.5)
+    before = folded(script.events)
+    for _ in range(5):  # a rater who says the same again and again
+        script.teach("2", np.ones(D), [Update(arm="loglik", reward=0.5)])
+    script.events.append(make_teaching(len(script.events) + 1, np.ones(D), []))
+    after = folded(script.events)
+    for part in ("S", "b"):
+        np.testing.assert_array_equal(
+            getattr(after.arms["loglik"], part), getattr(before.arms["loglik"], part)
+        )
+
+
+@pytest.mark.parametrize("age", [0, 1, 2, 77])
+def test_a_correction_weighs_what_its_original_does_by_repeated_multiplication(age: int) -> None:
+    # Powers from a library may differ in the last bit between processors.
+    script = one_each(1 + age, 0.9)
+    state = folded(script.events)
+    before = state.arms["loglik"].b.copy()
+    kept = 1.0
+    for _ in range(age):
+        kept *= 0.9
+    state.apply(script.teach("0", np.ones(D), [Update(arm="loglik", reward=1.0)]))
+    assert state.arms["loglik"].b[0] == (before[0] - kept * 0.5) + kept * 1.0
+
+
+def test_a_correction_of_what_has_faded_away_changes_nothing() -> None:
+    script = one_each(1500, 0.5)  # 0.5^1499 is nothing in float64
+    state = folded(script.events)
+    before = state.arms["loglik"].b.copy()
+    state.apply(script.teach("0", np.ones(D), [Update(arm="loglik", reward=1.0)]))
+    np.testing.assert_array_equal(state.arms["loglik"].b, before)
+
+
+@pytest.mark.parametrize(
+    ("replaces", "ordinal"),
+    [(False, None), (False, 3), (False, 5), (False, 0), (True, None), (True, 0), (True, 4), (True, 1.5)],
+)
+def test_a_wrong_number_of_the_learned_decision_is_a_corrupt_log(replaces: bool, ordinal: Any) -> None:
+    state = folded(one_each(3, 0.5).events)
+    update = Update(arm="loglik", reward=0.5)
+    lesson = {} if ordinal is None else {"ordinal": ordinal}
+    event = make_teaching(
+        state.position + 1, np.ones(D), [update], replaces=[update] if replaces else [], **lesson
+    )
+    before = state.digest()
+    with pytest.raises(CorruptLog, match=f"is about learned decision {ordinal}, where "):
+        state.apply(event)
+    assert state.digest() == before
+
+
+def test_a_log_without_a_discount_need_not_number_its_decisions() -> None:
+    state = folded(one_each(3, None).events)
+    update = Update(arm="loglik", reward=0.5)
+    state.apply(make_teaching(state.position + 1, np.ones(D), [update], replaces=[update]))
+    state.apply(make_teaching(state.position + 1, np.ones(D), [update]))
+    assert state.decisions == 4
+    with pytest.raises(CorruptLog, match="learned decision 4, where 5 to 5"):
+        state.apply(make_teaching(state.position + 1, np.ones(D), [update], ordinal=4))
+
+
+# losses of the arms that were drawn
+
+
+def test_a_loss_is_that_of_the_drawn_arm_over_its_propensity_whichever_arm_chose() -> None:
+    state = small_state()
+    updates = [Update(arm="consensus", reward=0.75), Update(arm="relevance", reward=0.0)]
+    state.apply(
+        make_teaching(
+            state.position + 1, np.ones(D), updates, played="consensus", drawn="loglik", propensity=0.125
+        )
+    )
+    assert {name: arm.loss for name, arm in state.arms.items()} == {
+        "loglik": 0.25 / 0.125,
+        "consensus": 0.0,
+        "relevance": 0.0,
+    }
+
+
+def test_a_correction_takes_the_loss_of_its_original_back() -> None:
+    script = write([(0, np.ones(D), [Update(arm="loglik", reward=0.25)])], propensity=0.25)
+    state = folded(script.events)
+    assert state.arms["loglik"].loss == 3.0
+    for reward in (1.0, 0.5):
+        update = Update(arm="loglik", reward=reward)
+        state.apply(script.teach("0", np.ones(D), [update], propensity=0.25))
+        assert state.arms["loglik"].loss == (1 - reward) / 0.25
+
+
+def test_events_of_older_versions_teach_no_losses_until_they_are_corrected() -> None:
+    script = write([(0, np.ones(D), [Update(arm="loglik", reward=0.25)])])
+    state = folded(script.events)
+    assert state.arms["loglik"].loss == 0.0
+    update = Update(arm="loglik", reward=0.5)
+    state.apply(
+        make_teaching(
+            state.position + 1, np.ones(D), [update], replaces=[update], drawn="loglik", propensity=0.25
+        )
+    )
+    assert state.arms["loglik"].loss == 2.0
+
+
+def test_an_arm_that_joins_or_comes_back_is_on_a_par_with_the_best_of_those_that_were_there() -> None:
+    # At 0, as if it had never lost, it would have all the traffic until it has lost as much as the others.
+    lessons = [(n, np.ones(D), [Update(arm=ARMS[n % 3], reward=n / 8)]) for n in range(6)]
+    script = write(lessons, propensity=0.5)
+    state = folded(script.events)
+    losses = {name: arm.loss for name, arm in state.arms.items()}
+    assert losses == {"loglik": 3.25, "consensus": 2.75, "relevance": 2.25}
+    state.apply(make_arm_event(state.position + 1, "new", [0.5] * D))
+    assert state.arms["new"].loss == 2.25
+    state.apply(arm_state(state.position + 1, "relevance", "retired"))
+    state.apply(arm_state(state.position + 1, "new", "retired"))
+    state.apply(arm_state(state.position + 1, "relevance", "enabled"))
+    assert state.arms["relevance"].loss == 2.75
+    state.apply(arm_state(state.position + 1, "loglik", "draining"))
+    state.apply(arm_state(state.position + 1, "loglik", "enabled"))
+    assert state.arms["loglik"].loss == 3.25  # it is behind the best already
+
+
+@pytest.mark.parametrize("propensity", [None, 0.0, -0.5, float("nan")])
+def test_a_draw_that_cannot_have_been_is_a_corrupt_log(propensity: float | None) -> None:
+    state = small_state()
+    update = Update(arm="loglik", reward=0.5)
+    before = state.digest()
+    with pytest.raises(CorruptLog, match="propensity"):
+        state.apply(
+            make_teaching(state.position + 1, np.ones(D), [update], drawn="loglik", propensity=propensity)
+        )
+    with pytest.raises(CorruptLog, match="nobody"):
+        state.apply(make_teaching(state.position + 1, np.ones(D), [update], drawn="nobody", propensity=0.5))
+    assert state.digest() == before
+
+
+@pytest.mark.parametrize("discount", [None, 0.9])
+@given(lessons=LESSONS, propensity=st.floats(1e-3, 1))
+def test_losses_survive_a_snapshot_and_are_part_of_the_digest(
+    discount: float | None, lessons: list[Any], propensity: float
+) -> None:
+    state = folded(write(lessons, discount=discount, propensity=propensity).events)
+    restored = BanditState.from_bytes(state.to_bytes())
+    assert [arm.loss for arm in restored.arms.values()] == [state.arms[name].loss for name in restored.arms]
+    assert restored.digest() == state.digest()
+    assert restored.discount == state.discount
+    restored.arms["loglik"].loss = float(np.nextafter(restored.arms["loglik"].loss, np.inf))
+    assert restored.digest() != state.digest()

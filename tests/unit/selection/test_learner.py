@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import Script, make_start, make_why
-from laserve.bandit.base import LinearView
-from laserve.bandit.baselines import FixedArm
+from laserve.bandit.base import View, noise
+from laserve.bandit.baselines import FixedArm, RoundRobin
 from laserve.bandit.linear import LinearModel
 from laserve.errors import CorruptLog
 from laserve.selection.learner import Draw, Learner, fold
@@ -30,7 +30,7 @@ class Chances:
     chances: Sequence[float]
     name: str = "chances"
 
-    def probabilities(self, view: LinearView, x: Vector, arms: Sequence[str]) -> Vector:
+    def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
         return np.array(self.chances)
 
 
@@ -122,6 +122,37 @@ def test_regret_is_the_best_prediction_minus_that_of_the_arm_drawn(arm: str, reg
     why = tuple(replace(w, mean=means[w.arm]) for w in make_why({"a": 0.2, "b": 0.6, "c": 0.2}))
     draw = Draw(arm=arm, propensity=0.2, why=why, log_position=1)
     assert draw.regret == pytest.approx(regret)
+
+
+def test_round_robin_takes_turns_over_the_draws_of_a_process() -> None:
+    house = learner()
+    drawn = [house.draw(RoundRobin(), X, ARMS, name) for name in IDS[:6]]
+    assert [(draw.arm, draw.propensity) for draw in drawn if draw] == [(arm, 1.0) for arm in "abcdab"]
+
+
+def test_the_turns_of_round_robin_are_not_taken_by_other_policies() -> None:
+    house = learner()
+    arms = []
+    for name in IDS[:4]:
+        house.draw(FixedArm("a"), X, ARMS, name)
+        draw = house.draw(RoundRobin(), X, ARMS, name)
+        arms.append(draw and draw.arm)
+    assert arms == ["a", "b", "c", "d"]
+
+
+def test_a_draw_gives_the_policy_a_seed_of_its_own_for_each_decision_and_seed() -> None:
+    class Seeds(Chances):
+        def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
+            seen.append(seed)
+            return super().probabilities(view, x, arms, seed)
+
+    seen: list[int] = []
+    for seed in (0, 1):
+        for name in ("one", "other", "one"):
+            learner(seed=seed).draw(Seeds([0.25] * 4), X, ARMS, name)
+    assert len(set(seen)) == 4
+    assert seen[0] == seen[2] == noise(0, "one")
+    assert all(0 <= seed < 2**64 for seed in seen)
 
 
 # pin

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from builders import make_teaching
+from laserve.config import Expected
 from laserve.embedding import HashEncoder
 from laserve.errors import ConfigError
 from laserve.selection.context import ContextBuilder, Features
@@ -80,7 +81,9 @@ async def test_a_fresh_log_is_started_and_its_arms_join(store: SqlStore) -> None
         "policy.prior_reward": 0.25,
         "policy.prior_structure": 1.0,
         "policy.prior_embedding": 30.0,
+        "policy.discount": 1.0,
     }
+    assert start.body["discount"] == 1.0
     ridge = context().prior_diagonal(structure=1.0, embedding=30.0)
     assert start.body["prior_diagonal"] == ridge.tolist()
     for event, name in ((first, "loglik"), (second, "consensus")):
@@ -129,11 +132,15 @@ async def test_reopening_appends_nothing_and_gives_the_same_state(store: SqlStor
             r"^policy\.prior_embedding: is 3\.0, but the log was started with 30\.0",
         ),
         (
+            {"discount": 0.5},
+            r"^policy\.discount: is 0\.5, but the log was started with 1\.0",
+        ),
+        (
             {"learn_from": "reward"},
             r"^policy\.learn_from: is 'reward', but this log learns from 'thumb'",
         ),
     ],
-    ids=["tasks", "encoder", "features", "prior_structure", "prior_embedding", "learn_from"],
+    ids=["tasks", "encoder", "features", "prior_structure", "prior_embedding", "discount", "learn_from"],
 )
 async def test_a_setting_that_contradicts_the_log_is_refused_by_name(
     store: SqlStore, changes: dict[str, Any], message: str
@@ -142,6 +149,30 @@ async def test_a_setting_that_contradicts_the_log_is_refused_by_name(
     with pytest.raises(ConfigError, match=message):
         await opened(store, **{"learn_from": "thumb", "arms": (*ARMS, "new")} | changes)
     assert len(await logged(store)) == 3  # the new arm has not joined either
+
+
+async def test_the_discount_is_that_of_the_log(store: SqlStore) -> None:
+    learner = await opened(store, discount=0.75)
+    assert learner.state.discount == 0.75
+    assert (await opened(store, discount=0.75)).state.digest() == learner.state.digest()
+    with pytest.raises(ConfigError, match=r"^policy\.discount: is 1\.0, but the log was started with 0\.75"):
+        await opened(store)
+
+
+async def test_a_log_of_a_version_without_a_discount_has_one_of_one(store: SqlStore) -> None:
+    learner = await opened(store)
+    start, *joined = await logged(store)
+    settings = {name: value for name, value in start.body["settings"].items() if name != "policy.discount"}
+    old = {name: value for name, value in start.body.items() if name != "discount"} | {"settings": settings}
+    older = SqlStore(None)
+    await older.open()
+    async with older.writing() as log:
+        for event in (replace(start, body=old), *joined):
+            await log.append(event)
+    assert (await opened(older)).state.discount == learner.state.discount == 1.0
+    with pytest.raises(ConfigError, match=r"^policy\.discount: is 0\.5, but the log was started with 1\.0"):
+        await opened(older, discount=0.5)
+    await older.close()
 
 
 async def test_all_settings_that_contradict_the_log_are_named_at_once(store: SqlStore) -> None:
@@ -196,3 +227,28 @@ async def test_an_arm_that_has_gone_from_the_settings_keeps_what_it_learned(stor
     without = await opened(store, arms=("loglik",))
     assert without.state.digest() == learner.state.digest()
     assert (await opened(store)).state.arms["consensus"].updates == 1
+
+
+async def test_an_arm_begins_with_what_it_is_expected_to_earn(store: SqlStore) -> None:
+    learner = await opened(store, expected={"loglik": Expected(reward=0.9, n=20)})
+    x = np.zeros_like(learner.model.theta("loglik"))
+    x[0] = 1.0
+    loglik, consensus = learner.model.means(x, ARMS)
+    # The ridge of the bias is 1, and its prior mean 0.25.
+    assert loglik == pytest.approx((0.25 + 20 * 0.9) / 21)
+    assert consensus == pytest.approx(0.25)
+    assert learner.model.widths(x, ARMS)[0] == pytest.approx((1 / 21) ** 0.5)
+    assert all(arm.updates == arm.pulls == 0 for arm in learner.state.arms.values())
+
+
+async def test_another_expectation_leaves_arms_that_have_joined_as_they_are(store: SqlStore) -> None:
+    before = (await opened(store, expected={"loglik": Expected(reward=0.9, n=20)})).state.digest()
+    again = await opened(store, expected={"loglik": Expected(reward=0.1, n=20)})
+    assert again.state.digest() == before
+
+
+async def test_an_arm_that_comes_later_begins_with_its_own(store: SqlStore) -> None:
+    await opened(store)
+    learner = await opened(store, arms=(*ARMS, "late"), expected={"late": Expected(reward=1.0, n=5)})
+    assert learner.state.arms["late"].S[0, 0] == 5
+    assert learner.state.arms["loglik"].S[0, 0] == 0

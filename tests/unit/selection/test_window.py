@@ -236,7 +236,15 @@ async def test_feedback_in_time_takes_the_place_of_the_default(house: House) -> 
     assert await house.store.pending() == 0
     await house.feedback.lapse("decision-1")  # as when it was found due just before
     (event,) = [event async for event in house.store.events(after=EMPTY)]
-    assert event.body == {"kind": "reward", "played": "loglik", "reward": 0.75, "learned": True}
+    assert event.body == {
+        "kind": "reward",
+        "played": "loglik",
+        "reward": 0.75,
+        "learned": True,
+        "drawn": "loglik",
+        "propensity": 0.5,
+        "ordinal": 1,
+    }
 
 
 async def test_feedback_of_a_kind_that_does_not_teach_leaves_the_default_due(house: House) -> None:
@@ -283,8 +291,10 @@ async def test_without_a_default_feedback_may_be_late_as_well(house: House) -> N
 async def test_feedback_behind_the_default_in_one_transaction_replaces_it(house: House) -> None:
     await house.store.add_decisions([decision := closed()])
     async with house.store.writing() as log:
-        default, told = await append_default(log, decision.id, now=await log.now())
-        feedback = await append_feedback(log, reward(decision, 1.0), learn_from="reward", now=await log.now())
+        default, told = await append_default(log, decision.id, decisions=0, now=await log.now())
+        feedback = await append_feedback(
+            log, reward(decision, 1.0), decisions=1, learn_from="reward", now=await log.now()
+        )
     assert told.id == decision.id
     assert feedback.replaces == default.updates
     house.learner.apply([default, feedback])
@@ -294,9 +304,11 @@ async def test_feedback_behind_the_default_in_one_transaction_replaces_it(house:
 async def test_a_default_behind_feedback_in_one_transaction_is_not_appended(house: House) -> None:
     await house.store.add_decisions([decision := closed()])
     async with house.store.writing() as log:
-        await append_feedback(log, reward(decision, 1.0), learn_from="reward", now=await log.now())
+        await append_feedback(
+            log, reward(decision, 1.0), decisions=0, learn_from="reward", now=await log.now()
+        )
         with pytest.raises(Conflict):
-            await append_default(log, decision.id, now=await log.now())
+            await append_default(log, decision.id, decisions=1, now=await log.now())
     assert await house.kinds() == ["reward"]
     assert await house.store.pending() == 0
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from laserve.app import make_policies
 from laserve.bandit.base import Policy
-from laserve.bandit.linucb import LinUCB
-from laserve.bandit.registry import Policies
+from laserve.bandit.combining import Ensemble
 from laserve.config import PolicySettings
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.evaluation.replay.learning import Learner
@@ -15,19 +15,19 @@ from laserve.selection.context import BIAS, prior_diagonal, prior_mean
 
 #: Follows the name of a learner that sees nothing of the request.
 BLIND = "-bias-only"
-#: Policies that learn nothing, which every report has anyway.
-_BASELINES = ("random", "fixed")
+#: Policies that learn nothing.
+_BASELINES = ("random", "round-robin", "fixed")
 
 
 def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) -> list[Learner]:
     """A learner for each name, and one more of the first that sees the bias alone.
 
     Raises:
-        ConfigError: there is no such policy, it does not learn, or the contexts have no bias.
+        ConfigError: as `policies_of` does, or the contexts have no bias.
     """
     if BIAS not in table.features:
         raise ConfigError(f"--pool: its contexts have no feature {BIAS!r}")
-    policies = make_policies(names, settings)
+    policies = policies_of(names, settings)
     ridge = prior_diagonal(
         table.features, structure=settings.prior_structure, embedding=settings.prior_embedding
     )
@@ -45,20 +45,22 @@ def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) 
     ]
 
 
-def make_policies(names: Sequence[str], settings: PolicySettings) -> dict[str, Policy]:
-    """The policies of these names.
+def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Policy]:
+    """The policies of these names, one at least.
 
     Raises:
-        ConfigError: there is none of a name, or it does not learn.
+        ConfigError: there is none of a name, it does not learn, or a discount is set.
     """
-    linucb = settings.model_dump(include=set(LinUCB.__dataclass_fields__))
-    known = Policies(linucb=LinUCB(**linucb), arms=lambda: ())
+    if settings.discount < 1:
+        raise ConfigError("policy.discount: a replay keeps all that it has learned; set it to 1")
+    known = make_policies(settings.model_copy(update={"name": "linucb"}), tuple)
     found = {}
     for name in names:
-        if name.partition(":")[0] in _BASELINES:
-            raise ConfigError(f"--policy: {name!r} learns nothing; every report has it")
         try:
-            found[name] = known.get(name)
+            policy = None if name.partition(":")[0] in _BASELINES else known.get(name)
         except InvalidRequest as error:
             raise ConfigError(f"--policy: {error.message.removeprefix('policy: ')}") from error
+        if policy is None or isinstance(policy, Ensemble):
+            raise ConfigError(f"--policy: {name!r} learns nothing")
+        found[name] = policy
     return found

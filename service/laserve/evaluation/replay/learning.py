@@ -59,9 +59,9 @@ def chances(policy: Policy, view: View, x: Vector, seed: int) -> Vector:
     """The policy's chances of the view's arms: the one place that asks a policy.
 
     Args:
-        seed: of a policy that samples; those of now do not look at it.
+        seed: of a policy that samples.
     """
-    return policy.probabilities(view, x, view.arms)
+    return policy.probabilities(view, x, view.arms, seed)
 
 
 def replay(

@@ -52,6 +52,10 @@ class View:
     def losses(self, arms: Sequence[str]) -> Vector:
         return self.loss[self._places(arms)]
 
+    def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
+        """Without examples every arm is as likely the best one."""
+        return np.full(len(arms), 1 / len(arms))
+
     def turn(self, policy: str) -> int:
         return self.turns
 

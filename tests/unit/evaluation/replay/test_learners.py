@@ -6,6 +6,8 @@ import pytest
 from laserve.config import PolicySettings
 from laserve.errors import ConfigError
 from laserve.evaluation.replay.learners import make_learners
+from laserve.evaluation.replay.learning import FULL, replay
+from laserve.evaluation.replay.schedule import Schedule
 from replay_tables import make_table
 
 TABLE = make_table(np.ones((4, 2)), d=3)
@@ -32,11 +34,26 @@ def test_priors_are_those_of_the_settings() -> None:
         ("nothing", "--policy: no policy 'nothing'"),
         ("random", "'random' learns nothing"),
         ("fixed:a", "'fixed:a' learns nothing"),
+        ("ensemble-mean", "'ensemble-mean' learns nothing"),
     ],
 )
 def test_what_is_no_learner_is_refused(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make_learners(["linucb", name], SETTINGS, TABLE)
+
+
+def test_every_policy_that_learns_can_be_replayed() -> None:
+    names = ["linucb", "lints", "squarecb", "epsilon-greedy", "ucb1", "exp3", "classifier"]
+    made = make_learners(names, SETTINGS, TABLE)
+    assert [learner.name for learner in made] == [*names, "linucb-bias-only"]
+    schedule = Schedule.make(TABLE.ids, orders=2, shadow_share=0.5, seed=0)
+    for learner in made:
+        assert replay(TABLE, learner, FULL, schedule).picked.shape == (2, 4)
+
+
+def test_a_discount_is_refused_since_replays_know_none() -> None:
+    with pytest.raises(ConfigError, match=r"policy\.discount"):
+        make_learners(["linucb"], PolicySettings(discount=0.9), TABLE)
 
 
 def test_contexts_without_a_bias_are_refused() -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from laserve.bandit.base import LinearView
+from laserve.bandit.base import View
+from laserve.bandit.exploration import Exploration
 from laserve.bandit.linucb import LinUCB
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, replay
 from laserve.evaluation.replay.schedule import Schedule
@@ -24,7 +25,7 @@ class Recorder:
     decisions: list[int] = field(default_factory=list)
     arms: list[tuple[str, ...]] = field(default_factory=list)
 
-    def probabilities(self, view: LinearView, x: Vector, arms: Sequence[str]) -> Vector:
+    def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
         self.means.append(view.means(x, arms))
         self.decisions.append(view.decisions)
         self.arms.append(tuple(arms))
@@ -41,7 +42,12 @@ def make_schedule(table: Table, *, orders: int = 1, shadow_share: float = 0.25) 
     return Schedule.make(table.ids, orders=orders, shadow_share=shadow_share, seed=0)
 
 
-LINUCB = LinUCB(alpha=0.2, epsilon=0.0, epsilon_start=0.0, epsilon_start_decisions=0)
+def make_linucb(*, alpha: float = 0.2, epsilon: float = 0.0) -> LinUCB:
+    exploration = Exploration(epsilon=epsilon, epsilon_start=epsilon, epsilon_start_decisions=0)
+    return LinUCB(alpha=alpha, exploration=exploration)
+
+
+LINUCB = make_linucb()
 
 
 def test_a_replay_starts_cold() -> None:
@@ -85,12 +91,8 @@ def test_arms_without_scores_of_a_question_cannot_be_drawn_for_it() -> None:
     assert [
         ("a", "c") if place % 2 == 0 else ("a", "b", "c") for place in schedule.orders[0]
     ] == recorder.arms
-    random = replay(
-        table,
-        make_learner(table, LinUCB(alpha=1, epsilon=1, epsilon_start=1, epsilon_start_decisions=0)),
-        PARTIAL,
-        schedule,
-    )
+    uniform = make_learner(table, make_linucb(epsilon=1.0))
+    random = replay(table, uniform, PARTIAL, schedule)
     assert available[schedule.orders, run.picked].all()
     assert available[schedule.orders, random.picked].all()
     assert set(random.picked.ravel()) == {0, 1, 2}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from builders import make_candidate, make_pool, make_pool_question
 from laserve.errors import ConfigError
 from laserve.evaluation.replay.table import mean_rank, mean_z, returned, tabulate
-from laserve.selection.scoring import _best
+from laserve.selection.scoring import best_of
 
 NAN = float("nan")
 
@@ -46,7 +46,7 @@ def test_a_pool_returns_the_candidate_that_the_service_returns(rows: list[tuple[
         logprobs=np.array([candidate.logprob for candidate in candidates]),
         tokens=tuple(candidate.tokens for candidate in candidates),
     )
-    assert returned(scores, question) == _best(scores, candidates) / len(rows)
+    assert returned(scores, question) == best_of(scores, candidates) / len(rows)
 
 
 def test_an_arm_without_scores_is_worth_the_mean_of_those_that_have_some() -> None:

@@ -1,0 +1,151 @@
+"""Which arm is best, as a classification of x: examples, a softmax ridge regression, and the policy on it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from laserve.bandit.base import View
+from laserve.bandit.exploration import Exploration, greedy
+from laserve.types import Update, Vector
+
+#: Examples between two fits, and the most that are kept; the oldest go first.
+REFIT_EVERY, KEPT = 50, 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A decision of which every arm's reward is known."""
+
+    #: Context, shape (d,).
+    x: Vector
+    #: Arms with the highest reward.
+    best: tuple[str, ...]
+
+    @classmethod
+    def of(cls, x: Vector, updates: Sequence[Update], arms: Sequence[str]) -> "Example | None":
+        """None unless every arm has a reward, and not all the same one.
+
+        Args:
+            arms: those that could be drawn, at least two.
+        """
+        rewards = {update.arm: update.reward for update in updates}
+        if len(arms) < 2 or not rewards.keys() >= set(arms):
+            return None
+        among = {arm: rewards[arm] for arm in arms}
+        highest = max(among.values())
+        best = tuple(sorted(arm for arm, reward in among.items() if reward == highest))
+        return None if len(best) == len(among) else cls(x=x, best=best)
+
+
+@dataclass(kw_only=True)
+class Examples:
+    """The latest examples by decision, in the order of the log."""
+
+    by_decision: dict[str, Example] = field(default_factory=dict)
+    #: Examples that ever came, replaced ones counted once.
+    count: int = 0
+    #: Grows whenever `fitted` is another list than before.
+    version: int = field(default=0, compare=False)
+
+    def learn(self, decision_id: str, example: Example | None) -> None:
+        """Add a decision's example, or put it in the place of the earlier one; None takes that away."""
+        if decision_id in self.by_decision:
+            self.version += 1
+        elif example is not None:
+            self.count += 1
+            self.version += self.count % REFIT_EVERY == 0
+        if example is None:
+            self.by_decision.pop(decision_id, None)
+            return
+        self.by_decision[decision_id] = example
+        while len(self.by_decision) > KEPT:
+            del self.by_decision[next(iter(self.by_decision))]
+
+    @classmethod
+    def restore(cls, told: Mapping[str, Any], x: npt.NDArray[np.float64]) -> "Examples":
+        """What `told` and `stacked` have saved."""
+        examples = (Example(x=row, best=tuple(best)) for row, (_, best) in zip(x, told["best"], strict=True))
+        names = (decision_id for decision_id, _ in told["best"])
+        return cls(by_decision=dict(zip(names, examples, strict=True)), count=told["count"])
+
+    def told(self) -> dict[str, Any]:
+        """All but the contexts, as JSON values."""
+        best = [[decision_id, list(each.best)] for decision_id, each in self.by_decision.items()]
+        return {"count": self.count, "best": best}
+
+    def stacked(self) -> npt.NDArray[np.float64]:
+        """Contexts, shape (n, d)."""
+        return np.array([each.x for each in self.by_decision.values()])
+
+    @property
+    def fitted(self) -> list[Example]:
+        """Those that the fit in force is made of: up to the last multiple of `REFIT_EVERY`.
+
+        That depends on nothing but the examples, so that a restart has the same fit.
+        """
+        whole = list(self.by_decision.values())
+        return whole[: max(len(whole) - self.count % REFIT_EVERY, 0)]
+
+
+def fit(examples: Sequence[Example], ridge: Vector) -> dict[str, Vector]:
+    """Multinomial logistic regression of the best arm on x, by maximum penalised likelihood.
+
+    Minimises -sum_i sum_k y_ik log softmax(W x_i)_k + 1/2 sum_k w_k' diag(ridge) w_k, where y_i splits one
+    among the best arms (Bishop 2006, section 4.3.4, with a Gaussian prior).
+
+    Args:
+        ridge: of each feature, shape (d,), above 0.
+
+    Returns:
+        Arm -> weights, shape (d,); empty without examples.
+    """
+    from scipy.optimize import minimize
+
+    arms = sorted({arm for example in examples for arm in example.best})
+    if not arms:
+        return {}
+    x = np.array([example.x for example in examples])
+    shares = np.array([[(arm in e.best) / len(e.best) for arm in arms] for e in examples])
+
+    def loss(flat: Vector) -> tuple[float, Vector]:
+        weights = flat.reshape(len(arms), -1)
+        logits = x @ weights.T
+        logs = logits - _log_sum(logits)
+        gradient = (np.exp(logs) - shares).T @ x + ridge * weights
+        penalty = float((ridge * weights * weights).sum()) / 2
+        return float(-(shares * logs).sum()) + penalty, gradient.ravel()
+
+    found = minimize(loss, np.zeros(len(arms) * x.shape[1]), jac=True, method="L-BFGS-B")
+    return dict(zip(arms, found.x.reshape(len(arms), -1), strict=True))
+
+
+def preferences(weights: Mapping[str, Vector], x: Vector, arms: Sequence[str]) -> Vector:
+    """Chance that each arm is the best one, shape (K,), sum 1; an arm that never was has weights 0."""
+    logits = np.array([x @ weights[arm] if arm in weights else 0.0 for arm in arms])
+    return np.asarray(np.exp(logits - _log_sum(logits[None])[0]), dtype=np.float64)
+
+
+def _log_sum(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """log sum exp over the last axis, which stays, shape (..., 1)."""
+    top = logits.max(axis=-1, keepdims=True)
+    return np.asarray(top + np.log(np.exp(logits - top).sum(axis=-1, keepdims=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """Plays the arm that is most likely the best one, by what decisions with all rewards known have shown.
+
+    It learns from these alone; before the first fit every arm is as likely.
+    """
+
+    exploration: Exploration
+
+    @property
+    def name(self) -> str:
+        return "classifier"
+
+    def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
+        return self.exploration.mix(greedy(view.preferences(x, arms)), view.decisions)

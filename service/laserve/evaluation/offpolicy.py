@@ -1,0 +1,81 @@
+"""``laserve ope``: frozen policies judged by the log of a data folder, also beside a running service."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from laserve.app import make_policies, make_store
+from laserve.bandit.offpolicy import ESTIMATORS, CannotSay, Estimate
+from laserve.config import Settings
+from laserve.selection.evaluating import Evaluator, Report
+from laserve.storage.base import Wanted
+
+
+async def run(
+    settings: Settings, *, policies: Sequence[str], since: float | None, task: str | None, out: Path | None
+) -> None:
+    """Print, and write as JSON, what each policy would have earned.
+
+    Args:
+        policies: ``fixed:ARM``, ``random``, or log positions.
+        since: only decisions made then or later, in Unix seconds.
+        out: where to write the figures.
+
+    Raises:
+        ConfigError: there is no store.
+        InvalidRequest: a policy is unknown or not frozen.
+        StoreError: the database refused.
+    """
+    store = make_store(settings, read_only=True)
+    try:
+        await store.open()
+        arms = [arm.name for arm in settings.arms]
+        policy = make_policies(settings.policy, lambda: arms).get(settings.policy.name)
+        evaluator = Evaluator(store=store, policy=policy)
+        report = await evaluator.report(policies, Wanted(since=since, task=task))
+    finally:
+        await store.close()
+    for table in _tables(report):
+        Console().print(table)
+    for why, count in report.left_out.items():
+        Console().print(f"left out: {count} decisions {why}")
+    if out:
+        await asyncio.to_thread(out.write_text, json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+
+
+def _tables(report: Report) -> list[Table]:
+    values = Table(title="Mean reward, had the policy drawn the arms (95% interval)")
+    for title in ("policy", "decisions", "answered", *ESTIMATORS):
+        values.add_column(title, justify="left" if title == "policy" else "right")
+    for value in report.values:
+        cells = [_cell(value.estimates[name]) for name in ESTIMATORS]
+        values.add_row(value.policy, str(value.decisions), str(value.answered), *cells)
+    values.add_row("what was drawn", "", "", "", _cell(report.logged), "")
+    return [values, _rates(report.answer_rates)]
+
+
+def _rates(rates: Mapping[str, Estimate | CannotSay]) -> Table:
+    table = Table(title="Share of decisions that get feedback, had the arm been drawn")
+    for title in ("arm", "answer rate"):
+        table.add_column(title, justify="left" if title == "arm" else "right")
+    for arm, rate in rates.items():
+        table.add_row(arm, _cell(rate))
+    return table
+
+
+def _cell(found: Estimate | CannotSay | str) -> Any:
+    match found:
+        case Estimate():
+            return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+        case CannotSay(more_decisions=None):
+            return "cannot say"
+        case CannotSay():
+            return f"cannot say; about {found.more_decisions} more decisions"
+        case why:
+            return why

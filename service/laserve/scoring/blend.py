@@ -1,0 +1,27 @@
+"""The arm that combines the others."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from laserve.types import Candidate, Request, Vector
+
+
+class Blend:
+    """What all other arms say of a candidate, weighed by what each was worth so far.
+
+    The service asks the other arms and weighs their z-scores within the request
+    (`laserve.bandit.blending`); by itself this model prefers no candidate.
+    """
+
+    kind = "blend"
+    free = False
+    needs_all = True
+
+    async def load(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+        """Zeros, shape (n,)."""
+        return np.zeros(len(candidates))

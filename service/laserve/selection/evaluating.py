@@ -1,0 +1,183 @@
+"""What a frozen policy would have earned on the decisions of the log."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from laserve.bandit.base import Policy, noise
+from laserve.bandit.baselines import FixedArm, RandomArm
+from laserve.bandit.combining import Ensemble
+from laserve.bandit.linear import LinearModel
+from laserve.bandit.offpolicy import (
+    ESTIMATORS,
+    CannotSay,
+    ClusterBootstrap,
+    Estimate,
+    answer_rates,
+    evaluate,
+    value_when_answered,
+)
+from laserve.bandit.state import BanditState
+from laserve.errors import InvalidRequest
+from laserve.selection.history import History, Row, as_log, matrix
+from laserve.storage.base import Store, Wanted
+
+#: Of what a frozen policy samples.
+_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """What one policy would have earned."""
+
+    policy: str
+    #: Decisions that it was judged on, and those of them with feedback.
+    decisions: int
+    answered: int
+    #: Estimator -> mean reward, or why there is none.
+    estimates: Mapping[str, Estimate | CannotSay | str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Policies side by side."""
+
+    values: tuple[Value, ...]
+    #: Mean reward of the answers that were returned, among those with feedback.
+    logged: Estimate | CannotSay | str
+    #: Arm -> share of decisions that get feedback, had it been drawn wherever it could be.
+    answer_rates: Mapping[str, Estimate | CannotSay]
+    #: Why -> decisions that tell nothing.
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """A frozen policy, and the first position at which it has learned from no later decision."""
+
+    name: str
+    policy: Policy
+    state: BanditState
+    behind: int = 0
+
+    def chances(self, model: LinearModel, row: Row) -> dict[str, float]:
+        arms = [arm for arm in row.chances if arm in self.state.arms]
+        if not arms:
+            return {}
+        chances = self.policy.probabilities(model, row.x, arms, noise(_SEED, row.id))
+        return dict(zip(arms, chances.tolist(), strict=True))
+
+
+class Evaluator:
+    """Judges frozen policies by a log that another policy wrote.
+
+    Args:
+        policy: the configured one, which is meant where a log position stands for a policy.
+    """
+
+    def __init__(self, *, store: Store, policy: Policy | Ensemble) -> None:
+        self._store = store
+        self._policy = policy
+
+    async def report(self, names: Sequence[str], wanted: Wanted) -> Report:
+        """Evaluate policies: ``fixed:ARM``, ``random``, or a log position for the state that stood there.
+
+        Raises:
+            InvalidRequest: a name is none of these.
+            StoreError: the database refused.
+        """
+        targets = [await self._target(name) for name in names]
+        history = await History.read(self._store, wanted)
+        return await asyncio.to_thread(_report, targets, history)
+
+    async def _target(self, name: str) -> _Target:
+        if name.isdecimal():
+            if isinstance(self._policy, Ensemble):
+                raise InvalidRequest(
+                    f"policies: {self._policy.name} learns nothing, so no log position stands for it",
+                    param="policies",
+                )
+            state = await self._state(int(name))
+            return _Target(name=name, policy=self._policy, state=state, behind=int(name))
+        state = await self._state(None)
+        match name.partition(":"):
+            case ("random", "", _):
+                return _Target(name=name, policy=RandomArm(), state=state)
+            case ("fixed", ":", arm) if arm in state.arms:
+                return _Target(name=name, policy=FixedArm(arm), state=state)
+            case ("fixed", ":", arm):
+                raise InvalidRequest(
+                    f"policies: no arm {arm!r} in the log; there are: {', '.join(state.arms)}",
+                    param="policies",
+                )
+        raise InvalidRequest(
+            f"policies: {name!r} is not frozen; give fixed:ARM, random, or a log position, which stands for "
+            f"{self._policy.name} with what it had learned there",
+            param="policies",
+        )
+
+    async def _state(self, position: int | None) -> BanditState:
+        """The fold up to a position, or of the whole log."""
+        state = BanditState()
+        async for event in self._store.events():
+            if position is not None and event.position > position:
+                break
+            state.apply(event)
+        if position is not None and state.position < max(position, 1):
+            raise InvalidRequest(
+                f"policies: the log has no event {position}; its last is {state.position}",
+                param="policies",
+            )
+        return state
+
+
+def _report(targets: Sequence[_Target], history: History) -> Report:
+    answered = [row for row in history.rows if row.reward is not None]
+    logged: Estimate | CannotSay | str = "no decision has feedback"
+    rates: Mapping[str, Estimate | CannotSay] = {}
+    if answered:
+        log = as_log(history.rows)
+        told = np.array([row.reward is not None for row in history.rows])
+        logged = value_when_answered(log, log.logged, told)
+        rates = answer_rates(log, told)
+    return Report(
+        values=tuple(_value(target, history.rows) for target in targets),
+        logged=logged,
+        answer_rates=rates,
+        left_out=dict(history.left_out),
+    )
+
+
+def _value(target: _Target, rows: Sequence[Row]) -> Value:
+    model = LinearModel(target.state)
+    later = [row for row in rows if row.position >= target.behind]
+    chances = [target.chances(model, row) for row in later]
+    judged = [
+        (row, chance)
+        for row, chance in zip(later, chances, strict=True)
+        if sum(chance.values()) > 0 and row.able(chance)
+    ]
+    told = np.array([row.reward is not None for row, _ in judged], dtype=bool)
+    return Value(
+        policy=target.name,
+        decisions=len(judged),
+        answered=int(told.sum()),
+        estimates=_estimates([row for row, _ in judged], [chance for _, chance in judged], told),
+    )
+
+
+def _estimates(
+    rows: Sequence[Row], chances: Sequence[Mapping[str, float]], told: np.ndarray
+) -> dict[str, Estimate | CannotSay | str]:
+    if not told.any():
+        return dict.fromkeys(ESTIMATORS, "no decision that the log could have left to it has feedback")
+    log = as_log(rows)
+    target = matrix(rows, log.arms, chances)
+    bootstrap = ClusterBootstrap(log.clusters)
+    if told.all():
+        return {name: evaluate(log, target, each, bootstrap=bootstrap) for name, each in ESTIMATORS.items()}
+    partial = "needs feedback on every decision; snips is of those that have it"
+    found: dict[str, Estimate | CannotSay | str] = dict.fromkeys(ESTIMATORS, partial)
+    return found | {"snips": value_when_answered(log, target, told, bootstrap=bootstrap)}

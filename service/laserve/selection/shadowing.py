@@ -1,0 +1,167 @@
+"""Shadow scoring: what the arms that were not asked would have returned, found out behind the answer."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from laserve.bandit.base import uniform
+from laserve.bandit.combining import Ensemble
+from laserve.errors import ArmFailed, LaserveError
+from laserve.metrics import Metrics
+from laserve.selection.arms import Arms
+from laserve.selection.judging import together
+from laserve.selection.scoring import Scored
+from laserve.storage.base import Store
+from laserve.types import Decision, Request
+
+logger = logging.getLogger(__name__)
+
+#: Most requests that wait to be scored, and seconds that one waits for the service to have time.
+_QUEUE, _PATIENCE_S = 32, 30.0
+#: Seconds between two looks at whether it has.
+_LOOK_EVERY_S = 0.05
+#: Seconds that feedback waits for the scores that it could teach by.
+_FEEDBACK_WAITS_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    request: Request
+    decision: Decision
+    queued_at: float
+    done: asyncio.Future[None]
+
+
+class Shadows:
+    """Has every arm score a share of the requests, so that feedback on their candidates teaches all arms.
+
+    Whether a request is among them is drawn from a hash of its id, whichever arm was drawn. They are scored
+    one after another behind their answers, while the service is not busy; what finds no time is dropped and
+    counted.
+
+    Args:
+        share: of the requests, in [0, 1].
+        seed: of the draws.
+        busy: whether requests now need all the service has.
+        blend: tells, by name and task, how an arm combines the others.
+    """
+
+    def __init__(
+        self,
+        *,
+        arms: Arms,
+        store: Store,
+        metrics: Metrics,
+        share: float,
+        seed: int,
+        busy: Callable[[], bool],
+        blend: Callable[[str, str | None], Ensemble],
+    ) -> None:
+        self._arms = arms
+        self._store = store
+        self._metrics = metrics
+        self._share = share
+        self._seed = seed
+        self._busy = busy
+        self._blend = blend
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(_QUEUE)
+        self._pending: dict[str, asyncio.Future[None]] = {}
+        self._worker: asyncio.Task[None] | None = None
+
+    def wants(self, decision_id: str) -> bool:
+        """Whether all arms are to score this request."""
+        return uniform(self._seed, f"shadow:{decision_id}") < self._share
+
+    def submit(self, request: Request, decision: Decision) -> None:
+        """Have a request scored by the arms that have not, once its decision is on disk.
+
+        Args:
+            decision: with its candidates' texts.
+        """
+        done = asyncio.get_running_loop().create_future()
+        job = _Job(request=request, decision=decision, queued_at=time.monotonic(), done=done)
+        try:
+            self._jobs.put_nowait(job)
+        except asyncio.QueueFull:
+            self._count("dropped")
+        else:
+            self._pending[decision.id] = done
+
+    async def settled(self, decision_id: str) -> None:
+        """Wait, though not for ever, until no scores of a decision are outstanding."""
+        if (pending := self._pending.get(decision_id)) is not None:
+            await asyncio.wait({pending}, timeout=_FEEDBACK_WAITS_S)
+
+    def start(self) -> None:
+        self._worker = asyncio.create_task(self._run(), name="shadow-scoring")
+
+    async def close(self) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        for pending in self._pending.values():
+            pending.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            job = await self._jobs.get()
+            try:
+                self._count(await self._done(job))
+            except LaserveError as error:  # the decision was deleted, or the database refuses
+                logger.warning("shadow scores of %s are lost: %s", job.decision.id, error.message)
+                self._count("failed")
+            finally:
+                del self._pending[job.decision.id]
+                job.done.set_result(None)
+
+    async def _done(self, job: _Job) -> str:
+        """Score and store one request; the outcome that the metric counts."""
+        while self._busy():
+            if time.monotonic() - job.queued_at > _PATIENCE_S:
+                return "dropped"
+            await asyncio.sleep(_LOOK_EVERY_S)
+        alone = [name for name in self._arms.eligible if self._arms.scores_alone(name)]
+        missing = [name for name in alone if name not in job.decision.scores]
+        with self._arms.holding(missing):
+            found = await asyncio.gather(*(self._scored(name, job) for name in missing))
+        by_arm = {name: scored for name, scored in zip(missing, found, strict=True) if scored is not None}
+        complete = len(by_arm) == len(missing)
+        if complete:
+            by_arm |= self._combined(job.decision, alone, by_arm)
+        if by_arm:
+            choices = {name: scored.best for name, scored in by_arm.items()}
+            scores = {name: scored.values() for name, scored in by_arm.items()}
+            await self._store.add_scores(job.decision.id, choices=choices, scores=scores)
+        self._compare(job.decision, by_arm)
+        return "scored" if complete else "failed"
+
+    def _combined(
+        self, decision: Decision, alone: Sequence[str], by_arm: Mapping[str, Scored]
+    ) -> dict[str, Scored]:
+        """What the arms that combine others would have made of their scores."""
+        known = {**{name: Scored.logged(decision, name) for name in decision.scores}, **by_arm}
+        parts = {name: known[name] for name in alone}
+        return {
+            arm.name: together(self._blend(arm.name, decision.task), parts, decision.candidates)
+            for arm in self._arms
+            if arm.combines and arm.usable and arm.name not in known
+        }
+
+    async def _scored(self, name: str, job: _Job) -> Scored | None:
+        try:
+            return await self._arms.score(name, job.request, job.decision.candidates)
+        except ArmFailed as error:
+            logger.info("arm %s has no shadow scores: %s", name, error.message)
+            return None
+
+    def _compare(self, decision: Decision, by_arm: dict[str, Scored]) -> None:
+        returned = decision.same_text[decision.index]
+        choices = dict(decision.choices) | {name: scored.best for name, scored in by_arm.items()}
+        for name, best in choices.items():
+            agrees = "yes" if decision.same_text[best] == returned else "no"
+            self._metrics.rm_shadow.labels(name, agrees).inc()
+
+    def _count(self, outcome: str) -> None:
+        self._metrics.shadow.labels(outcome).inc()

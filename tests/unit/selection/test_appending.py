@@ -1,0 +1,145 @@
+"""What a feedback event carries, so that the fold needs nothing else."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders import make_arm_event, make_decision, make_feedback, make_start, make_teaching
+from laserve.metrics import Metrics
+from laserve.selection.feedback import FeedbackLog
+from laserve.selection.learner import Learner, fold
+from laserve.selection.verification import verify
+from laserve.storage.sql import SqlStore
+from laserve.types import Decision, Event, Update
+
+ARMS = ("consensus", "loglik", "relevance")
+DISCOUNT = 0.5
+
+
+class House:
+    """A store and the log of feedback over it, as a service has them."""
+
+    def __init__(self, discount: float) -> None:
+        self.store = SqlStore(None)
+        self.learner = Learner(seed=0)
+        self.log = FeedbackLog(store=self.store, learner=self.learner, metrics=Metrics(), snapshot_every=1000)
+        self.first = [make_start(prior_diagonal=[1.0, 1.0], discount=discount)]
+        self.first += [make_arm_event(2 + place, name, [0.5, 0.0]) for place, name in enumerate(ARMS)]
+
+    async def open(self) -> "House":
+        await self.store.open()
+        async with self.store.writing() as log:
+            self.learner.apply([await log.append(event) for event in self.first])
+        await self.log.start()
+        return self
+
+    async def close(self) -> None:
+        await self.log.close()
+        await self.store.close()
+
+    async def say(self, number: int, reward: float, **changes: Any) -> None:
+        await self.log.record(make_feedback("reward", reward, decision_id=f"d-{number}", **changes))
+
+    async def events(self) -> list[Event]:
+        return [event async for event in self.store.events(after=len(self.first))]
+
+
+def decided(number: int, **changes: Any) -> Decision:
+    return make_decision(id=f"d-{number}", x=np.array([1.0, number / 4]), **changes)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    made = await House(DISCOUNT).open()
+    await made.store.add_decisions([decided(number) for number in range(6)])
+    yield made
+    await made.close()
+
+
+async def test_an_event_tells_the_arm_that_was_drawn_and_its_propensity(house: House) -> None:
+    await house.store.add_decisions([decided(9, arm="relevance", propensity=0.125)])  # loglik took its place
+    await house.say(9, 0.75)
+    (event,) = await house.events()
+    assert (event.body["played"], event.body["drawn"], event.body["propensity"]) == (
+        "loglik",
+        "relevance",
+        0.125,
+    )
+    assert {name: arm.loss for name, arm in house.learner.state.arms.items()} == {
+        "consensus": 0.0,
+        "loglik": 0.0,
+        "relevance": 2.0,
+    }
+
+
+async def test_learned_decisions_are_numbered_and_a_correction_has_the_number_of_its_original(
+    house: House,
+) -> None:
+    for number in (3, 1, 5):
+        await house.say(number, 0.5)
+    await house.say(3, 1.0, idempotency_key="again")
+    await house.say(2, 0.0)
+    await house.say(3, 0.25, idempotency_key="and again")
+    bodies = [event.body for event in await house.events()]
+    assert [body["ordinal"] for body in bodies] == [1, 2, 3, 1, 4, 1]
+    assert [body.get("replaced_reward") for body in bodies] == [None, None, None, 0.5, None, 1.0]
+
+
+async def test_feedback_that_does_not_teach_has_no_number(house: House) -> None:
+    await house.say(0, 0.5)
+    await house.log.record(make_feedback("thumb", 1.0, decision_id="d-1"))
+    await house.say(2, 0.5)
+    bodies = [event.body for event in await house.events()]
+    assert [body.get("ordinal") for body in bodies] == [1, None, 2]
+    assert ["drawn" in body for body in bodies] == [True, False, True]
+
+
+async def test_feedback_that_arrives_together_is_numbered_in_its_order(house: House) -> None:
+    said = [make_feedback("reward", 0.5, decision_id=f"d-{number}") for number in (4, 0, 4, 2, 9, 1)]
+    await house.log.record_all(said)  # one of them a duplicate, one about an unknown decision
+    events = await house.events()
+    assert [(event.decision_id, event.body["ordinal"]) for event in events] == [
+        ("d-4", 1),
+        ("d-0", 2),
+        ("d-2", 3),
+        ("d-1", 4),
+    ]
+
+
+async def test_a_correction_leaves_the_state_of_a_log_without_the_mistake(house: House) -> None:
+    right = await House(DISCOUNT).open()
+    await right.store.add_decisions([decided(number) for number in range(6)])
+    await house.say(0, 0.0)
+    await right.say(0, 1.0)
+    for each in (house, right):
+        for number in range(1, 5):
+            await each.say(number, number / 8)
+    await house.say(0, 1.0, idempotency_key="now right")
+    for name in ARMS:
+        ours, theirs = house.learner.state.arms[name], right.learner.state.arms[name]
+        np.testing.assert_array_equal(ours.S, theirs.S)
+        np.testing.assert_array_equal(ours.b, theirs.b)
+        assert ours.loss == theirs.loss
+    assert (await verify(house.store)).digest == house.learner.state.digest()
+    assert (await fold(house.store)).digest() == house.learner.state.digest()
+    await right.close()
+
+
+async def test_a_decision_that_taught_under_an_older_version_can_be_corrected() -> None:
+    made = House(1.0)
+    update = Update(arm="loglik", reward=0.25)
+    made.first.append(make_teaching(5, np.array([1.0, 0.0]), [update], decision_id="d-0"))
+    house = await made.open()
+    await house.store.add_decisions([decided(0), decided(1)])
+    await house.say(0, 0.75)
+    await house.say(1, 0.5)
+    first, second = await house.events()
+    assert first.replaces == (update,)
+    assert first.body.keys() >= {"drawn", "propensity"}
+    assert not first.body.keys() & {"ordinal", "replaced_reward"}
+    assert second.body["ordinal"] == 2
+    assert house.learner.state.arms["loglik"].loss == 0.5 + 1.0  # the old event had taught no loss
+    assert (await fold(house.store)).digest() == house.learner.state.digest()
+    await house.close()

@@ -1,0 +1,130 @@
+"""Frozen policies judged by a log that the fake service wrote."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from builders import make_request
+from laserve.api.service import Service
+from laserve.app import load, make_service, running
+from laserve.bandit.offpolicy import CannotSay, Estimate
+from laserve.config import load as load_settings
+from laserve.errors import InvalidRequest
+from laserve.selection.evaluating import Report
+from laserve.storage.base import Wanted
+from laserve.types import Decision, Feedback
+
+ARMS = [{"name": name, "kind": "fake", "options": {"salt": name}} for name in ("good", "bad")]
+#: What the answers of each arm earn.
+EARNS = {"good": 0.8, "bad": 0.1}
+DECISIONS = 400
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    flags = {"arms": ARMS, "policy": {"name": "random", "learn_from": "reward"}}
+    made = make_service(load_settings(profile="fake", flags=flags))
+    async with running(made):
+        await load(made)
+        yield made
+
+
+async def answered(service: Service, **changes: Any) -> Decision:
+    async for step in service.answerer.answer(make_request(**changes), key=""):
+        if isinstance(step, Decision):
+            return step
+    raise AssertionError("no decision")
+
+
+async def teach(service: Service, number: int = DECISIONS, *, every: int = 1) -> None:
+    """Decisions, of which every so-many-th gets the reward of its arm."""
+    for place in range(number):
+        decision = await answered(service)
+        if place % every == 0:
+            feedback = Feedback(decision_id=decision.id, kind="reward", value=EARNS[decision.arm])
+            await service.feedback.record(feedback)
+
+
+async def report(service: Service, *policies: str, **wanted: Any) -> Report:
+    return await service.evaluator.report(policies, Wanted(**wanted))
+
+
+def values(found: Report, place: int = 0) -> Sequence[Any]:
+    return [found.values[place].estimates[name] for name in ("ips", "snips", "dr")]
+
+
+async def test_a_fixed_arm_is_worth_what_its_answers_earned(service: Service) -> None:
+    await teach(service)
+    found = await report(service, "fixed:good", "fixed:bad", "random")
+    for place, worth in enumerate([0.8, 0.1, 0.45]):
+        assert found.values[place].answered == found.values[place].decisions == DECISIONS
+        for estimate in values(found, place):
+            assert isinstance(estimate, Estimate)
+            assert estimate.value == pytest.approx(worth, abs=0.08)
+            assert estimate.low - 1e-9 <= worth <= estimate.high + 1e-9 or estimate.low == estimate.high
+    assert isinstance(found.logged, Estimate)
+
+
+async def test_a_position_stands_for_what_was_learned_there_and_is_judged_on_later_decisions(
+    service: Service,
+) -> None:
+    await teach(service)
+    position = service.learner.state.position - 150
+    found = await report(service, str(position))
+    assert found.values[0].decisions == 150
+
+
+async def test_a_log_that_says_too_little_is_told_so(service: Service) -> None:
+    await teach(service, 40)
+    (first, *_) = values(await report(service, "fixed:good"))
+    assert isinstance(first, CannotSay)
+    assert first.more_decisions is not None
+    assert 50 < first.more_decisions < 1000
+
+
+async def test_where_feedback_is_missing_only_what_was_answered_is_judged(service: Service) -> None:
+    await teach(service, every=2)
+    found = await report(service, "random")
+    ips, snips, dr = values(found)
+    assert isinstance(ips, str)
+    assert isinstance(dr, str)
+    assert isinstance(snips, Estimate)
+    assert snips.value == pytest.approx(0.45, abs=0.08)
+    rates = found.answer_rates
+    assert all(isinstance(rate, Estimate) and 0.3 < rate.value < 0.7 for rate in rates.values())
+
+
+async def test_pinned_decisions_are_left_out_and_counted(service: Service) -> None:
+    await teach(service, 3)
+    await answered(service, arm="good")
+    found = await report(service, "random")
+    assert found.left_out == {"drawn by no policy": 1}
+    assert found.values[0].decisions == 3
+
+
+async def test_a_log_without_feedback_says_so(service: Service) -> None:
+    await answered(service)
+    found = await report(service, "random")
+    assert all(isinstance(estimate, str) for estimate in values(found))
+    assert isinstance(found.logged, str)
+
+
+async def test_an_empty_log_says_so(service: Service) -> None:
+    found = await report(service, "fixed:good", since=1e12)
+    assert found.values[0].decisions == 0
+    assert all(isinstance(estimate, str) for estimate in values(found))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("fixed:nobody", r"no arm 'nobody' in the log; there are: good, bad"),
+        ("linucb", r"'linucb' is not frozen; give fixed:ARM"),
+        ("99999", r"the log has no event 99999; its last is"),
+    ],
+)
+async def test_a_policy_that_is_not_frozen_is_refused(service: Service, name: str, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said) as caught:
+        await report(service, name)
+    assert caught.value.param == "policies"

@@ -1,0 +1,34 @@
+"""Reading what an evaluation offline has written."""
+
+from pathlib import Path
+
+import pytest
+
+from laserve.config import Expected, read_prior
+from laserve.errors import ConfigError
+from laserve.evaluation.prior import Pseudo, write
+
+
+def test_what_evaluate_rm_writes_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "prior.json", {"loglik": Pseudo(reward=0.25, n=10)})
+    assert read_prior(tmp_path / "prior.json") == {"loglik": Expected(reward=0.25, n=10)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no json", r"policy.prior: .*file: Invalid JSON"),
+        ('{"loglik": {"reward": 1.5, "n": 3}}', "policy.prior: .*loglik.reward: .*less than or equal to 1"),
+        ('{"loglik": {"reward": 0.5}}', "policy.prior: .*loglik.n: Field required"),
+        ('{"loglik": {"reward": 0.5, "n": -1}}', "policy.prior: .*loglik.n: .*greater than or equal to 0"),
+    ],
+)
+def test_another_form_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "prior.json").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_prior(tmp_path / "prior.json")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"policy.prior: .*missing.json: No such file"):
+        read_prior(tmp_path / "missing.json")
