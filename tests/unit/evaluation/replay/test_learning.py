@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from laserve.bandit.base import View
+from laserve.bandit.classifier import Classifier
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.linucb import LinUCB
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, replay
@@ -125,6 +126,18 @@ def test_linucb_finds_the_best_arm_of_each_task_where_x_tells_the_task_and_not_w
         "learner",
         "learner:delayed",
     )
+
+
+def test_a_classifier_learns_from_the_requests_that_all_arms_have_scored() -> None:
+    table = two_tasks(400)
+    schedule = make_schedule(table, orders=2)
+    right = (np.arange(400) % 2)[schedule.orders]
+    exploration = Exploration(epsilon=0.0, epsilon_start=0.0, epsilon_start_decisions=0)
+    classifier = make_learner(table, Classifier(exploration=exploration))
+    full = replay(table, classifier, FULL, schedule)
+    partial = replay(table, classifier, PARTIAL, schedule)
+    assert (full.picked == right)[:, 300:].mean() > 0.95
+    assert (partial.picked == right)[:, 300:].mean() < 0.7, "it has nothing to learn from"
 
 
 def test_each_position_is_told() -> None:
