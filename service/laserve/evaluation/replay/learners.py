@@ -1,39 +1,41 @@
 """Learners by the names and settings that the service knows them by."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from laserve.app import make_policies
 from laserve.bandit.base import Policy
 from laserve.bandit.combining import Ensemble
-from laserve.config import PolicySettings
+from laserve.config import PolicySettings, read_prior
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.evaluation.replay.learning import Learner
 from laserve.evaluation.replay.table import Table
 from laserve.selection.context import BIAS, prior_diagonal, prior_mean
 
-#: Follows the name of a learner that sees nothing of the request.
-BLIND = "-bias-only"
+#: Follows the name of a learner that sees nothing of the request, and of one that begins with `policy.prior`.
+BLIND, PRIOR = "-bias-only", ":prior"
 #: Policies that learn nothing.
 _BASELINES = ("random", "round-robin", "fixed")
 
 
 def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) -> list[Learner]:
-    """A learner for each name, and one more of the first that sees the bias alone.
+    """A learner for each name; of the first, one that sees the bias alone, and one that begins with the prior
+    where the settings have one.
 
     Raises:
-        ConfigError: as `policies_of` does, or the contexts have no bias.
+        ConfigError: as `policies_of` does, the contexts have no bias, or the prior cannot be read.
     """
-    if BIAS not in table.features:
-        raise ConfigError(f"--pool: its contexts have no feature {BIAS!r}")
+    if table.features[0] != BIAS:
+        raise ConfigError(f"--pool: the first feature of its contexts is not {BIAS!r}")
     policies = policies_of(names, settings)
     ridge = prior_diagonal(
         table.features, structure=settings.prior_structure, embedding=settings.prior_embedding
     )
     mean = prior_mean(table.features, settings.prior_reward)
-    every, bias = np.arange(len(table.features)), np.array([table.features.index(BIAS)])
-    return [
+    every, bias = np.arange(len(table.features)), np.arange(1)
+    made = [
         Learner(
             name=name + suffix,
             policy=policies[name],
@@ -43,6 +45,9 @@ def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) 
         )
         for name, suffix, places in [*((name, "", every) for name in names), (names[0], BLIND, bias)]
     ]
+    if settings.prior is not None:
+        made.append(replace(made[0], name=names[0] + PRIOR, expected=read_prior(settings.prior)))
+    return made
 
 
 def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Policy]:

@@ -1,13 +1,14 @@
 """One learner over a pool, from a cold start, in all orders at once."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from laserve.bandit.base import Policy, draw
+from laserve.config import Expected
 from laserve.evaluation.replay.best_arms import BestArms
 from laserve.evaluation.replay.models import LinearModels
 from laserve.evaluation.replay.schedule import Places, Schedule
@@ -45,6 +46,9 @@ class Learner:
     #: Ridge and prior mean of those features, shape (d',).
     ridge: Vector
     mean: Vector
+    #: Arm -> the reward that it is expected to earn, and the requests that this counts for; the first of the
+    #: features is the bias then.
+    expected: Mapping[str, Expected] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,9 @@ class _Replay:
         self._models = LinearModels(
             replays=schedule.replays, arms=len(table.arms), ridge=learner.ridge, mean=learner.mean
         )
+        for place, arm in enumerate(table.arms):
+            if (expected := learner.expected.get(arm)) is not None:
+                self._models.expect(place, expected.reward, expected.n)
 
     def run(self, advanced: Callable[[], None]) -> Run:
         orders = self._schedule.orders

@@ -8,7 +8,7 @@ import numpy as np
 from laserve.config import PolicySettings
 from laserve.evaluation.pools import Pool
 from laserve.evaluation.replay.combining import combine
-from laserve.evaluation.replay.learners import BLIND, make_learners
+from laserve.evaluation.replay.learners import BLIND, PRIOR, make_learners
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, Run, replay
 from laserve.evaluation.replay.outcomes import Outcomes, outcomes
 from laserve.evaluation.replay.schedule import Schedule
@@ -38,17 +38,22 @@ class Plan:
         )
 
     def jobs(self, table: Table) -> list[tuple[Learner, Mode]]:
-        """Every learner in every mode; the one that sees the bias alone need not be late as well."""
+        """Every learner in every mode, and their variants in those that they are compared in."""
         return [
             (learner, mode)
             for learner in make_learners(self.learners, self.policy, table)
-            for mode in (PARTIAL, FULL, DELAYED)
-            if not (mode is DELAYED and learner.name.endswith(BLIND))
+            for mode in _modes(learner)
         ]
 
     def first(self, table: Table) -> list[tuple[Learner, Mode]]:
         """The first learner, partial and full."""
         return [job for job in self.jobs(table) if job[0].name == self.learners[0] and job[1] is not DELAYED]
+
+
+def _modes(learner: Learner) -> tuple[Mode, ...]:
+    if learner.name.endswith(BLIND):
+        return PARTIAL, FULL
+    return (PARTIAL,) if learner.name.endswith(PRIOR) else (PARTIAL, FULL, DELAYED)
 
 
 @dataclass(frozen=True, kw_only=True)
