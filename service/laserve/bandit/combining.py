@@ -20,7 +20,9 @@ def standardised(scores: Vector) -> Vector:
     if not len(known):
         return scores
     spread = known.std()
-    return np.asarray((scores - known.mean()) / spread if spread > 0 else scores * 0.0, dtype=np.float64)
+    if spread == 0 or known.min() == known.max():  # rounding may give equal scores a deviation
+        return scores * 0.0
+    return np.asarray((scores - known.mean()) / spread, dtype=np.float64)
 
 
 def beaten(scores: Vector) -> Vector:

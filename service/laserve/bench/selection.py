@@ -20,8 +20,7 @@ from laserve.evaluation.pool_building import build
 from laserve.evaluation.pools import Pool, check_pyarrow, read
 from laserve.evaluation.readers.cases import Case
 from laserve.evaluation.readers.files import read_tasks
-from laserve.evaluation.replay.combining import BLEND, Blend
-from laserve.evaluation.replay.learners import make_policies
+from laserve.evaluation.replay.learners import policies_of
 from laserve.evaluation.seen import Seen, cross_fitted, held_out
 from laserve.evaluation.selection_report.figures import figures
 from laserve.evaluation.selection_report.markdown import markdown
@@ -86,15 +85,9 @@ def run(
         Unavailable: the engine failed; the same command goes on from there.
     """
     check_pyarrow()
-    make_policies(policies, settings.policy)  # an unknown one is told before hours are spent
+    policies_of(policies, settings.policy)  # an unknown one is told before hours are spent
     fits = [_fit(told) for told in cross_fit]
-    plan = Plan(
-        policy=settings.policy,
-        learners=tuple(policies),
-        orders=orders,
-        shadow_share=shadow_share,
-        combiners={BLEND: Blend},
-    )
+    plan = Plan(policy=settings.policy, learners=tuple(policies), orders=orders, shadow_share=shadow_share)
     seen = Seen.read(trained_on) if trained_on else Seen()
     cut = _Cut(rows=rows, documents=documents, passages=passages)
     path = pool or (report or (out.parent if out else Path())) / POOL

@@ -7,7 +7,8 @@ is whatever a policy will choose later.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from laserve import __version__
 from laserve.api.service import Service
-from laserve.app import load, make_service, running
+from laserve.app import load, make_service
 from laserve.config import Settings
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError, Unscorable
 from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe, write
@@ -128,9 +129,7 @@ async def build(
     """
     if len({case.key for case in cases}) < len(cases):
         raise ConfigError("--data: two files have the same name and ids; rename one")
-    service = make_service(_patient(settings))
-    async with running(service):
-        await load(service)
+    async with _loaded(_patient(settings)) as service:
         recipe = _recipe(service)
         builder = Builder(service=service, recipe=recipe, seen=seen or Seen())
         with Unfinished(out, recipe) as unfinished:
@@ -172,13 +171,29 @@ async def _build_all(
     return dict(left_out)
 
 
+@asynccontextmanager
+async def _loaded(settings: Settings) -> AsyncIterator[Service]:
+    """A service that generates and scores, and neither serves nor logs."""
+    service = make_service(settings)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(service.context.encoder.close)
+        await service.context.encoder.load()
+        service.context.check()
+        stack.push_async_callback(service.engines.close)
+        stack.push_async_callback(service.arms.close)
+        stack.push_async_callback(service.generator.close)
+        await load(service)
+        if not service.arms.ready:
+            raise ConfigError("arms: none could be loaded")
+        yield service
+
+
 def _patient(settings: Settings) -> Settings:
-    """The same service, without a log on disk, whose arms are waited for and asked again after failures."""
+    """The same service, whose arms are waited for and asked again after failures."""
     arms = tuple(
         arm.model_copy(update={"timeout_s": _PATIENCE_S, "circuit_failures": 10**9}) for arm in settings.arms
     )
-    storage = settings.storage.model_copy(update={"kind": "memory"})
-    return settings.model_copy(update={"arms": arms, "storage": storage})
+    return settings.model_copy(update={"arms": arms})
 
 
 def _recipe(service: Service) -> Recipe:
@@ -186,7 +201,7 @@ def _recipe(service: Service) -> Recipe:
     arms = []
     for arm in settings.arms:
         loaded = service.arms.get(arm.name)
-        if loaded is not None and loaded.usable:
+        if loaded is not None and loaded.usable and not loaded.combines:
             arms.append(
                 PoolArm(name=arm.name, kind=arm.kind, options=_public(arm.options), free=loaded.model.free)
             )

@@ -187,6 +187,12 @@ async def test_an_arm_that_says_it_cannot_is_not_asked_again(
     assert np.isnan(pool.questions[0].scores["loglik"]).all()
 
 
+async def test_an_arm_that_combines_others_has_no_scores_of_its_own(tmp_path: Path) -> None:
+    arms = [{"name": name, "kind": name} for name in ("loglik", "consensus", "blend")]
+    pool = await build(settings(arms=arms), cases(tmp_path, ROWS[:1]), out=tmp_path / "pool.parquet")
+    assert pool.arms == ("loglik", "consensus")
+
+
 async def test_two_files_with_the_same_ids_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="same name and ids"):
         await build(settings(), cases(tmp_path, ROWS) * 2, out=tmp_path / "pool.parquet")

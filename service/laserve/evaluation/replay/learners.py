@@ -1,41 +1,41 @@
 """Learners by the names and settings that the service knows them by."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from laserve.app import make_policies as service_policies
+from laserve.app import make_policies
 from laserve.bandit.base import Policy
 from laserve.bandit.combining import Ensemble
-from laserve.config import PolicySettings
+from laserve.config import PolicySettings, read_prior
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.evaluation.replay.learning import Learner
 from laserve.evaluation.replay.table import Table
 from laserve.selection.context import BIAS, prior_diagonal, prior_mean
 
-#: Follows the name of a learner that sees nothing of the request.
-BLIND = "-bias-only"
-#: Policies that learn nothing, which every report has anyway.
-_BASELINES = ("random", "fixed", "round-robin")
-#: Policies that learn from what a replay does not show them.
-_UNSEEN = ("classifier",)
+#: Follows the name of a learner that sees nothing of the request, and of one that begins with `policy.prior`.
+BLIND, PRIOR = "-bias-only", ":prior"
+#: Policies that learn nothing.
+_BASELINES = ("random", "round-robin", "fixed")
 
 
 def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) -> list[Learner]:
-    """A learner for each name, and one more of the first that sees the bias alone.
+    """A learner for each name; of the first, one that sees the bias alone, and one that begins with the prior
+    where the settings have one.
 
     Raises:
-        ConfigError: there is no such policy, it does not learn, or the contexts have no bias.
+        ConfigError: as `policies_of` does, the contexts have no bias, or the prior cannot be read.
     """
-    if BIAS not in table.features:
-        raise ConfigError(f"--pool: its contexts have no feature {BIAS!r}")
-    policies = make_policies(names, settings)
+    if table.features[0] != BIAS:
+        raise ConfigError(f"--pool: the first feature of its contexts is not {BIAS!r}")
+    policies = policies_of(names, settings)
     ridge = prior_diagonal(
         table.features, structure=settings.prior_structure, embedding=settings.prior_embedding
     )
     mean = prior_mean(table.features, settings.prior_reward)
-    every, bias = np.arange(len(table.features)), np.array([table.features.index(BIAS)])
-    return [
+    every, bias = np.arange(len(table.features)), np.arange(1)
+    made = [
         Learner(
             name=name + suffix,
             policy=policies[name],
@@ -45,24 +45,27 @@ def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) 
         )
         for name, suffix, places in [*((name, "", every) for name in names), (names[0], BLIND, bias)]
     ]
+    if settings.prior is not None:
+        made.append(replace(made[0], name=names[0] + PRIOR, expected=read_prior(settings.prior)))
+    return made
 
 
-def make_policies(names: Sequence[str], settings: PolicySettings) -> dict[str, Policy]:
-    """The policies of these names.
+def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Policy]:
+    """The policies of these names, one at least.
 
     Raises:
-        ConfigError: there is none of a name, or it does not learn.
+        ConfigError: there is none of a name, it does not learn, or a discount is set.
     """
-    known = service_policies(settings, lambda: ())
-    found: dict[str, Policy] = {}
+    if settings.discount < 1:
+        raise ConfigError("policy.discount: a replay keeps all that it has learned; set it to 1")
+    known = make_policies(settings.model_copy(update={"name": "linucb"}), tuple)
+    found = {}
     for name in names:
-        if name.partition(":")[0] in _BASELINES:
-            raise ConfigError(f"--policy: {name!r} learns nothing; every report has it")
         try:
-            policy = known.get(name)
+            policy = None if name.partition(":")[0] in _BASELINES else known.get(name)
         except InvalidRequest as error:
             raise ConfigError(f"--policy: {error.message.removeprefix('policy: ')}") from error
-        if isinstance(policy, Ensemble) or name in _UNSEEN:
-            raise ConfigError(f"--policy: {name!r} is not replayed; every report has the ensembles")
+        if policy is None or isinstance(policy, Ensemble):
+            raise ConfigError(f"--policy: {name!r} learns nothing")
         found[name] = policy
     return found

@@ -1,15 +1,18 @@
 """One learner over a pool, from a cold start, in all orders at once."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from laserve.bandit.base import Policy, draw
+from laserve.config import Expected
+from laserve.evaluation.replay.best_arms import BestArms
 from laserve.evaluation.replay.models import LinearModels
 from laserve.evaluation.replay.schedule import Places, Schedule
-from laserve.evaluation.replay.table import Table
+from laserve.evaluation.replay.table import Mask, Table
 from laserve.evaluation.replay.view import View
 from laserve.types import Vector
 
@@ -43,6 +46,9 @@ class Learner:
     #: Ridge and prior mean of those features, shape (d',).
     ridge: Vector
     mean: Vector
+    #: Arm -> the reward that it is expected to earn, and the requests that this counts for; the first of the
+    #: features is the bias then.
+    expected: Mapping[str, Expected] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +97,13 @@ class _Replay:
         self._eligible = _Eligible(table)
         #: Sums of (1 - reward) / chance over the answers of each arm, shape (O, K).
         self._losses = np.zeros((schedule.replays, len(table.arms)))
+        self._best = BestArms(replays=schedule.replays, ridge=learner.ridge)
         self._models = LinearModels(
             replays=schedule.replays, arms=len(table.arms), ridge=learner.ridge, mean=learner.mean
         )
+        for place, arm in enumerate(table.arms):
+            if (expected := learner.expected.get(arm)) is not None:
+                self._models.expect(place, expected.reward, expected.n)
 
     def run(self, advanced: Callable[[], None]) -> Run:
         orders = self._schedule.orders
@@ -123,6 +133,7 @@ class _Replay:
                 count=self._models.counts[order, places],
                 reward_sum=self._models.sums[order, places],
                 loss=self._losses[order, places],
+                best=partial(self._best.preferences, order),
             )
             seed = int(self._schedule.seeds[order, question])
             found = chances(self._learner.policy, view, self._x[question], seed)
@@ -138,11 +149,20 @@ class _Replay:
         if self._mode.full:
             shadowed = self._schedule.shadowed[replays, asked]
             teaching |= shadowed[:, None] & self._table.available[asked]
+            self._compare(asked, shadowed)
         where, arms = np.nonzero(teaching)
         questions = asked[where]
         self._models.learn(where, arms, self._x[questions], self._table.rewards[questions, arms])
         self._models.decisions += 1
         self._losses[replays, picked] += (1 - self._table.rewards[asked, picked]) / chance
+
+    def _compare(self, asked: Places, shadowed: Mask) -> None:
+        """Tell which arms were best for the questions that all have scored."""
+        for order in np.flatnonzero(shadowed):
+            question = asked[order]
+            arms, places = self._eligible.of(question)
+            rewards = dict(zip(arms, self._table.rewards[question, places].tolist(), strict=True))
+            self._best.learn(order, self._table.ids[question], self._x[question], rewards)
 
 
 class _Eligible:

@@ -28,6 +28,16 @@ class LinearModels:
         if self._inverse.shape != (replays, arms, d, d):
             raise ValueError(f"ridge and mean have shapes {ridge.shape} and {mean.shape}")
 
+    def expect(self, arm: int, reward: float, n: float) -> None:
+        """Pseudo-observations: as if n requests of nothing but the bias, feature 0, had earned the arm this.
+
+        In every replay, and before anything is learned.
+        """
+        replays, count, d = np.arange(len(self.counts)), len(self.counts), self._theta.shape[-1]
+        bias = np.tile(np.sqrt(n) * np.eye(d)[0], (count, 1))
+        self.learn(replays, np.full(count, arm), bias, np.full(count, np.sqrt(n) * reward))
+        self.counts[:, arm], self.sums[:, arm] = n, n * reward
+
     def predict(self, x: Matrix) -> tuple[Matrix, Matrix]:
         """Means x . theta_k and widths sqrt(x' A_k^-1 x), each of shape (O, K).
 

@@ -1,13 +1,12 @@
 """A pool as arrays: what each way to choose a candidate is worth on each question."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from laserve.bandit.combining import mean_of_ranks, mean_of_scores
 from laserve.errors import ConfigError
-from laserve.evaluation.accuracy import places
 from laserve.evaluation.pools import Pool, PoolQuestion
 from laserve.types import Vector
 
@@ -72,8 +71,8 @@ def tabulate(pool: Pool) -> Table:
         x=np.array([question.x for question in kept]),
         rewards=np.array([_rewards(pool, question) for question in kept]),
         available=available,
-        ensemble_mean=np.array([returned(mean_z(_scores(pool, one)), one) for one in kept]),
-        ensemble_rank=np.array([returned(mean_rank(_scores(pool, one)), one) for one in kept]),
+        ensemble_mean=np.array([returned(mean_of_scores(some_scores(pool, one)), one) for one in kept]),
+        ensemble_rank=np.array([returned(mean_of_ranks(some_scores(pool, one)), one) for one in kept]),
         best_candidate=np.array([question.qualities.max() for question in kept]),
         any_candidate=np.array([question.qualities.mean() for question in kept]),
     )
@@ -96,49 +95,13 @@ def returned(scores: Vector, question: PoolQuestion) -> float:
     return float(question.qualities[tied[mean.argmax()]])
 
 
-def mean_z(scores: Sequence[Vector]) -> Vector:
-    """Mean over the arms of their z-scores within the request, shape (n,).
-
-    Scores that are all equal count as 0; an arm has no say on a candidate that it gave no score.
-    """
-    return _mean([standardised(one) for one in scores])
-
-
-def mean_rank(scores: Sequence[Vector]) -> Vector:
-    """Mean over the arms of the share of candidates that each is better than, ties half, shape (n,)."""
-    return _mean([_beaten(one) for one in scores])
-
-
-def standardised(scores: Vector) -> Vector:
-    """Z-scores within the request, shape (n,), all 0 where scores are equal; NaN where there is none."""
-    if np.nanmin(scores) == np.nanmax(scores):  # rounding may give these a deviation
-        return scores * 0.0
-    return np.asarray((scores - np.nanmean(scores)) / np.nanstd(scores), dtype=np.float64)
-
-
-def _beaten(scores: Vector) -> Vector:
-    known = np.isfinite(scores)
-    shares = (places(scores[known]) - 1) / max(int(known.sum()) - 1, 1)
-    beaten = np.full(len(scores), np.nan)
-    beaten[known] = shares
-    return beaten
-
-
-def _mean(rows: Sequence[Vector]) -> Vector:
-    """Over the arms that have a say, shape (n,); NaN where none has."""
-    stacked = np.array(rows)
-    counts = (~np.isnan(stacked)).sum(axis=0)
-    unknown = np.full(stacked.shape[1], np.nan)
-    return np.asarray(np.divide(np.nansum(stacked, axis=0), counts, out=unknown, where=counts > 0))
-
-
 def _available(pool: Pool, question: PoolQuestion) -> Mask:
     return np.array([not np.isnan(question.scores[arm]).all() for arm in pool.arms])
 
 
-def _scores(pool: Pool, question: PoolQuestion) -> list[Vector]:
-    """Of the arms that have some."""
-    return [question.scores[arm] for arm in pool.arms if not np.isnan(question.scores[arm]).all()]
+def some_scores(pool: Pool, question: PoolQuestion) -> dict[str, Vector]:
+    """Scores of the arms that have some."""
+    return {arm: question.scores[arm] for arm in pool.arms if not np.isnan(question.scores[arm]).all()}
 
 
 def _rewards(pool: Pool, question: PoolQuestion) -> Vector:

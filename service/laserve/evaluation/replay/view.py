@@ -1,6 +1,6 @@
 """What a policy may look at in a replay."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,8 @@ class View:
     reward_sum: Vector
     #: Sums of (1 - reward) / chance over the answers of each arm.
     loss: Vector
+    #: Tells, for x and arms, the chance that each is the best one.
+    best: Callable[[Vector, Sequence[str]], Vector]
 
     @property
     def evidence(self) -> float:
@@ -53,8 +55,7 @@ class View:
         return self.loss[self._places(arms)]
 
     def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
-        """Without examples every arm is as likely the best one."""
-        return np.full(len(arms), 1 / len(arms))
+        return self.best(x, arms)
 
     def turn(self, policy: str) -> int:
         return self.turns

@@ -13,7 +13,11 @@ from laserve.evaluation.selection_report.findings import findings
 from laserve.evaluation.selection_report.learning_curves import learning, shares
 from laserve.evaluation.selection_report.limits import limits
 from laserve.evaluation.selection_report.margins import margins
+from laserve.evaluation.selection_report.prior_worth import prior_worth
 from laserve.evaluation.selection_report.study import F1, Study
+
+#: Settings of policies that say nothing of how they learn in a replay.
+_NO_PARAMETERS = {"name", "seed", "learn_from", "mode", "observe_arm", "live_share", "discount"}
 
 
 def figures(study: Study) -> dict[str, Any]:
@@ -22,7 +26,7 @@ def figures(study: Study) -> dict[str, Any]:
     Returns:
         On the top level, a block (`laserve.evaluation.selection_report.blocks`) over the questions measured
         in F1, where there are any; ``metrics``, a block for each other metric; ``tasks``, one for each task;
-        ``mixture``, one over all questions, in quality; ``findings``; ``limits``; ``margins``;
+        ``mixture``, one over all questions, in quality; ``findings``; ``limits``; ``margins``; ``prior``;
         ``learning``; ``shares``; ``best_of_k``; ``pool`` and ``replay``, what it was made of.
     """
     table, outcomes = study.whole.table, study.whole.outcomes
@@ -41,6 +45,7 @@ def figures(study: Study) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in findings(study)],
         "limits": limits(table),
         "margins": margins(study),
+        "prior": prior_worth(study),
         "learning": learning(study.whole),
         "shares": shares(study.whole),
         "best_of_k": curves(study.pool),
@@ -79,5 +84,5 @@ def _replay(study: Study) -> dict[str, Any]:
         "delay": DELAY,
         "seed": policy.seed,
         "learners": list(study.plan.learners),
-        "parameters": policy.model_dump(exclude={"name", "seed", "learn_from"}),
+        "parameters": policy.model_dump(mode="json", exclude=_NO_PARAMETERS),
     }

@@ -105,8 +105,6 @@ def _context(evidence: _Evidence) -> Finding:
 
 def _blend(evidence: _Evidence) -> Finding:
     asked = "The learned combination beats the best single arm and both ensembles, intervals above 0."
-    if BLEND not in evidence.study.whole.outcomes.names:
-        return Finding(letter="d", asked=asked, found=f"No policy {BLEND!r} was replayed.", met=None)
     rivals: Mapping[str, Vector] = {
         "the best single arm": evidence.whole.best_single(),
         ENSEMBLE_MEAN: evidence.whole.value(ENSEMBLE_MEAN),

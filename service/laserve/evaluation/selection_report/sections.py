@@ -47,6 +47,7 @@ def sections(figures: Mapping[str, Any]) -> list[Section]:
         _learning(figures),
         _best_of(figures),
         *([_margins(figures)] if figures["margins"]["tasks"] else []),
+        *([_prior(figures["prior"])] if figures["prior"] else []),
         _limits(figures),
         _tasks(figures),
         _made(figures),
@@ -153,6 +154,22 @@ def _margins(figures: Mapping[str, Any]) -> Section:
         ),
         charts=(pictures.margins(figures, learners),),
         tables=(tabular(("task", "who", "F1 points above random (95%)"), rows),),
+    )
+
+
+def _prior(found: Mapping[str, Any]) -> Section:
+    rows = [
+        (name, f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})")
+        for name, row in found.items()
+        if name != "requests"
+    ]
+    return Section(
+        title="What the prior is worth",
+        says=(
+            f"Over the first {found['requests']} requests of each order, learning from the answer's own "
+            "reward. Rows that the prior was made of flatter it.",
+        ),
+        tables=(tabular(("", "points of quality (95%)"), rows),),
     )
 
 

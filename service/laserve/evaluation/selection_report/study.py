@@ -1,14 +1,14 @@
 """All replays that a report needs."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from laserve.config import PolicySettings
 from laserve.evaluation.pools import Pool
-from laserve.evaluation.replay.combining import Combiner, combine
-from laserve.evaluation.replay.learners import BLIND, make_learners
+from laserve.evaluation.replay.combining import combine
+from laserve.evaluation.replay.learners import BLIND, PRIOR, make_learners
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, Run, replay
 from laserve.evaluation.replay.outcomes import Outcomes, outcomes
 from laserve.evaluation.replay.schedule import Schedule
@@ -31,8 +31,6 @@ class Plan:
     orders: int
     #: Share of the requests on which the full learners see all arms.
     shadow_share: float
-    #: Name -> makes a learned combination of the arms.
-    combiners: Mapping[str, Callable[[], Combiner]] = field(default_factory=dict)
 
     def schedule(self, table: Table) -> Schedule:
         return Schedule.make(
@@ -40,17 +38,22 @@ class Plan:
         )
 
     def jobs(self, table: Table) -> list[tuple[Learner, Mode]]:
-        """Every learner in every mode; the one that sees the bias alone need not be late as well."""
+        """Every learner in every mode, and their variants in those that they are compared in."""
         return [
             (learner, mode)
             for learner in make_learners(self.learners, self.policy, table)
-            for mode in (PARTIAL, FULL, DELAYED)
-            if not (mode is DELAYED and learner.name.endswith(BLIND))
+            for mode in _modes(learner)
         ]
 
     def first(self, table: Table) -> list[tuple[Learner, Mode]]:
         """The first learner, partial and full."""
         return [job for job in self.jobs(table) if job[0].name == self.learners[0] and job[1] is not DELAYED]
+
+
+def _modes(learner: Learner) -> tuple[Mode, ...]:
+    if learner.name.endswith(BLIND):
+        return PARTIAL, FULL
+    return (PARTIAL,) if learner.name.endswith(PRIOR) else (PARTIAL, FULL, DELAYED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,7 @@ def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda do
     weakest = _weakest(table)
     fewer = tabulate(pool.without(weakest)) if weakest else None
     jobs = plan.jobs(table)
-    of = (len(jobs) + len(plan.combiners)) * len(table) + (2 * len(fewer) if fewer else 0)
+    of = (len(jobs) + 1) * len(table) + (2 * len(fewer) if fewer else 0)
     done = 0
 
     def step() -> None:
@@ -107,18 +110,15 @@ def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda do
 
 
 def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
-    """All learners and combinations."""
+    """All learners, and the arms combined."""
     schedule = plan.schedule(table)
     found = _runs(table, schedule, plan.jobs(table), step)
-    combined = [
-        combine(pool, table, schedule, name=name, make=make, advanced=step)
-        for name, make in plan.combiners.items()
-    ]
+    combined = combine(pool, table, schedule, step)
     return Replayed(
         table=table,
         schedule=schedule,
         runs=found.runs,
-        outcomes=outcomes(table, schedule, found.runs, combined),
+        outcomes=outcomes(table, schedule, found.runs, [combined]),
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from builders import make_exploration
 from laserve.bandit.base import View
+from laserve.bandit.classifier import Classifier
+from laserve.bandit.exploration import Exploration
 from laserve.bandit.linucb import LinUCB
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, replay
 from laserve.evaluation.replay.schedule import Schedule
@@ -42,7 +43,12 @@ def make_schedule(table: Table, *, orders: int = 1, shadow_share: float = 0.25) 
     return Schedule.make(table.ids, orders=orders, shadow_share=shadow_share, seed=0)
 
 
-LINUCB = LinUCB(alpha=0.2, exploration=make_exploration(0.0))
+def make_linucb(*, alpha: float = 0.2, epsilon: float = 0.0) -> LinUCB:
+    exploration = Exploration(epsilon=epsilon, epsilon_start=epsilon, epsilon_start_decisions=0)
+    return LinUCB(alpha=alpha, exploration=exploration)
+
+
+LINUCB = make_linucb()
 
 
 def test_a_replay_starts_cold() -> None:
@@ -86,12 +92,8 @@ def test_arms_without_scores_of_a_question_cannot_be_drawn_for_it() -> None:
     assert [
         ("a", "c") if place % 2 == 0 else ("a", "b", "c") for place in schedule.orders[0]
     ] == recorder.arms
-    random = replay(
-        table,
-        make_learner(table, LinUCB(alpha=1, exploration=make_exploration(1))),
-        PARTIAL,
-        schedule,
-    )
+    uniform = make_learner(table, make_linucb(epsilon=1.0))
+    random = replay(table, uniform, PARTIAL, schedule)
     assert available[schedule.orders, run.picked].all()
     assert available[schedule.orders, random.picked].all()
     assert set(random.picked.ravel()) == {0, 1, 2}
@@ -124,6 +126,18 @@ def test_linucb_finds_the_best_arm_of_each_task_where_x_tells_the_task_and_not_w
         "learner",
         "learner:delayed",
     )
+
+
+def test_a_classifier_learns_from_the_requests_that_all_arms_have_scored() -> None:
+    table = two_tasks(400)
+    schedule = make_schedule(table, orders=2)
+    right = (np.arange(400) % 2)[schedule.orders]
+    exploration = Exploration(epsilon=0.0, epsilon_start=0.0, epsilon_start_decisions=0)
+    classifier = make_learner(table, Classifier(exploration=exploration))
+    full = replay(table, classifier, FULL, schedule)
+    partial = replay(table, classifier, PARTIAL, schedule)
+    assert (full.picked == right)[:, 300:].mean() > 0.95
+    assert (partial.picked == right)[:, 300:].mean() < 0.7, "it has nothing to learn from"
 
 
 def test_each_position_is_told() -> None:

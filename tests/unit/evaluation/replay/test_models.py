@@ -35,6 +35,23 @@ def test_means_and_widths_are_those_of_the_service_s_linear_model(seed: int, ste
         np.testing.assert_allclose(widths[place], model.widths(x[place], ARMS), atol=1e-9)
 
 
+@given(reward=st.floats(0, 1), n=st.floats(0, 100))
+def test_what_an_arm_is_expected_to_earn_counts_as_it_does_in_the_service(reward: float, n: float) -> None:
+    ours = LinearModels(replays=2, arms=2, ridge=RIDGE, mean=MEAN)
+    ours.expect(1, reward, n)
+    state = BanditState()
+    state.apply(make_start(prior_diagonal=RIDGE.tolist()))
+    for place, arm in enumerate(ARMS):
+        state.apply(make_arm_event(2 + place, arm, MEAN))
+    state.arms["b"].expect(reward, n)
+    theirs, x = LinearModel(state), np.array([1.0, 0.5, -2.0])
+    means, widths = ours.predict(np.tile(x, (2, 1)))
+    np.testing.assert_allclose(means, np.tile(theirs.means(x, ARMS), (2, 1)), atol=1e-9)
+    np.testing.assert_allclose(widths, np.tile(theirs.widths(x, ARMS), (2, 1)), atol=1e-9)
+    np.testing.assert_allclose(ours.counts[0], theirs.counts(ARMS), atol=1e-9)
+    np.testing.assert_allclose(ours.sums[0, 1], n * reward)
+
+
 def alone() -> LinearModel:
     model = LinearModel(BanditState())
     model.apply(make_start(prior_diagonal=RIDGE.tolist()))

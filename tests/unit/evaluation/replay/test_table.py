@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from builders import make_candidate, make_pool, make_pool_question
 from laserve.errors import ConfigError
-from laserve.evaluation.replay.table import mean_rank, mean_z, returned, tabulate
+from laserve.evaluation.replay.table import returned, tabulate
 from laserve.selection.scoring import best_of
 
 NAN = float("nan")
@@ -65,33 +65,9 @@ def test_a_question_that_no_arm_has_scored_is_not_in_the_table() -> None:
 
 
 def test_ensembles_differ_where_one_arm_is_sure() -> None:
-    # The first arm is sure of the last candidate, the second slightly prefers the first two.
-    scores = [np.array([0.0, 0.0, 0.0, 0.0, 9.0]), np.array([4.0, 4.0, 3.0, 2.0, 2.0])]
-    assert mean_z(scores).argmax() == 4
-    assert mean_rank(scores).argmax() == 0
-
-
-def test_an_arm_whose_scores_are_all_equal_has_no_say_in_the_mean_of_z_scores() -> None:
-    one, flat = np.array([1.0, 3.0, 2.0]), np.array([5.0, 5.0, 5.0])
-    np.testing.assert_allclose(mean_z([one, flat]), mean_z([one]) / 2)
-
-
-def test_an_arm_has_no_say_on_a_candidate_that_it_gave_no_score() -> None:
-    scores = [np.array([NAN, 1.0, 2.0]), np.array([1.0, 0.0, 2.0])]
-    assert mean_rank(scores).tolist() == [0.5, 0.0, 1.0]
-    np.testing.assert_allclose(mean_z(scores)[0], 0.0, atol=1e-12)
-    np.testing.assert_equal(mean_rank(scores[:1]), [NAN, 0.0, 1.0])
-
-
-@given(
-    scores=st.lists(st.lists(st.integers(-50, 50), min_size=3, max_size=3), min_size=1, max_size=4),
-    scale=st.floats(0.1, 10),
-    shift=st.floats(-10, 10),
-)
-def test_ensembles_do_not_depend_on_the_scale_of_an_arm(
-    scores: list[list[int]], scale: float, shift: float
-) -> None:
-    plain = [np.array(one, dtype=np.float64) for one in scores]
-    moved = [scale * plain[0] + shift, *plain[1:]]
-    np.testing.assert_allclose(mean_z(moved), mean_z(plain), atol=1e-9)
-    np.testing.assert_allclose(mean_rank(moved), mean_rank(plain))
+    # The first arm is sure of the last candidate, the second slightly prefers the first two; the third has
+    # no scores, and no say.
+    scores = {"a": [0.0, 0.0, 0.0, 0.0, 9.0], "b": [4.0, 4.0, 3.0, 2.0, 2.0], "c": [NAN] * 5}
+    table = tabulate(make_pool(make_pool_question(scores, [0.1, 0.2, 0.3, 0.4, 0.5])))
+    assert table.ensemble_mean.tolist() == [0.5]
+    assert table.ensemble_rank.tolist() == [0.1]

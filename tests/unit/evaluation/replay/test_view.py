@@ -14,6 +14,7 @@ VIEW = View(
     count=np.array([0.0, 2.0, 4.0]),
     reward_sum=np.array([0.0, 1.0, 3.0]),
     loss=np.array([5.0, 6.0, 7.0]),
+    best=lambda x, arms: np.array([float(arm == "b") for arm in arms]),
 )
 X = np.ones(2)
 
@@ -33,6 +34,7 @@ def test_arms_are_told_in_the_order_asked_for(
     assert VIEW.averages(arms).tolist() == averages
     assert VIEW.losses(arms).tolist() == losses
     assert len(VIEW.counts(arms)) == len(arms)
+    assert VIEW.preferences(X, arms).tolist() == [float(arm == "b") for arm in arms]
 
 
 def test_decisions_count_wholly_and_turns_are_the_arms_drawn() -> None:

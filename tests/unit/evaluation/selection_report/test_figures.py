@@ -19,6 +19,7 @@ POLICIES = {
     "fixed:lost",
     "ensemble-mean",
     "ensemble-rank",
+    "blend",
     "linucb",
     "linucb:full",
     "linucb:delayed",

@@ -1,6 +1,5 @@
 """The five questions of a report, and honest answers to them."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,6 @@ from laserve.evaluation.selection_report.findings import Finding, findings
 from laserve.evaluation.selection_report.limits import in_words, limits
 from laserve.evaluation.selection_report.margins import margins
 from laserve.evaluation.selection_report.study import Study, run
-from laserve.types import Vector
 from report_pools import make_plan, make_report_pool
 
 
@@ -62,23 +60,7 @@ def test_the_context_is_compared_with_the_bias_alone(study: Study) -> None:
     assert "linucb:full" in told.found
 
 
-def test_a_blend_that_was_not_replayed_is_said_to_be_missing(study: Study) -> None:
-    told = found(study)["d"]
-    assert (told.met, told.found) == (None, "No policy 'blend' was replayed.")
-
-
-class Skilled:
-    """Weights that know the tasks."""
-
-    def weights(self, task: str, arms: tuple[str, ...]) -> Vector:
-        best = {"single-doc-qa": "short", "multi-doc-qa": "long"}.get(task, "kind")
-        return np.array([float(arm == best) for arm in arms])
-
-    def learn(self, task: str, scores: Mapping[str, Vector], qualities: Vector) -> None: ...
-
-
-def test_a_blend_is_compared_with_the_best_single_arm_and_both_ensembles() -> None:
-    study = run(make_report_pool(), make_plan(orders=2, combiners={"blend": Skilled}))
+def test_blend_is_compared_with_the_best_single_arm_and_both_ensembles(study: Study) -> None:
     told = found(study)["d"]
     assert told.met is True
     assert all(name in told.found for name in ("best single arm", "ensemble-mean", "ensemble-rank"))
