@@ -120,8 +120,12 @@ def _pool(
     settings: Settings, path: Path, data: Sequence[Path], *, cut: _Cut, seen: Seen, at_once: int
 ) -> Pool:
     """The pool of the file, or a new one of the data."""
+    configured = [arm.name for arm in settings.arms]
     if path.exists():
-        return _asked_for(read(path), path, *_cases(data, cut)) if data else read(path)
+        pool = read(path)
+        seen.check([*pool.arms, *configured])
+        return _asked_for(pool, path, *_cases(data, cut)) if data else pool
+    seen.check(configured)
     if not data:
         raise ConfigError(f"--data: needed to build a pool, since {path} is not there")
     cases, left_out = _cases(data, cut)

@@ -1,7 +1,7 @@
 """What arms were trained on: no row may be scored by an arm that has seen it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +24,12 @@ class Seen:
     def has(self, arm: str, *, id: str, source: str) -> bool:  # noqa: A002 - as rows call it
         """Whether the arm was trained on a row with this id, or on one of the same source."""
         return not self.rows.get(arm, frozenset()).isdisjoint((id, source))
+
+    def check(self, arms: Collection[str]) -> None:
+        """Raise ConfigError when an arm is none of these: a wrong name would let one score what it knows."""
+        for arm in self.rows:
+            if arm not in arms:
+                raise ConfigError(f"--trained-on: no arm {arm!r}; there are: {', '.join(arms)}")
 
     @classmethod
     def read(cls, path: Path) -> "Seen":

@@ -69,6 +69,13 @@ def test_a_part_may_give_its_name_to_the_whole() -> None:
     assert cross_fitted(pool("a"), "one", ["one", "two"], Seen()).arms == ("other", "one")
 
 
+def test_an_arm_that_is_not_there_is_refused_by_name() -> None:
+    seen = Seen(rows={"one": frozenset({"a"}), "onne": frozenset({"b"})})
+    seen.check(["one", "onne"])
+    with pytest.raises(ConfigError, match="no arm 'onne'; there are: one, two"):
+        seen.check(["one", "two"])
+
+
 def test_what_arms_were_trained_on_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "seen.json"
     path.write_text('{"one": ["a", "q2"]}')

@@ -19,17 +19,26 @@ def coloured(names: Sequence[str]) -> dict[str, str]:
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
 
 
-def learned(figures: Mapping[str, Any]) -> str:
-    """Quality over that of a random arm as requests go by."""
-    found = figures["learning"]
-    colours = coloured([name for name in found["policies"] if name not in _BOUNDS])
+def learned(figures: Mapping[str, Any]) -> list[str]:
+    """Quality over that of a random arm as requests go by; where there are many learners, a chart a mode."""
+    learners = [name for name in figures["learning"]["policies"] if name not in _BOUNDS]
+    if len(learners) <= len(COLOURS):
+        return [_learned(figures, learners)]
+    modes = dict.fromkeys(name.partition(":")[2] for name in learners)
+    return [
+        _learned(figures, [name for name in learners if name.partition(":")[2] == mode]) for mode in modes
+    ]
+
+
+def _learned(figures: Mapping[str, Any], learners: Sequence[str]) -> str:
+    found, colours = figures["learning"], coloured(learners)
     series = {
         name: Series(
-            values=[100 * value for value in values],
+            values=[100 * value for value in found["policies"][name]],
             colour=colours.get(name, _PLAIN),
             dashed=name in _BOUNDS,
         )
-        for name, values in found["policies"].items()
+        for name in (*learners, *_BOUNDS)
     }
     return line_chart(
         found["position"],
@@ -41,10 +50,12 @@ def learned(figures: Mapping[str, Any]) -> str:
 
 
 def shares(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
-    """For each learner, which arms it chose for each task in the end."""
+    """Which arms the first learner chose for each task in the end, in each mode."""
+    first = figures["replay"]["learners"][0]
     return [
         share_chart(by_task, coloured(arms), title=f"{learner}: arms chosen in the last third, %")
         for learner, by_task in figures["shares"].items()
+        if learner.partition(":")[0] == first
     ]
 
 

@@ -92,7 +92,7 @@ def _learning(figures: Mapping[str, Any]) -> Section:
     ]
     return Section(
         title="Learning",
-        charts=(pictures.learned(figures), *drawn),
+        charts=(*pictures.learned(figures), *drawn),
         tables=(tabular(("learner", "task", *(f"{arm} %" for arm in arms)), rows),),
     )
 

@@ -7,9 +7,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from laserve.evaluation.selection_report import pictures
+from laserve.evaluation.selection_report.figures import figures as all_figures
 from laserve.evaluation.selection_report.markdown import markdown
 from laserve.evaluation.selection_report.page import page
 from laserve.evaluation.selection_report.sections import sections
+from laserve.evaluation.selection_report.study import run
+from report_pools import make_plan, make_report_pool
 
 
 class Outline(HTMLParser):
@@ -72,7 +76,7 @@ def test_the_page_has_its_sections_in_order(html: str, figures: dict[str, Any]) 
 
 def test_every_chart_is_well_formed(html: str) -> None:
     charts = re.findall(r"<svg.*?</svg>", html, re.S)
-    assert len(charts) >= 15
+    assert len(charts) >= 14
     for chart in charts:
         ElementTree.fromstring(chart)
 
@@ -97,6 +101,14 @@ def test_markdown_has_the_same_tables_and_findings(figures: dict[str, Any]) -> N
         columns = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
         assert len(columns) == 1, "every row has as many cells"
     assert "bad \\| row: 2" in told
+
+
+def test_many_learners_have_a_chart_for_each_mode() -> None:
+    names = ("linucb", "lints", "squarecb", "epsilon-greedy")
+    told = all_figures(run(make_report_pool(40), make_plan(learners=names, orders=1)))
+    charts = pictures.learned(told)
+    assert len(charts) == 3
+    assert [chart.count("<polyline") for chart in charts] == [7, 7, 6]  # two bounds, and the blind learner
 
 
 def test_texts_are_escaped(figures: dict[str, Any]) -> None:
