@@ -190,17 +190,21 @@ def _timed(seconds: list[float], work: Callable[..., Any], *arguments: Any) -> A
 
 def _print(figures: dict[str, Any]) -> None:
     console = Console()
-    table = Table(title=f"K = {_K}, d = {_D}, {figures['machine']}")
-    shown = ("choose_us", "update_us", "mabwiser_choose_us", "mabwiser_update_us", "mabwiser_ratio")
-    for name in (*shown, "growth_exponent"):
+    table = Table(title=f"Microseconds, K = {_K}, d = {_D}, {figures['machine']}")
+    for name in ("", "choose", "update"):
         table.add_column(name, justify="right")
-    table.add_row(*(f"{figures[name]:.4g}" for name in (*shown, "growth_exponent")))
+    table.add_row("laserve", f"{figures['choose_us']:.1f}", f"{figures['update_us']:.1f}")
+    table.add_row("mabwiser", f"{figures['mabwiser_choose_us']:.0f}", f"{figures['mabwiser_update_us']:.0f}")
     console.print(table)
+    console.print(
+        f"mabwiser takes {figures['mabwiser_ratio']:.1f} times as long; choose and update grow with d to the "
+        f"power of {figures['growth_exponent']:.2f} from d = {_DIMENSIONS[0]} to {_DIMENSIONS[-1]}"
+    )
     regret = Table(title=f"Regret after {figures['requests']} requests, mean of {figures['seeds']} worlds")
-    regret.add_column("scenario")
+    regret.add_column("scenario", overflow="fold")
     names = list(next(iter(figures["scenarios"].values()))["policies"])
     for name in names:
-        regret.add_column(name, justify="right")
+        regret.add_column(name, justify="right", overflow="fold")
     for scenario, found in figures["scenarios"].items():
-        regret.add_row(scenario, *(f"{found['policies'][name]['regret']['mean']:.1f}" for name in names))
+        regret.add_row(scenario, *(f"{found['policies'][name]['regret']['mean']:.0f}" for name in names))
     console.print(regret)

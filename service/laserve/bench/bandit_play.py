@@ -15,7 +15,7 @@ from laserve.config.sections import PolicySettings
 from laserve.selection.learner import Learner
 from laserve.types import Event, Update, Vector
 
-#: In the long run half a share of exploration, as a log of some thousand decisions has it.
+#: The default, but that the log counts as young for so many decisions only.
 _EXPLORATION = Exploration(epsilon=0.02, epsilon_start=0.1, epsilon_start_decisions=100)
 _DISCOUNT = 0.99
 
@@ -40,7 +40,7 @@ def players() -> list[Player]:
         gap_scale=settings.gap_scale,
     )
     known = [Player(name=policy.name, policy=policy) for policy in made]
-    return [known[0], Player(name="linucb, worn", policy=made[0], discount=_DISCOUNT), *known[1:]]
+    return [known[0], Player(name="linucb discounted", policy=made[0], discount=_DISCOUNT), *known[1:]]
 
 
 @dataclass(kw_only=True)
@@ -54,7 +54,6 @@ class _Play:
     coming: list[tuple[int, int, int, float]] = field(default_factory=list)
 
     def regret(self) -> Vector:
-        """Expected reward given away at each request, shape (T,)."""
         world, regret = self.world, best_means(self.world)
         body = {
             "settings": {},
@@ -106,6 +105,11 @@ class _Play:
         self.learner.apply([Event(position=position, kind=kind, created_at=0.0, **changes)])
 
 
+def play(player: Player, world: World) -> Vector:
+    """Expected reward that a policy gives away at each request of a world, shape (T,)."""
+    return _Play(player=player, world=world).regret()
+
+
 def robustness(*, seeds: int, rounds: int, progress: Callable[[], None]) -> dict[str, Any]:
     """Cumulative regret of every policy in every scenario.
 
@@ -137,8 +141,7 @@ def _curves(name: str, seeds: int, rounds: int, progress: Callable[[], None]) ->
     for seed in range(seeds):
         world = SCENARIOS[name](np.random.default_rng([seed, *name.encode()]), rounds)
         for player in players():
-            regret = _Play(player=player, world=world).regret()
-            curves.setdefault(player.name, []).append(regret.cumsum())
+            curves.setdefault(player.name, []).append(play(player, world).cumsum())
             progress()
         there = present(world)
         random = best_means(world) - np.where(there, world.mean, 0).sum(axis=1) / there.sum(axis=1)

@@ -82,7 +82,7 @@ def drifting(random: Random, rounds: int) -> World:
 
 
 def cold_start(random: Random, rounds: int) -> World:
-    """half of the requests are, from the middle on, of a task never seen before, with its own best arm"""
+    """from the middle on, half of the requests are of a task never seen before"""
     x, weights = _contexts(random, rounds), _weights(random)
     weights[:, _TASK] *= 3
     x[rounds // 2 :, _TASK] = random.random(rounds - rounds // 2) < 0.5

@@ -58,5 +58,5 @@ def _draw_panel(
     for name, curve in curves.items():
         panel.line(curve["requests"], curve["mean"], colours[name], width=2)
     left, top, _, _ = box
-    panel.text((left, top - 34), scenario, "la", size=15)
-    panel.text((left, top - 15), figures["what"], "la", size=10)
+    panel.text((left, top - 36), scenario, "la", size=15)
+    panel.text((left, top - 15), figures["what"], "la", size=11)
