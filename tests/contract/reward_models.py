@@ -146,9 +146,9 @@ def judge_arm(chat_server: str) -> dict[str, Any]:
     return {"url": chat_server, "extra_body": GRADES}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def python_arm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """A distribution with a reward model, installed for the session as pip leaves one behind."""
+    """A distribution with a reward model, installed as pip leaves one behind, and gone with these tests."""
     site = tmp_path_factory.mktemp("site")
     plugin = Path(__file__).with_name("plugin.py")
     (site / "laserve_plugin_of_the_tests.py").write_text(plugin.read_text())
