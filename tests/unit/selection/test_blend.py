@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders import make_request
 from laserve.api.service import Service
-from laserve.app import load, make_service, running
 from laserve.bandit.state import BanditState
-from laserve.config import load as load_settings
 from laserve.types import Decision, Feedback
+from services import answered, fake_service
 
 ARMS = [
     {"name": "loglik", "kind": "loglik"},
@@ -23,17 +21,8 @@ ARMS = [
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     flags = {"arms": ARMS, "scoring": {"shadow_share": 1.0}, "context": {"tasks": ["math"]}}
-    made = make_service(load_settings(profile="fake", flags=flags))
-    async with running(made):
-        await load(made)
+    async with fake_service(**flags) as made:
         yield made
-
-
-async def answered(service: Service, **changes: Any) -> Decision:
-    async for step in service.answerer.answer(make_request(**changes), key=""):
-        if isinstance(step, Decision):
-            return step
-    raise AssertionError("no decision")
 
 
 async def teach(service: Service, by: str, **changes: Any) -> Decision:

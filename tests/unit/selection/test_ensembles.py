@@ -1,17 +1,14 @@
 """All arms score a request, and what they make of it together chooses."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import numpy as np
 import pytest
 
-from builders import make_request
 from laserve.api.service import Service
-from laserve.app import load, make_service, running
 from laserve.bandit.combining import ENSEMBLES
-from laserve.config import load as load_settings
-from laserve.types import Decision, Feedback
+from laserve.types import Feedback
+from services import answered, fake_service
 
 FAKES = [{"name": name, "kind": "fake", "options": {"salt": name}} for name in ("one", "two")]
 FAILING = {"name": "three", "kind": "fake", "options": {"fail_after": 1}}  # its self-test passes
@@ -20,17 +17,8 @@ FAILING = {"name": "three", "kind": "fake", "options": {"fail_after": 1}}  # its
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     flags = {"arms": [{"name": "loglik", "kind": "loglik"}, *FAKES, FAILING]}
-    made = make_service(load_settings(profile="fake", flags=flags))
-    async with running(made):
-        await load(made)
+    async with fake_service(**flags) as made:
         yield made
-
-
-async def answered(service: Service, **changes: Any) -> Decision:
-    async for step in service.answerer.answer(make_request(**changes), key=""):
-        if isinstance(step, Decision):
-            return step
-    raise AssertionError("no decision")
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)

@@ -5,15 +5,13 @@ from typing import Any
 
 import pytest
 
-from builders import make_request
 from laserve.api.service import Service
-from laserve.app import load, make_service, running
 from laserve.bandit.offpolicy import CannotSay, Estimate
-from laserve.config import load as load_settings
 from laserve.errors import InvalidRequest
 from laserve.selection.evaluating import Report
 from laserve.storage.base import Wanted
-from laserve.types import Decision, Feedback
+from laserve.types import Feedback
+from services import answered, fake_service
 
 ARMS = [{"name": name, "kind": "fake", "options": {"salt": name}} for name in ("good", "bad")]
 #: What the answers of each arm earn.
@@ -24,17 +22,8 @@ DECISIONS = 400
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     flags = {"arms": ARMS, "policy": {"name": "random", "learn_from": "reward"}}
-    made = make_service(load_settings(profile="fake", flags=flags))
-    async with running(made):
-        await load(made)
+    async with fake_service(**flags) as made:
         yield made
-
-
-async def answered(service: Service, **changes: Any) -> Decision:
-    async for step in service.answerer.answer(make_request(**changes), key=""):
-        if isinstance(step, Decision):
-            return step
-    raise AssertionError("no decision")
 
 
 async def teach(service: Service, number: int = DECISIONS, *, every: int = 1) -> None:

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from builders import make_request
 from laserve.api.service import Service
-from laserve.app import load, make_service, running
-from laserve.config import load as load_settings
 from laserve.errors import ArmConflict, ConfigError
-from laserve.types import Decision, Feedback
+from laserve.types import Feedback
+from services import answered, fake_service
 
 ARMS = [{"name": name, "kind": "fake", "options": {"salt": name}} for name in ("one", "two", "three")]
 
@@ -21,17 +19,8 @@ ARMS = [{"name": name, "kind": "fake", "options": {"salt": name}} for name in ("
 async def serving(**policy: Any) -> AsyncIterator[Service]:
     observe = {"mode": "observe", "observe_arm": "two", "name": "random"} | policy
     flags = {"arms": ARMS, "policy": observe, "scoring": {"shadow_share": 1.0}}
-    made = make_service(load_settings(profile="fake", flags=flags))
-    async with running(made):
-        await load(made)
+    async with fake_service(**flags) as made:
         yield made
-
-
-async def answered(service: Service, **changes: Any) -> Decision:
-    async for step in service.answerer.answer(make_request(**changes), key=""):
-        if isinstance(step, Decision):
-            return step
-    raise AssertionError("no decision")
 
 
 async def test_the_observed_arm_answers_and_the_choice_is_logged() -> None:

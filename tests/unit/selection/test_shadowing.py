@@ -9,10 +9,9 @@ import pytest
 
 from builders import make_request
 from laserve.api.service import Service
-from laserve.app import load, make_service, running
-from laserve.config import load as load_settings
 from laserve.selection import shadowing
 from laserve.types import Decision, Feedback
+from services import answered, fake_service
 
 ARMS = [
     {"name": "loglik", "kind": "loglik"},
@@ -23,9 +22,7 @@ ARMS = [
 @asynccontextmanager
 async def serving(share: float, arms: list[dict[str, Any]] = ARMS) -> AsyncIterator[Service]:
     flags = {"arms": arms, "scoring": {"shadow_share": share}, "policy": {"name": "random"}}
-    made = make_service(load_settings(profile="fake", flags=flags))
-    async with running(made):
-        await load(made)
+    async with fake_service(**flags) as made:
         yield made
 
 
@@ -34,13 +31,6 @@ async def service() -> AsyncIterator[Service]:
     """Every arm scores every request."""
     async with serving(1.0) as made:
         yield made
-
-
-async def answered(service: Service, **changes: Any) -> Decision:
-    async for step in service.answerer.answer(make_request(**changes), key=""):
-        if isinstance(step, Decision):
-            return step
-    raise AssertionError("no decision")
 
 
 async def logged(service: Service, decision: Decision) -> Decision:
