@@ -113,7 +113,12 @@ REFUSALS: dict[str, Refusal] = {
     "metadata infinite": generate("metadata", metadata={"a": [1.0, float("-inf")]}),
     "unknown field": generate("temprature", "no such field", temprature=1),
     "unknown arm": generate("arm", "'nobody'", "loglik, consensus, relevance", arm="nobody"),
-    "unknown policy": generate("policy", "'nothing'", "linucb, random, fixed:ARM", policy="nothing"),
+    "unknown policy": generate(
+        "policy",
+        "'nothing'",
+        "linucb, lints, squarecb, epsilon-greedy, ucb1, exp3, random, round-robin, fixed:ARM",
+        policy="nothing",
+    ),
     "fixed policy with an unknown arm": generate(
         "policy", "'nobody'", "loglik, consensus, relevance", policy="fixed:nobody"
     ),
