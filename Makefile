@@ -56,6 +56,7 @@ bench: install ## The benchmarks; results in bench-results/.
 	@mkdir -p bench-results
 	@$(BIN)/laserve bench overhead --json bench-results/overhead.json
 	@$(BIN)/laserve bench faults --profile fake --json bench-results/faults.json
+	@$(BIN)/laserve bench bandit --json bench-results/bandit.json
 
 lock: ## Resolve the lock anew, where pip finds a CPU build of torch.
 	@$(PYTHON) deploy/make_lock.py > $(LOCK).new && mv $(LOCK).new $(LOCK)

@@ -19,6 +19,10 @@ class Exp3:
     the propensity that was logged: an estimate of the loss of always playing it, unbiased whichever policy
     drew. It is by intention: the loss belongs to the arm that was drawn, also where another took its place.
 
+    One decision adds at most 1 / propensity, which is at most K / epsilon, to one arm's losses, and so moves
+    its odds by a factor of at most exp(eta K / epsilon). An arm that joins, or comes back, begins with the
+    losses of the best that is there: see `laserve.bandit.state`.
+
     With a discount t is what the decisions still count, so that eta settles where the losses do.
     """
 

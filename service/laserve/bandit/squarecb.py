@@ -16,7 +16,8 @@ class SquareCB:
 
     Foster & Rakhlin, 2020 (arXiv 2002.04926), algorithm 1 with mu = K: the predicted best takes what the
     others leave, and arms that tie for best share it. Their gamma, for a horizon T known before, is of order
-    sqrt(K T); with t for T (the decisions learned, as much as they still count) it needs no horizon.
+    sqrt(K T); with t for T (the decisions learned, as much as they still count) it needs no horizon. The
+    chance of an arm that is behind moves by at most gamma / K^2 of what its gap does.
     """
 
     exploration: Exploration
