@@ -91,7 +91,7 @@ async def test_the_settings_reach_the_policies(service: Service) -> None:
             }
         },
     )
-    policies = make_policies(settings, service.arms)
+    policies = make_policies(settings.policy, lambda: ARMS)
     exploration = Exploration(epsilon=0.01, epsilon_start=0.3, epsilon_start_decisions=9)
     assert [policies.get(name) for name in NAMES[:6]] == [
         LinUCB(exploration=exploration, alpha=0.5),
