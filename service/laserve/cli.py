@@ -217,6 +217,11 @@ def ope(config: Path | None, profile: str | None, policies: tuple[str, ...], **o
 )
 @click.option("--rows", type=click.IntRange(1), help="Only the first so many of those.")
 @click.option(
+    "--together",
+    is_flag=True,
+    help="Tell the files of --data together as well; their qualities must be in one unit.",
+)
+@click.option(
     "--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
 )
 @click.option(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,21 @@ from laserve.evaluation.ppe.evaluation import CORRECTNESS, PREFERENCES
 from laserve.evaluation.ppe.report import tables
 from laserve.evaluation.prior import PRIOR_N, Qualities, prior, write
 from laserve.evaluation.rows import Group, S, read, split
-from laserve.evaluation.scoring import loaded_arms, score_all
-from laserve.selection.arms import Arms
+from laserve.evaluation.scoring import Scores, loaded_arms, score_all
 from laserve.types import Vector
+
+#: Names the figures of all files of `data`.
+TOGETHER = "together"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Held-out groups with the scores of every arm."""
+
+    groups: Sequence[Group]
+    #: Groups from which the length-only row learns whether longer or shorter is better.
+    train: Sequence[Group]
+    scores: Scores
 
 
 async def run(
@@ -34,6 +46,7 @@ async def run(
     hold_out: float,
     rows: int | None,
     out: Path | None,
+    together: bool = False,
     prior_out: Path | None = None,
     prior_n: int = PRIOR_N,
 ) -> None:
@@ -46,6 +59,7 @@ async def run(
         hold_out: share of each file's sources that is used, the last ones; 1 for all.
         rows: only the first so many rows of those.
         out: where to write the figures as JSON.
+        together: tell the files of `data` together as well, whose qualities are in one unit then.
         prior_out: where to write what `laserve.evaluation.prior.prior` makes of data and correctness.
         prior_n: most pseudo-observations of an arm there.
 
@@ -63,11 +77,16 @@ async def run(
     ]
     figures: dict[str, Any] = {}
     qualities: list[Qualities] = []
+    scored: list[Scored] = []
     async with loaded_arms(settings) as arms:
         for name, train, groups in files:
-            figures[name] = await evaluate(arms, groups, train)
+            scored.append(Scored(groups=groups, train=train, scores=await score_all(arms, groups)))
+            figures[name] = told(scored[-1])
             qualities.append(_of_groups(figures[name], arms.ready))
             _print(_tables(name, figures[name]))
+        if together and len(scored) > 1:
+            figures[TOGETHER] = told(joined(scored))
+            _print(_tables(TOGETHER, figures[TOGETHER]))
         for kind, answers in sets:
             figures[kind.name] = await ppe.evaluate(arms, kind, answers)
             _print(tables(kind, figures[kind.name]))
@@ -96,18 +115,27 @@ def _held(
     return train, held[:rows]
 
 
-async def evaluate(arms: Arms, groups: Sequence[Group], train: Sequence[Group]) -> dict[str, Any]:
-    """Figures of one file.
+def joined(files: Sequence[Scored]) -> Scored:
+    """All groups of the files, as of one."""
+    arms = dict.fromkeys(arm for file in files for arm in file.scores)
+    scores: Scores = {arm: {} for arm in arms}
+    groups: list[Group] = []
+    for file in files:
+        for arm, by_place in file.scores.items():
+            scores[arm] |= {len(groups) + place: given for place, given in by_place.items()}
+        groups += file.groups
+    return Scored(groups=groups, train=[group for file in files for group in file.train], scores=scores)
 
-    Args:
-        train: groups from which the length-only row learns whether longer or shorter is better.
+
+def told(scored: Scored) -> dict[str, Any]:
+    """Figures of one file.
 
     Returns:
         ``groups`` and ``sources``; ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm,
         for ``random`` and ``possible``; and ``difference``, by arm and other arm, of what they would have
         returned.
     """
-    found = await score_all(arms, groups)
+    groups, train, found = scored.groups, scored.train, scored.scores
     picked = {
         name: np.array([_picked(groups[place], by_place[place]) for place in range(len(groups))])
         for name, by_place in found.items()

@@ -110,6 +110,20 @@ async def test_the_prior_of_our_rows_is_the_quality_of_each_arm_s_best_answer(tm
     assert prior["consensus"] == {"reward": figures["best_of"]["consensus"]["value"], "n": 10}
 
 
+async def test_files_are_told_together_as_if_they_were_one(tmp_path: Path) -> None:
+    rows = [{"prompt": row["prompt"], "chosen": row["response_1"], "rejected": "no"} for row in PREFERENCES]
+    parts = [lines(tmp_path, "a.jsonl", rows[:10]), lines(tmp_path, "b.jsonl", rows[10:])]
+    whole = [lines(tmp_path, "whole.jsonl", rows)]
+    out = tmp_path / "figures.json"
+    await run(load(profile="fake"), data=parts, together=True, hold_out=1, rows=None, out=out)
+    together = json.loads(out.read_text())
+    await run(load(profile="fake"), data=whole, together=True, hold_out=1, rows=None, out=out)
+    alone = json.loads(out.read_text())
+    assert together["together"] == alone["whole.jsonl"]
+    assert together["a.jsonl"]["groups"] == 10
+    assert alone.keys() == {"whole.jsonl"}
+
+
 async def test_preferences_alone_make_no_prior(tmp_path: Path) -> None:
     path = lines(tmp_path, "people.jsonl", PREFERENCES)
     with pytest.raises(ConfigError, match="--prior-out"):
