@@ -48,9 +48,27 @@ class VllmEngine:
     def close(self) -> None:
         """Block until all of it is gone."""
         with _tolerant():
+            self._stop_reading()
+        with _tolerant():
             self.llm.shutdown(timeout=_STOP_S)
         del self.llm
         gc.collect()  # it is full of cycles, and would complain when the interpreter takes it down
+
+    def _stop_reading(self) -> None:
+        """End the task that reads what the engine puts out: it would report a wanted end as a death.
+
+        Whoever still waits for an output is told instead. The task belongs to the loop that it was made on;
+        what is left there now runs before anything that a shutdown leaves there.
+        """
+        llm, handler = self.llm, self.llm.output_handler
+        if handler is None or handler.get_loop().is_closed():
+            return
+
+        def end() -> None:
+            handler.cancel()
+            llm.output_processor.propagate_error(llm.dead_error)
+
+        handler.get_loop().call_soon_threadsafe(end)
 
     def start_again(self) -> None:
         """Block until new processes stand behind the parts in this process.
