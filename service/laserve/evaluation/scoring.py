@@ -5,14 +5,12 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from rich.console import Console
-from rich.progress import track
-
 from laserve.app import make_arms, make_encoder, make_shared
 from laserve.config import Settings
 from laserve.errors import ArmFailed, ConfigError
 from laserve.evaluation.rows import Group
 from laserve.metrics import Metrics
+from laserve.progress import progress
 from laserve.scoring.engines import PoolingEngines
 from laserve.selection.arms import Arms
 from laserve.types import Candidate, Vector
@@ -52,13 +50,15 @@ async def loaded_arms(settings: Settings) -> AsyncIterator[Arms]:
 async def score_all(arms: Arms, groups: Sequence[Group]) -> Scores:
     """Scores of all groups by every arm, with progress on standard error."""
     found: Scores = {name: {} for name in arms.ready}
-    for start in track(range(0, len(groups), _AT_ONCE), description="scoring", console=Console(stderr=True)):
-        places = range(start, min(start + _AT_ONCE, len(groups)))
-        jobs = [(name, place) for name in found for place in places]
-        given = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
-        for (name, place), one in zip(jobs, given, strict=True):
-            if one is not None:
-                found[name][place] = one
+    with progress("scoring", len(groups)) as report:
+        for start in range(0, len(groups), _AT_ONCE):
+            places = range(start, min(start + _AT_ONCE, len(groups)))
+            jobs = [(name, place) for name in found for place in places]
+            given = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
+            for (name, place), one in zip(jobs, given, strict=True):
+                if one is not None:
+                    found[name][place] = one
+            report.advance(len(places))
     return found
 
 
