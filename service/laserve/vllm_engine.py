@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds until the processes of an engine are killed: they are deaf to less, and have nothing to save.
 _STOP_S = 0.1
+#: Of the processes of every engine, unless the environment says otherwise. None outlives this process; what
+#: a killed one held is freed by the resource tracker of Python, which otherwise warns of a leak.
+_ENVIRONMENT = {MARK: "1", "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"}
 #: Seconds between two looks at whether a start that waits for its turn is still wanted.
 _TURN_S = 0.1
 
@@ -117,7 +120,7 @@ class VllmStart:
         self._arguments = arguments
         self._section = section
         self._turn = turn or threading.Lock()
-        self._environment = {MARK: "1"} | dict(environment or {})  # none outlives this process
+        self._environment = _ENVIRONMENT | dict(environment or {})
         self._interrupted = threading.Event()
         #: Processes that were there before the start that runs; None while none does.
         self._before: set[Any] | None = None

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass, field
 
 import pytest
 
-from laserve.vllm_engine import VllmEngine
+from laserve.vllm_engine import VllmEngine, VllmStart
 
 logger = logging.getLogger("engine")
 
@@ -87,3 +88,17 @@ def test_an_engine_whose_loop_is_gone_is_closed(caplog: pytest.LogCaptureFixture
     VllmEngine(llm).close()
     assert llm.timeout is not None
     assert caplog.records == []
+
+
+def test_what_a_killed_engine_held_is_freed_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)
+    start, seen = VllmStart({}, section="options"), dict[str, str]()
+
+    def first() -> VllmEngine:
+        seen.update(os.environ)
+        return VllmEngine(None)
+
+    monkeypatch.setattr(start, "_first", first)
+    start(None)
+    assert seen["PYTHONWARNINGS"] == "ignore::UserWarning:multiprocessing.resource_tracker"
+    assert "PYTHONWARNINGS" not in os.environ

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from laserve.app import make_arms, make_encoder, make_shared
 from laserve.config import Settings
@@ -32,19 +32,18 @@ async def loaded_arms(settings: Settings) -> AsyncIterator[Arms]:
     Raises:
         ConfigError: no arm could be loaded.
     """
-    encoder = make_encoder(settings)
-    await encoder.load()
     metrics = Metrics()
-    shared = make_shared(settings, encoder, PoolingEngines(metrics=metrics))
-    arms = make_arms(settings, shared, metrics)
-    try:
+    encoder, engines = make_encoder(settings), PoolingEngines(metrics=metrics)
+    arms = make_arms(settings, make_shared(settings, encoder, engines), metrics)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(encoder.close)
+        await encoder.load()
+        stack.push_async_callback(engines.close)
+        stack.push_async_callback(arms.close)
         await arms.load()
         if not arms.ready:
             raise ConfigError("arms: none could be loaded")
         yield arms
-    finally:
-        await arms.close()
-        await encoder.close()
 
 
 async def score_all(arms: Arms, groups: Sequence[Group]) -> Scores:
