@@ -273,10 +273,8 @@ async def running(service: Service) -> AsyncIterator[Service]:
         await defaults.start()
         stack.push_async_callback(service.answerer.close)
         service.answerer.start()
-        expiry = asyncio.create_task(_expire(service), name="expire-texts")
-        stack.callback(expiry.cancel)
-        mending = asyncio.create_task(_mend(service), name="mend-store")
-        stack.callback(mending.cancel)
+        for name, chore in (("expire-texts", _expire), ("mend-store", _mend)):
+            stack.push_async_callback(_ended, asyncio.create_task(chore(service), name=name))
         stack.push_async_callback(service.engines.close)
         stack.push_async_callback(service.arms.close)
         stack.push_async_callback(service.lifecycle.close)
@@ -341,6 +339,12 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(CancelOnDisconnect, underway=service.underway)
     app.add_middleware(CountRequests, metrics=service.metrics)
     return app
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has gone, so that nothing is closed that it still uses."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _expire(service: Service) -> None:

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds until the processes of an engine are killed: they are deaf to less, and have nothing to save.
 _STOP_S = 0.1
+#: Of the processes of every engine, unless the environment says otherwise. None outlives this process; what
+#: a killed one held is freed by the resource tracker of Python, which otherwise warns of a leak.
+_ENVIRONMENT = {MARK: "1", "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"}
 #: Seconds between two looks at whether a start that waits for its turn is still wanted.
 _TURN_S = 0.1
 
@@ -48,9 +51,27 @@ class VllmEngine:
     def close(self) -> None:
         """Block until all of it is gone."""
         with _tolerant():
+            self._stop_reading()
+        with _tolerant():
             self.llm.shutdown(timeout=_STOP_S)
         del self.llm
         gc.collect()  # it is full of cycles, and would complain when the interpreter takes it down
+
+    def _stop_reading(self) -> None:
+        """End the task that reads what the engine puts out: it would report a wanted end as a death.
+
+        Whoever still waits for an output is told instead. The task belongs to the loop that it was made on;
+        what is left there now runs before anything that a shutdown leaves there.
+        """
+        llm, handler = self.llm, self.llm.output_handler
+        if handler is None or handler.get_loop().is_closed():
+            return
+
+        def end() -> None:
+            handler.cancel()
+            llm.output_processor.propagate_error(llm.dead_error)
+
+        handler.get_loop().call_soon_threadsafe(end)
 
     def start_again(self) -> None:
         """Block until new processes stand behind the parts in this process.
@@ -99,7 +120,7 @@ class VllmStart:
         self._arguments = arguments
         self._section = section
         self._turn = turn or threading.Lock()
-        self._environment = {MARK: "1"} | dict(environment or {})  # none outlives this process
+        self._environment = _ENVIRONMENT | dict(environment or {})
         self._interrupted = threading.Event()
         #: Processes that were there before the start that runs; None while none does.
         self._before: set[Any] | None = None

@@ -140,7 +140,9 @@ class TestProtocol:
     async def test_a_model_that_says_so_looks_at_each_text_alone(self, model: RewardModel) -> None:
         together = await model.score(samples.request(), VARIED)
         alone = [(await model.score(samples.request(), [one]))[0] for one in VARIED]
-        assert model.needs_all == (np.abs(together - alone).max() > 2e-6)
+        compares = np.abs(together - alone).max() > 2e-6
+        # What `blend` says depends on all, but it is the service that says it: see TestBlend.
+        assert compares == (model.needs_all and model.kind != "blend")
 
 
 class TestLogLikelihood:
@@ -181,6 +183,16 @@ class TestConsensus:
         assert (scores > 0).all()
         assert (scores <= 1).all()
         assert (await model.score(samples.request(), candidates("same", "same"))).tolist() == [1.0, 1.0]
+
+
+class TestBlend:
+    async def test_it_waits_for_all_candidates_and_by_itself_prefers_none(
+        self, request: pytest.FixtureRequest
+    ) -> None:
+        model = await make(request, *MODELS["blend"])
+        assert model.needs_all
+        for asked in REQUESTS.values():
+            assert (await model.score(asked, VARIED)).tolist() == [0.0] * len(VARIED)
 
 
 class TestRelevance:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.operation import FAKE, Ended, digest_in, on_disk, sql, verified_digest, verify, verify_here
+from integration.operation import FAKE, Ended, digest_in, on_disk, sql, verify, verify_here
 from processes import launch, serving
 
 FEEDBACK = 23
@@ -82,7 +82,7 @@ def test_a_log_is_verified_while_a_service_goes_on_writing_it(copy: Path) -> Non
     with serving(copy / "log", *FAKE, env=on_disk(copy, policy__learn_from="reward")) as server:
         decision_id = server.client.post("/generate", json={"prompt": "Once"}).json()["decision_id"]
         server.client.post("/feedback", json={"decision_id": decision_id, "reward": 1})
-        assert verified_digest(copy) == server.client.get("/policy").json()["digest"]
+        assert digest_in(verify(copy)) == server.client.get("/policy").json()["digest"]
         assert server.client.post("/generate", json={"prompt": "Once"}).status_code == 200
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from laserve.bandit.base import draw as draw_arm
@@ -26,6 +25,7 @@ from laserve.bench.bandit_play import players, robustness
 from laserve.bench.bandit_worlds import SCENARIOS
 from laserve.bench.regret_chart import draw
 from laserve.errors import ConfigError
+from laserve.progress import progress
 from laserve.selection.learner import Learner
 from laserve.types import Event, Update, Vector
 
@@ -61,9 +61,8 @@ def run(*, quick: bool, out: Path | None) -> None:
     steps = _QUICK_STEPS if quick else _STEPS
     seeds, rounds = (_QUICK_SEEDS, _QUICK_ROUNDS) if quick else (_SEEDS, _ROUNDS)
     figures = beside_mabwiser(steps) | growth(steps)
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("scenarios", total=len(SCENARIOS) * seeds * len(players()))
-        scenarios = robustness(seeds=seeds, rounds=rounds, progress=lambda: progress.advance(task))
+    with progress("scenarios", len(SCENARIOS) * seeds * len(players())) as report:
+        scenarios = robustness(seeds=seeds, rounds=rounds, progress=report.advance)
     figures |= {
         "scenarios": scenarios,
         "seeds": seeds,

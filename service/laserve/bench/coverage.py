@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from laserve.bandit.offpolicy import ESTIMATORS, CannotSay, ClusterBootstrap, Estimate, evaluate
 from laserve.bench.coverage_world import RANDOM, Logging, World
+from laserve.progress import progress
 
 #: Decisions of a log.
 DECISIONS: dict[Logging, int] = {"uniform": 800, "frozen": 2000, "learning": 2000}
@@ -55,14 +55,13 @@ def run(*, logs: int, seed: int, out: Path | None) -> None:
         out: JSON file.
     """
     began = time.perf_counter()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("simulating", total=logs * len(DECISIONS) * len(ESTIMATORS))
+    with progress("simulating", logs * len(DECISIONS) * len(ESTIMATORS)) as report:
         cells: dict[tuple[Logging, str], list[Judged]] = {
             (kind, name): [] for kind in DECISIONS for name in ESTIMATORS
         }
         for judged in simulate(logs=logs, seed=seed):
             cells[judged.kind, judged.estimator].append(judged)
-            progress.advance(task)
+            report.advance()
     rows = [
         {"log": kind, "estimator": name, "decisions": DECISIONS[kind], **figures_of(cell)}
         for (kind, name), cell in cells.items()

@@ -18,7 +18,6 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from laserve.api.answers import DecisionBody, UsageBody
@@ -26,6 +25,7 @@ from laserve.api.schemas import GenerateBody
 from laserve.app import create_app, make_service, running
 from laserve.app import load as load_service
 from laserve.config import load
+from laserve.progress import progress
 
 _BODY = {
     "question": "When was the bridge of Orrin opened?",
@@ -65,12 +65,14 @@ async def _measure(requests: int) -> dict[str, Any]:
             for _ in range(_WARM_UP):
                 await _timed(ours, "/generate", _BODY)
                 await _timed(bare, "/generate", _BODY)
-            for _ in track(range(requests), description="measuring", console=Console(stderr=True)):
-                spent, answer = await _timed(ours, "/generate", _BODY)
-                seconds["ours"].append(spent)
-                seconds["bare"].append((await _timed(bare, "/generate", _BODY))[0])
-                feedback = {"decision_id": answer["decision_id"], "reward": 0.5}
-                seconds["feedback"].append((await _timed(ours, "/feedback", feedback))[0])
+            with progress("measuring", requests) as report:
+                for _ in range(requests):
+                    spent, answer = await _timed(ours, "/generate", _BODY)
+                    seconds["ours"].append(spent)
+                    seconds["bare"].append((await _timed(bare, "/generate", _BODY))[0])
+                    feedback = {"decision_id": answer["decision_id"], "reward": 0.5}
+                    seconds["feedback"].append((await _timed(ours, "/feedback", feedback))[0])
+                    report.advance()
     p50 = {name: float(np.median(values)) * 1000 for name, values in seconds.items()}
     return {
         "bare_ratio": p50["ours"] / p50["bare"],

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from laserve.bench.growth_chart import draw
@@ -28,6 +27,7 @@ from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.metrics import Metrics
 from laserve.models import resolve
+from laserve.progress import progress
 from laserve.scoring.engines import PoolingEngines
 from laserve.scoring.rendering import render_candidate, render_prompt
 from laserve.scoring.vllm import VllmRewardModel
@@ -103,9 +103,8 @@ async def _measure(settings: Settings, quick: bool) -> dict[str, Any]:
                 texts=Texts.of(base),
                 base=base,
             )
-            with Progress(console=Console(stderr=True)) as progress:
-                await bench.compare(progress, quick=quick)
-                rows = await bench.growth(progress, quick=quick)
+            await bench.compare(quick=quick)
+            rows = await bench.growth(quick=quick)
         finally:
             await model.close()
     return bench.figures() | {
@@ -135,31 +134,31 @@ class Bench:
     def __post_init__(self) -> None:
         self._tokenizer = FolderTokenizer(self.base, setting="model")
 
-    async def compare(self, progress: Progress, *, quick: bool) -> None:
+    async def compare(self, *, quick: bool) -> None:
         """All ways of scoring n candidates, in turn."""
         await self._cold_and_warm({})  # warms up what the first call of each has to
         repetitions = 2 if quick else _REPETITIONS
-        task = progress.add_task("scoring", total=repetitions)
-        for repetition in range(repetitions):
-            if repetition < (1 if quick else _NAIVE_REPETITIONS):
-                await self._naive()
-            await self._cold_and_warm(self.seconds)
-            await self._floor()
-            progress.advance(task)
+        with progress("scoring", repetitions) as report:
+            for repetition in range(repetitions):
+                if repetition < (1 if quick else _NAIVE_REPETITIONS):
+                    await self._naive()
+                await self._cold_and_warm(self.seconds)
+                await self._floor()
+                report.advance()
 
-    async def growth(self, progress: Progress, *, quick: bool) -> list[dict[str, Any]]:
+    async def growth(self, *, quick: bool) -> list[dict[str, Any]]:
         """Seconds for each length of the prompt and number of candidates."""
         counts, prompts = (_QUICK_COUNTS, _QUICK_PROMPTS) if quick else (_COUNTS, _PROMPTS)
-        task = progress.add_task("growth", total=len(prompts))
         rows = []
-        for tokens in prompts:
-            prefill_s = await _timed(self.model.prefill, self.texts.request(tokens))
-            seconds = {}
-            for n in counts:
-                request, candidates = self.texts.request(tokens), self.texts.candidates(n)
-                seconds[n] = await _timed(self.model.score, request, candidates)
-            rows.append(_row(tokens, prefill_s, seconds))
-            progress.advance(task)
+        with progress("growth", len(prompts)) as report:
+            for tokens in prompts:
+                prefill_s = await _timed(self.model.prefill, self.texts.request(tokens))
+                seconds = {}
+                for n in counts:
+                    request, candidates = self.texts.request(tokens), self.texts.candidates(n)
+                    seconds[n] = await _timed(self.model.score, request, candidates)
+                rows.append(_row(tokens, prefill_s, seconds))
+                report.advance()
         return rows
 
     async def _naive(self) -> None:

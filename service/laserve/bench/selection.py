@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from laserve.config import Settings
@@ -29,6 +28,7 @@ from laserve.evaluation.selection_report.sections import sections
 from laserve.evaluation.selection_report.study import Plan
 from laserve.evaluation.selection_report.study import run as study
 from laserve.evaluation.selection_report.tabular import Tabular, summary
+from laserve.progress import progress
 
 #: Where the pool is kept unless told otherwise: in the report's folder, beside the JSON, or here.
 POOL = "selection-pool.parquet"
@@ -95,9 +95,8 @@ def run(
     for name, parts in fits:
         found = cross_fitted(found, name, parts, seen)
     found = held_out(found, seen)
-    with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("replaying")
-        replayed = study(found, plan, lambda done, of: progress.update(bar, completed=done, total=of))
+    with progress("replaying") as report_done:
+        replayed = study(found, plan, report_done.reach)
     told = figures(replayed) | {"machine": _machine()}
     _print(told)
     if out:

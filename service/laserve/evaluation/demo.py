@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from laserve import textmetrics
 from laserve.errors import ConfigError, LaserveError
 from laserve.evaluation.questions import Question, built_in, read
+from laserve.progress import progress
 
 _TIMEOUT_S = 600.0
 
@@ -68,11 +68,10 @@ async def run(
     if passages:
         questions = [question.passages(passages) for question in questions]
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    console = Console(stderr=True)
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT_S) as client:
         await _check_ready(client)
         before = (await _call(client, "GET", "/policy"))["log_position"]
-        asked = await _ask_all(client, questions, sources, n=n, concurrency=concurrency, console=console)
+        asked = await _ask_all(client, questions, sources, n=n, concurrency=concurrency)
         arms = (await _call(client, "GET", "/arms"))["arms"]
         after = (await _call(client, "GET", "/policy"))["log_position"]
     figures = summarise(asked) | {"questions": len(questions), "n": n, "events": after - before}
@@ -110,18 +109,15 @@ async def _ask_all(
     *,
     n: int,
     concurrency: int,
-    console: Console,
 ) -> list[Asked]:
     """Ask all questions; `sources` names by question where it is from, which goes into the log."""
     gate = asyncio.Semaphore(concurrency)
-    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("asking", total=len(questions))
+    with progress("asking", len(questions)) as report:
 
         async def one(question: Question) -> Asked:
             async with gate:
                 asked = await _ask(client, question, n, sources[question.id])
-            progress.advance(bar)
+            report.advance()
             return asked
 
         try:

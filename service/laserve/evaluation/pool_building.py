@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from laserve import __version__
 from laserve.api.service import Service
@@ -26,6 +24,7 @@ from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe, write
 from laserve.evaluation.readers.cases import Case, Stored
 from laserve.evaluation.seen import Seen
 from laserve.evaluation.unfinished import Unfinished
+from laserve.progress import progress
 from laserve.selection.deciding import in_order
 from laserve.types import Candidate, Request, Sampling, Vector
 
@@ -39,7 +38,6 @@ PAUSES_S = (1.0, 5.0, 30.0)
 _LOGLIK = "loglik"
 #: Options of arms that are secrets.
 _SECRET = "api_key"  # noqa: S105 - the name of one
-_COLUMNS = (TextColumn("building"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,22 +147,21 @@ async def _build_all(
     """Reason -> cases that could not be built."""
     gate = asyncio.Semaphore(at_once)
     left_out: Counter[str] = Counter()
-    with Progress(*_COLUMNS, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("building", total=len(cases))
+    missing = [case for case in cases if case.key not in unfinished.done]
+    with progress("building", len(cases), done=len(cases) - len(missing)) as report:
 
         async def one(case: Case) -> None:
             async with gate:
-                if case.key not in unfinished.done:
-                    try:
-                        unfinished.add(await builder.question(case))
-                    except InvalidRequest as error:
-                        logger.warning("%s of %s is left out: %s", case.id, case.file, error.message)
-                        left_out["does not fit the generator"] += 1
-            progress.advance(bar)
+                try:
+                    unfinished.add(await builder.question(case))
+                except InvalidRequest as error:
+                    logger.warning("%s of %s is left out: %s", case.id, case.file, error.message)
+                    left_out["does not fit the generator"] += 1
+            report.advance()
 
         try:
             async with asyncio.TaskGroup() as group:
-                for case in cases:
+                for case in missing:
                     group.create_task(one(case))
         except* LaserveError as errors:
             raise errors.exceptions[0] from None

@@ -3,16 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-
-from rich.console import Console
-from rich.progress import track
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from laserve.app import make_arms, make_encoder, make_shared
 from laserve.config import Settings
 from laserve.errors import ArmFailed, ConfigError
 from laserve.evaluation.rows import Group
 from laserve.metrics import Metrics
+from laserve.progress import progress
 from laserve.scoring.engines import PoolingEngines
 from laserve.selection.arms import Arms
 from laserve.types import Candidate, Vector
@@ -34,31 +32,32 @@ async def loaded_arms(settings: Settings) -> AsyncIterator[Arms]:
     Raises:
         ConfigError: no arm could be loaded.
     """
-    encoder = make_encoder(settings)
-    await encoder.load()
     metrics = Metrics()
-    shared = make_shared(settings, encoder, PoolingEngines(metrics=metrics))
-    arms = make_arms(settings, shared, metrics)
-    try:
+    encoder, engines = make_encoder(settings), PoolingEngines(metrics=metrics)
+    arms = make_arms(settings, make_shared(settings, encoder, engines), metrics)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(encoder.close)
+        await encoder.load()
+        stack.push_async_callback(engines.close)
+        stack.push_async_callback(arms.close)
         await arms.load()
         if not arms.ready:
             raise ConfigError("arms: none could be loaded")
         yield arms
-    finally:
-        await arms.close()
-        await encoder.close()
 
 
 async def score_all(arms: Arms, groups: Sequence[Group]) -> Scores:
     """Scores of all groups by every arm, with progress on standard error."""
     found: Scores = {name: {} for name in arms.ready}
-    for start in track(range(0, len(groups), _AT_ONCE), description="scoring", console=Console(stderr=True)):
-        places = range(start, min(start + _AT_ONCE, len(groups)))
-        jobs = [(name, place) for name in found for place in places]
-        given = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
-        for (name, place), one in zip(jobs, given, strict=True):
-            if one is not None:
-                found[name][place] = one
+    with progress("scoring", len(groups)) as report:
+        for start in range(0, len(groups), _AT_ONCE):
+            places = range(start, min(start + _AT_ONCE, len(groups)))
+            jobs = [(name, place) for name in found for place in places]
+            given = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
+            for (name, place), one in zip(jobs, given, strict=True):
+                if one is not None:
+                    found[name][place] = one
+            report.advance(len(places))
     return found
 
 

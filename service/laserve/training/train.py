@@ -13,6 +13,7 @@ from laserve.errors import ConfigError
 from laserve.evaluation.accuracy import Accuracy, length_only, measure
 from laserve.evaluation.rows import Group, read, shortened, split
 from laserve.models import resolve
+from laserve.progress import progress
 from laserve.scoring.folders import check_model
 from laserve.tokenizer import FolderTokenizer
 from laserve.training.packing import Packed, pack, scores
@@ -217,10 +218,11 @@ def _accuracy(model: Any, groups: Sequence[tuple[Group, Packed]]) -> Accuracy:
     import torch
 
     found = []
-    with torch.inference_mode():
+    with torch.inference_mode(), progress("measuring", len(groups)) as report:
         for group, one in groups:
             given = scores(model.get_base_model(), one.prompt, one.answers)
             found.append((group, given.double().cpu().numpy()))
+            report.advance()
     return measure(found)
 
 
