@@ -6,6 +6,7 @@ from typing import Any
 
 from laserve.bandit.blending import Lesson
 from laserve.errors import Conflict, InvalidRequest
+from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved
 from laserve.storage.base import LogWriter, StoredFeedback
 from laserve.storage.rows import dumps
@@ -22,6 +23,8 @@ class Resolution:
     resolved: Resolved | InvalidRequest
     #: What the candidates' qualities say of the arms' scores.
     lesson: Lesson | None = None
+    #: The unit in which its rewards were said.
+    reward_range: RewardRange = UNIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +99,8 @@ async def append_feedback(
         | ({"late": True} if late else {}),
         key=feedback.key,
         identity=feedback.identity,
-        said=_said(feedback),
-        kept=kept,
+        digest=_digest(_said(feedback)) if kept else None,
+        stored=_said(feedback) | item.reward_range.of(feedback) if kept else None,
     )
 
 
@@ -117,6 +120,7 @@ async def append_default(
     decision = await log.decision(decision_id)
     await log.settle(decision.id)
     identity, played, reward = f"default:{decision.id}", decision.scored_by, decision.default_reward
+    said = {"default_reward": reward}
     known = await log.feedback("", identity) or await log.taught(decision.id)
     if known or played is None or reward is None:
         raise Conflict("decision_id: no default reward is due", param="decision_id")
@@ -130,7 +134,8 @@ async def append_default(
         | _learned(decision, None, decisions),
         key="",
         identity=identity,
-        said={"default_reward": reward},
+        digest=_digest(said),
+        stored=said,
     )
     return event, decision
 
@@ -168,8 +173,8 @@ async def _append(
     body: dict[str, Any],
     key: str,
     identity: str,
-    said: dict[str, Any],
-    kept: bool = True,
+    digest: str | None,
+    stored: dict[str, Any] | None,
 ) -> Event:
     event = await log.append(
         Event(
@@ -187,8 +192,8 @@ async def _append(
             key=key,
             identity=identity,
             decision_id=decision.id,
-            digest=_digest(said) if kept else None,
-            body=said if kept else None,
+            digest=digest,
+            body=stored,
             learned=body["learned"],
             reward=body["reward"],
             position=event.position,
@@ -209,6 +214,7 @@ def outcome_of(event: Event) -> FeedbackOutcome:
 
 
 def _said(feedback: Feedback) -> dict[str, Any]:
+    """What makes a repeat the same; not the unit, which is no client's word."""
     said = {"decision_id": feedback.decision_id, feedback.kind: feedback.value, "source": feedback.source}
     return said | ({"metric": feedback.metric} if feedback.kind == "references" else {})
 

@@ -19,6 +19,7 @@ from laserve.selection.appending import (
     outcome_of,
 )
 from laserve.selection.learner import Learner
+from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved, resolve
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
@@ -39,6 +40,7 @@ class FeedbackLog:
         learn_from: the kind that teaches, where the log has not settled it yet; None for the first to come.
         settled: waits for scores of a decision that are still outstanding.
         alone: whether an arm's scores are its own, not made of the others'.
+        reward_range: what rewards may be, and stand for.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class FeedbackLog:
         learn_from: str | None = None,
         settled: Callable[[str], Awaitable[None]] | None = None,
         alone: Callable[[str], bool] = lambda name: True,
+        reward_range: RewardRange = UNIT,
     ) -> None:
         self._store = store
         self._learner = learner
@@ -59,6 +62,7 @@ class FeedbackLog:
         self._learn_from = learn_from
         self._settled = settled
         self._alone = alone
+        self._reward_range = reward_range
         self._snapshot_at = 0
         self._batches: GroupCommit[Resolution | Lapse | Event, FeedbackOutcome | Event] = GroupCommit(
             self._commit
@@ -139,14 +143,20 @@ class FeedbackLog:
             if feedback.kind == "references":
                 resolved = await asyncio.to_thread(resolve, feedback, decision)
             else:
-                resolved = resolve(feedback, decision)
+                resolved = resolve(feedback, decision, self._reward_range)
             if resolved.qualities is not None:
                 scores = {arm: each for arm, each in decision.scores.items() if self._alone(arm)}
                 task = task_label(decision.task, self._learner.tasks)
                 lesson = Lesson.of(task, scores, resolved.qualities)
         except InvalidRequest as error:
             resolved = error
-        return Resolution(feedback=feedback, decision=decision, resolved=resolved, lesson=lesson)
+        return Resolution(
+            feedback=feedback,
+            decision=decision,
+            resolved=resolved,
+            lesson=lesson,
+            reward_range=self._reward_range,
+        )
 
     async def _submit(self, item: Resolution) -> FeedbackOutcome:
         kind = item.feedback.kind
