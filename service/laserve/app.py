@@ -271,6 +271,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
                 "reward": policy.prior_reward,
             },
             discount=policy.discount,
+            reward_scaling=policy.reward_scaling,
             learn_from=policy.learn_from,
             expected=None if policy.prior is None else read_prior(policy.prior),
         )

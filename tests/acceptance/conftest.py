@@ -79,6 +79,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "FEEDBACK__WAIT_S": 3600,
         "FEEDBACK__DEFAULT_REWARD": -0.5,
     },
+    "scaled": {"POLICY__LEARN_FROM": "reward", "POLICY__REWARD_SCALING": "quantile"},
     "watched": {"POLICY__MODE": "observe", "POLICY__OBSERVE_ARM": "consensus", "POLICY__NAME": "random"},
     "patient": {
         "POLICY__LEARN_FROM": "thumb",
@@ -266,6 +267,12 @@ def watched(fleet: Fleet) -> Service:
 def signed(fleet: Fleet) -> Service:
     """Takes rewards from -1 to 1, and learns from `reward`; its default of -0.5 is never due."""
     return fleet.ready("signed")
+
+
+@pytest.fixture(scope="session")
+def scaled(fleet: Fleet) -> Service:
+    """Scales rewards by their quantiles before it learns them; learns from `reward`."""
+    return fleet.ready("scaled")
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,8 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("policy: {posterior_draws: 100000}", "policy.posterior_draws: "),
         ("policy: {gap_scale: 0}", "policy.gap_scale: "),
         ("policy: {prior_reward: 2}", "policy.prior_reward: "),
+        ("policy: {reward_scaling: log}", "policy.reward_scaling: "),
+        ("policy: {reward_scaling: quantile, prior: p.json}", "policy.prior: expects rewards as they are"),
         ("policy: {learn_from: stars}", "policy.learn_from: "),
         ("policy: {name: 'fixed:nobody'}", "policy.name: 'fixed:nobody' names no arm; there are: loglik"),
         ("feedback: {wait_s: 0}", "feedback.wait_s: "),

@@ -187,6 +187,11 @@ class PolicySettings(Section):
         description="What a learned decision still counts after each further one; below 1 old ones fade. "
         "A log keeps the one that it was started with.",
     )
+    reward_scaling: Literal["none", "quantile"] = Field(
+        "none",
+        description="`quantile`: what is learned is the reward's place between the 20% and 80% quantiles of "
+        "those before it, as in LASeR. A log keeps the one that it was started with.",
+    )
     seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
     prior_structure: float = Field(1.0, gt=0, description="Ridge on the bias and the structural features.")
     prior_embedding: float = Field(30.0, gt=0, description="Ridge on the embedding features.")
@@ -332,6 +337,8 @@ class Settings(BaseSettings):
                 )
             if kind.startswith("ensemble-"):
                 raise ValueError(f"policy.mode: {self.policy.name!r} draws no arm that could be observed")
+        if self.policy.prior is not None and self.policy.reward_scaling != "none":
+            raise ValueError("policy.prior: expects rewards as they are; policy.reward_scaling scales them")
         if self.feedback.default_reward is not None:
             low, high = self.feedback.reward_range
             if not low <= self.feedback.default_reward <= high:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from laserve.bandit.blending import Lesson
+from laserve.bandit.scaling import RewardCounts, Scale
 from laserve.errors import Conflict, InvalidRequest
 from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved
@@ -57,13 +58,20 @@ async def find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | No
 
 
 async def append_feedback(
-    log: LogWriter, item: Resolution, *, decisions: int, learn_from: str | None, now: float
+    log: LogWriter,
+    item: Resolution,
+    *,
+    decisions: int,
+    learn_from: str | None,
+    rewards: RewardCounts | None = None,
+    now: float,
 ) -> Event:
     """Append a feedback that is not known yet.
 
     Args:
         decisions: learned so far, at the end of the log.
         learn_from: the kind of feedback that teaches; None lets this one.
+        rewards: learned so far, where the log scales them.
         now: Unix seconds by the store's clock.
 
     Raises:
@@ -82,11 +90,12 @@ async def append_feedback(
     if learned and decision.due_at is not None:
         await log.settle(decision.id)
     before = await log.taught(decision.id) if learned else None
+    scale = _scale(before, rewards)
     return await _append(
         log,
         decision,
         now=now,
-        updates=resolved.updates if learned else (),
+        updates=_learned(resolved.updates, scale) if learned else (),
         replaces=before.updates if before else (),
         body={
             "kind": feedback.kind,
@@ -94,7 +103,7 @@ async def append_feedback(
             "reward": resolved.reward,
             "learned": learned,
         }
-        | (_learned(decision, before, decisions) if learned else {})
+        | (_lesson(decision, before, decisions) | _scaled(resolved.reward, scale) if learned else {})
         | ({"blend": item.lesson.to_json()} if learned and item.lesson else {})
         | ({"late": True} if late else {}),
         key=feedback.key,
@@ -105,12 +114,13 @@ async def append_feedback(
 
 
 async def append_default(
-    log: LogWriter, decision_id: str, *, decisions: int, now: float
+    log: LogWriter, decision_id: str, *, decisions: int, rewards: RewardCounts | None = None, now: float
 ) -> tuple[Event, Decision]:
     """Append the default reward of a decision.
 
     Args:
         decisions: learned so far, at the end of the log.
+        rewards: learned so far, where the log scales them.
         now: Unix seconds by the store's clock.
 
     Raises:
@@ -124,14 +134,16 @@ async def append_default(
     known = await log.feedback("", identity) or await log.taught(decision.id)
     if known or played is None or reward is None:
         raise Conflict("decision_id: no default reward is due", param="decision_id")
+    scale = _scale(None, rewards)
     event = await _append(
         log,
         decision,
         now=now,
-        updates=(Update(arm=played, reward=reward),),
+        updates=_learned((Update(arm=played, reward=reward),), scale),
         replaces=(),
         body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
-        | _learned(decision, None, decisions),
+        | _lesson(decision, None, decisions)
+        | _scaled(reward, scale),
         key="",
         identity=identity,
         digest=_digest(said),
@@ -140,7 +152,31 @@ async def append_default(
     return event, decision
 
 
-def _learned(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
+def _scale(before: Event | None, rewards: RewardCounts | None) -> Scale | None:
+    """By what a decision's rewards are scaled: those learned before it; None leaves them as they are.
+
+    A correction keeps the scale of what it corrects, which is what it would have had if it had been right at
+    once. So whoever repeats himself changes nothing.
+
+    Args:
+        before: the event by which the decision has taught so far.
+        rewards: learned so far, where the log scales them.
+    """
+    if before is not None:
+        return Scale(*before.body["scale"]) if "scale" in before.body else None
+    return None if rewards is None else rewards.scale
+
+
+def _learned(updates: tuple[Update, ...], scale: Scale | None) -> tuple[Update, ...]:
+    return updates if scale is None else scale.scaled(updates)
+
+
+def _scaled(reward: float, scale: Scale | None) -> dict[str, Any]:
+    """The returned answer's reward as it is learned, beside ``reward``, which stays what it was worth."""
+    return {} if scale is None else {"scale": [scale.low, scale.high], "scaled_reward": scale.of(reward)}
+
+
+def _lesson(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
     """What the fold must know of a decision that teaches, beside its updates.
 
     ``ordinal`` says which of the learned decisions it is, so that a correction weighs what its original does
@@ -155,7 +191,7 @@ def _learned(decision: Decision, before: Event | None, decisions: int) -> dict[s
     if before is None:
         return lesson | {"ordinal": decisions + 1}
     if "drawn" in before.body:
-        lesson["replaced_reward"] = before.body["reward"]
+        lesson["replaced_reward"] = before.body.get("scaled_reward", before.body["reward"])
     if "blend" in before.body:
         lesson["replaced_blend"] = before.body["blend"]
     if "ordinal" in before.body:  # not in events of older versions

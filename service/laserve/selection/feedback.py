@@ -177,6 +177,7 @@ class FeedbackLog:
         appended: list[tuple[Event, Decision | None]] = []
         learn_from = self._learner.state.learn_from or self._learn_from
         decisions = self._learner.state.decisions
+        rewards = self._learner.state.rewards.copy() if self._learner.state.scales_rewards else None
         async with self._store.writing() as log:
             now = await log.now()
             for item in batch:
@@ -186,7 +187,7 @@ class FeedbackLog:
                         event = await log.append(replace(item, created_at=now))
                     elif isinstance(item, Lapse):
                         event, decision = await append_default(
-                            log, item.decision_id, decisions=decisions, now=now
+                            log, item.decision_id, decisions=decisions, rewards=rewards, now=now
                         )
                     elif (known := await find_known(log, item.feedback)) is not None:
                         results.append(known)
@@ -194,7 +195,7 @@ class FeedbackLog:
                     else:
                         decision = item.decision
                         event = await append_feedback(
-                            log, item, decisions=decisions, learn_from=learn_from, now=now
+                            log, item, decisions=decisions, learn_from=learn_from, rewards=rewards, now=now
                         )
                         learn_from = learn_from or (item.feedback.kind if event.updates else None)
                 except LaserveError as error:
@@ -203,6 +204,8 @@ class FeedbackLog:
                     results.append(error)
                     continue
                 decisions += bool(event.updates and not event.replaces)
+                if rewards is not None:
+                    rewards.follow(event)
                 appended.append((event, decision))
                 results.append(event if decision is None else outcome_of(event))
         self._learner.apply([event for event, _ in appended])
