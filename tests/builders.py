@@ -99,11 +99,14 @@ def make_start(
     prior_diagonal: Sequence[float],
     learn_from: str | None = None,
     discount: float | None = None,
+    reward_scaling: str | None = None,
 ) -> Event:
-    """The first event of a log; without a discount, as older versions wrote it."""
+    """The first event of a log; without a discount and a scaling, as older versions wrote it."""
     body = {"settings": {}, "prior_diagonal": list(prior_diagonal), "learn_from": learn_from}
     if discount is not None:
         body["discount"] = discount
+    if reward_scaling is not None:
+        body["reward_scaling"] = reward_scaling
     return Event(position=position, kind="start", created_at=1.0, body=body)
 
 

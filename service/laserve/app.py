@@ -17,7 +17,7 @@ from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, 
 from laserve.api.service import Service
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.registry import Policies, learners
-from laserve.config import ArmSettings, PolicySettings, Settings, read_prior
+from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings, read_prior
 from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
 from laserve.errors import ConfigError, LaserveError, StoreError
 from laserve.generation.base import Generator
@@ -37,6 +37,7 @@ from laserve.selection.making import make_arm
 from laserve.selection.observing import Observer
 from laserve.selection.opening import open_log
 from laserve.selection.retention import Retention, hash_key
+from laserve.selection.reward_range import RewardRange
 from laserve.selection.shadowing import Shadows
 from laserve.selection.window import DefaultRewards, Window
 from laserve.storage.base import Store
@@ -163,6 +164,13 @@ def make_retention(settings: Settings) -> Retention:
     return Retention(mode=storage.retention, key=key)
 
 
+def make_window(feedback: FeedbackSettings) -> Window:
+    default = feedback.default_reward
+    if default is not None:
+        default = RewardRange(*feedback.reward_range).unit(default, "feedback.default_reward")
+    return Window(wait_s=feedback.wait_s, default_reward=default)
+
+
 def make_service(settings: Settings) -> Service:
     """Wire all parts; nothing is opened or loaded yet.
 
@@ -200,6 +208,7 @@ def make_service(settings: Settings) -> Service:
         learn_from=settings.policy.learn_from,
         settled=shadows.settled,
         alone=arms.scores_alone,
+        reward_range=RewardRange(*settings.feedback.reward_range),
     )
     return Service(
         settings=settings,
@@ -219,7 +228,7 @@ def make_service(settings: Settings) -> Service:
             store=store,
             retention=make_retention(settings),
             observer=Observer(metrics, tasks=settings.context.tasks),
-            window=Window(**settings.feedback.model_dump()),
+            window=make_window(settings.feedback),
             shadows=shadows,
         ),
         shadows=shadows,
@@ -262,6 +271,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
                 "reward": policy.prior_reward,
             },
             discount=policy.discount,
+            reward_scaling=policy.reward_scaling,
             learn_from=policy.learn_from,
             expected=None if policy.prior is None else read_prior(policy.prior),
         )

@@ -192,9 +192,16 @@ class Update:
     """One step of one arm: learn that ``reward`` followed, ``weight`` times."""
 
     arm: str
-    #: In [0, 1].
+    #: What is learned, in [0, 1].
     reward: float
     weight: float = 1.0
+    #: The reward before it was scaled, in [0, 1]; None where it was not.
+    unscaled: float | None = None
+
+    @property
+    def earned(self) -> float:
+        """What the arm's answer was worth, in [0, 1], however it is learned."""
+        return self.reward if self.unscaled is None else self.unscaled
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "FEEDBACK__WAIT_S": 0.5,
         "FEEDBACK__DEFAULT_REWARD": 0.25,
     },
+    "signed": {
+        "POLICY__LEARN_FROM": "reward",
+        "FEEDBACK__REWARD_RANGE": [-1, 1],
+        "FEEDBACK__WAIT_S": 3600,
+        "FEEDBACK__DEFAULT_REWARD": -0.5,
+    },
+    "scaled": {"POLICY__LEARN_FROM": "reward", "POLICY__REWARD_SCALING": "quantile"},
     "watched": {"POLICY__MODE": "observe", "POLICY__OBSERVE_ARM": "consensus", "POLICY__NAME": "random"},
     "patient": {
         "POLICY__LEARN_FROM": "thumb",
@@ -254,6 +261,18 @@ def brief(fleet: Fleet) -> Service:
 def watched(fleet: Fleet) -> Service:
     """`consensus` answers; what a random policy would have drawn is logged."""
     return fleet.ready("watched")
+
+
+@pytest.fixture(scope="session")
+def signed(fleet: Fleet) -> Service:
+    """Takes rewards from -1 to 1, and learns from `reward`; its default of -0.5 is never due."""
+    return fleet.ready("signed")
+
+
+@pytest.fixture(scope="session")
+def scaled(fleet: Fleet) -> Service:
+    """Scales rewards by their quantiles before it learns them; learns from `reward`."""
+    return fleet.ready("scaled")
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,14 @@ json_values = st.recursive(
 objects = st.dictionaries(texts, json_values, max_size=4)
 vectors = st.lists(finite, min_size=1, max_size=6).map(lambda row: np.array(row, dtype=np.float64))
 updates = st.lists(
-    st.builds(Update, arm=names, reward=st.floats(0, 1), weight=st.floats(0, 1)), max_size=3
+    st.builds(
+        Update,
+        arm=names,
+        reward=st.floats(0, 1),
+        weight=st.floats(0, 1),
+        unscaled=st.none() | st.floats(0, 1),
+    ),
+    max_size=3,
 ).map(tuple)
 
 

@@ -113,12 +113,29 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("policy: {posterior_draws: 100000}", "policy.posterior_draws: "),
         ("policy: {gap_scale: 0}", "policy.gap_scale: "),
         ("policy: {prior_reward: 2}", "policy.prior_reward: "),
+        ("policy: {reward_scaling: log}", "policy.reward_scaling: "),
+        ("policy: {reward_scaling: quantile, prior: p.json}", "policy.prior: expects rewards as they are"),
         ("policy: {learn_from: stars}", "policy.learn_from: "),
         ("policy: {name: 'fixed:nobody'}", "policy.name: 'fixed:nobody' names no arm; there are: loglik"),
         ("feedback: {wait_s: 0}", "feedback.wait_s: "),
         ("feedback: {wait_s: .inf}", "feedback.wait_s: "),
         ("feedback: {default_reward: 1.5}", "feedback.default_reward: "),
         ("feedback: {default_reward: .nan}", "feedback.default_reward: "),
+        (
+            "feedback: {default_reward: -0.1}",
+            "feedback.default_reward: is outside of feedback.reward_range, 0 ",
+        ),
+        (
+            "feedback: {default_reward: 6, reward_range: [1, 5]}",
+            "feedback.default_reward: is outside of feedback.reward_range, 1 to 5",
+        ),
+        ("feedback: {reward_range: [1, 1]}", "feedback.reward_range: give two numbers, the lower one first"),
+        ("feedback: {reward_range: [1, -1]}", "feedback.reward_range: give two numbers, the lower one first"),
+        ("feedback: {reward_range: [0, .inf]}", "feedback.reward_range.1: "),
+        ("feedback: {reward_range: [.nan, 1]}", "feedback.reward_range.0: "),
+        ("feedback: {reward_range: [-1.0e+308, 1.0e+308]}", "feedback.reward_range: "),
+        ("feedback: {reward_range: [1]}", "feedback.reward_range.1: "),
+        ("feedback: {reward_range: [1, 2, 3]}", "feedback.reward_range: "),
         (
             "{feedback: {default_reward: 0}, policy: {learn_from: thumb}}",
             "feedback.default_reward: needs feedback.wait_s",
@@ -272,6 +289,12 @@ def test_a_default_reward_goes_with_a_window_and_a_kind_that_speaks_of_the_answe
     window = {"wait_s": 60, "default_reward": 0}
     settings = load(flags={"feedback": window, "policy": {"learn_from": kind}})
     assert (settings.feedback.wait_s, settings.feedback.default_reward) == (60.0, 0.0)
+
+
+def test_the_range_of_rewards_is_0_to_1_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().feedback.reward_range == (0.0, 1.0)
+    monkeypatch.setenv("LASERVE_FEEDBACK__REWARD_RANGE", "[-1, 1]")
+    assert load().feedback.reward_range == (-1.0, 1.0)
 
 
 def test_a_window_needs_no_default_and_no_kind() -> None:

@@ -114,11 +114,12 @@ class StoredFeedback(_Answer):
     #: In the event log, from 1.
     position: int
     learned: bool
-    #: Of the returned answer, 0..1.
+    #: Of the returned answer, 0..1 whatever range it was sent in.
     reward: float | None
     #: Unix seconds.
     created_at: float
-    #: What the client said, or ``default_reward``; None once it is not kept.
+    #: What the client said, as it was said, with ``reward_range`` where that was not 0..1; or
+    #: ``default_reward``, 0..1; None once it is not kept.
     body: Mapping[str, Any] | None
 
 
@@ -163,7 +164,7 @@ class FeedbackOutcome(_Answer):
     status: Literal["recorded", "late", "duplicate"]
     #: Whether the policy learned from it.
     learned: bool
-    #: Of the returned answer, 0..1.
+    #: Of the returned answer, 0..1 whatever range it was sent in.
     reward: float | None = None
 
 

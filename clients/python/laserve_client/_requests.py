@@ -68,13 +68,13 @@ class Feedback(TypedDict, total=False):
     that chose.
     """
 
-    #: How good the returned answer was, 0..1.
+    #: How good the returned answer was, 0..1, or in the range that the service is set to.
     reward: float | None
     #: ``up`` or 1 teaches 1, ``down`` or 0 teaches 0.
     thumb: Literal["up", "down", 1, 0] | None
     #: Index of the candidate that a user chose, from 0.
     chosen_index: int | None
-    #: How good each candidate was, 0..1, in their order; as many as the decision has.
+    #: How good each candidate was, in their order; as many as the decision has, in the range of ``reward``.
     candidate_rewards: Sequence[float] | None
     #: 1..256 right answers; each candidate is measured against the closest.
     references: Sequence[str] | None

@@ -116,7 +116,9 @@ class FeedbackAnswer(Body):
         description="`late` is recorded as well, after the feedback window had closed."
     )
     learned: bool = Field(description="Whether the policy learned from it.")
-    reward: float | None = Field(description="Reward of the returned answer.")
+    reward: float | None = Field(
+        description="Reward of the returned answer, 0 to 1 whatever `feedback.reward_range` is."
+    )
 
 
 class ErrorDetail(Body):
@@ -149,10 +151,13 @@ class StoredFeedbackBody(Body):
 
     position: int
     learned: bool
-    reward: float | None
+    reward: float | None = Field(
+        description="Reward of the returned answer, 0 to 1 whatever `feedback.reward_range` is."
+    )
     created_at: float
     body: dict[str, Any] | None = Field(
-        description="What the client said, or `default_reward`; None once it is not kept."
+        description="What the client said, as it was said, with `reward_range` where that was not 0 to 1; or "
+        "`default_reward`, 0 to 1; None once it is not kept."
     )
 
 

@@ -10,7 +10,6 @@ from laserve.types import ArmStatus, Document, Feedback, FeedbackKind, Message, 
 
 _Text = Annotated[str, Field(min_length=1)]
 _Reference = Annotated[str, Field(min_length=1, max_length=10_000)]
-_Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _SOURCES = ("prompt", "messages", "question")
 _KINDS: tuple[FeedbackKind, ...] = ("reward", "thumb", "chosen_index", "candidate_rewards", "references")
@@ -177,11 +176,17 @@ class FeedbackBody(Body):
     )
 
     decision_id: str = Field(min_length=1, max_length=64, description="From the answer of `/generate`.")
-    reward: _Unit | None = Field(None, description="How good the returned answer was, 0 to 1.")
+    reward: _Finite | None = Field(
+        None,
+        description="How good the returned answer was, in `feedback.reward_range`: 0 to 1 unless the service "
+        "is set to another.",
+    )
     thumb: Literal["up", "down", 1, 0] | None = Field(None, description="Up teaches 1, down 0.")
     chosen_index: Annotated[int, Field(ge=0)] | None = Field(None, description="The candidate a user chose.")
-    candidate_rewards: Annotated[list[_Unit], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = Field(
-        None, description="How good each candidate was, 0 to 1, in their order."
+    candidate_rewards: Annotated[list[_Finite], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = (
+        Field(
+            None, description="How good each candidate was, in their order and in the same range as `reward`."
+        )
     )
     references: Annotated[list[_Reference], Field(min_length=1, max_length=64)] | None = Field(
         None, description="Right answers; each candidate is measured against the closest."

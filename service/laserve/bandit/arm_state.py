@@ -29,7 +29,7 @@ class ArmState:
     pulls: int = 0
     #: Rewards learned, those of answers that other arms chose included.
     updates: int = 0
-    #: Sum of the rewards learned.
+    #: Sum of these rewards, unscaled.
     reward_sum: float = 0.0
     #: Whether it may be drawn, finishes what is under way, or is put away.
     status: ArmStatus = "enabled"
@@ -48,7 +48,7 @@ class ArmState:
 
     @property
     def mean_reward(self) -> float | None:
-        """Average of the rewards learned; None before the first."""
+        """Average of the rewards learned, unscaled; None before the first."""
         return self.reward_sum / self.updates if self.updates else None
 
     def learn(
@@ -73,7 +73,7 @@ class ArmState:
         self.S += xx if weight == 1.0 else weight * xx
         self.b += (weight * update.reward) * x
         self.updates += sign
-        self.reward_sum += sign * update.reward
+        self.reward_sum += sign * update.earned
 
     def wear(self, discount: float) -> None:
         """Let everything learned so far count less, by that factor; the prior stays whole."""

@@ -28,10 +28,12 @@ class Example:
     def of(cls, x: Vector, updates: Sequence[Update], arms: Sequence[str]) -> "Example | None":
         """None unless every arm has a reward, and not all the same one.
 
+        Unscaled, since which is best does not depend on the scale, and those beyond a quantile seem equal.
+
         Args:
             arms: those that could be drawn, at least two.
         """
-        rewards = {update.arm: update.reward for update in updates}
+        rewards = {update.arm: update.earned for update in updates}
         if len(arms) < 2 or not rewards.keys() >= set(arms):
             return None
         among = {arm: rewards[arm] for arm in arms}

@@ -24,6 +24,7 @@ import numpy as np
 from laserve.bandit.arm_state import ArmState
 from laserve.bandit.blending import Blending, Lesson
 from laserve.bandit.classifier import Example, Examples
+from laserve.bandit.scaling import RewardCounts
 from laserve.errors import CorruptLog
 from laserve.types import DEFAULT, ArmStatus, Event, Vector
 
@@ -47,6 +48,8 @@ class BanditState:
     blending: Blending = field(default_factory=Blending)
     #: Decisions of which every arm's reward is known, for `classifier`.
     examples: Examples = field(default_factory=Examples)
+    #: Rewards learned, where the log scales them.
+    rewards: RewardCounts = field(default_factory=RewardCounts)
 
     @property
     def prior_diagonal(self) -> Vector:
@@ -57,6 +60,11 @@ class BanditState:
     def discount(self) -> float:
         """What a decision still counts after another one has been learned, in (0, 1]."""
         return float(self.parameters.get("discount", 1.0))
+
+    @property
+    def scales_rewards(self) -> bool:
+        """Whether rewards are scaled by their quantiles before they are learned."""
+        return bool(self.parameters.get("reward_scaling", "none") == "quantile")
 
     def apply(self, event: Event) -> None:
         """Fold one event in.
@@ -124,6 +132,8 @@ class BanditState:
             self.arms[update.arm].learn(x, xx, update, sign=1, kept=kept)
         if "drawn" in event.body:
             self.arms[event.body["drawn"]].loss += kept * loss
+        if self.scales_rewards:
+            self.rewards.follow(event)
         self._compare(event, x)
         if event.body["kind"] != DEFAULT:
             self.learn_from = self.learn_from or event.body["kind"]
@@ -226,7 +236,8 @@ class BanditState:
             examples = Examples()
             if "examples" in header:
                 examples = Examples.restore(header.pop("examples"), tensors.get(_EXAMPLES, np.zeros((0, 0))))
-            return cls(arms=arms, blending=blending, examples=examples, **header)
+            rewards = RewardCounts(**header.pop("rewards", {}))
+            return cls(arms=arms, blending=blending, examples=examples, rewards=rewards, **header)
         except (SafetensorError, KeyError, TypeError, ValueError, struct.error) as error:
             raise CorruptLog(f"a snapshot cannot be read: {error}") from error
 
@@ -243,6 +254,8 @@ class BanditState:
             header["blending"] = self.blending.to_json()
         if self.examples.count:
             header["examples"] = self.examples.told()
+        if self.rewards.seen:
+            header["rewards"] = vars(self.rewards)
         return header
 
 
@@ -258,6 +271,8 @@ def _power(discount: float, exponent: int) -> float:
 def _loss(event: Event) -> float:
     """(1 - reward) / propensity of a decision, less what it was before a correction.
 
+    The reward is the one that is learned, scaled where the log scales.
+
     Raises:
         CorruptLog: there can be no such propensity.
     """
@@ -268,4 +283,5 @@ def _loss(event: Event) -> float:
     if propensity is None or not propensity > 0:
         raise CorruptLog(f"event {event.position} was drawn with propensity {propensity}")
     before = (1.0 - body["replaced_reward"]) if "replaced_reward" in body else 0.0
-    return float((1.0 - body["reward"]) / propensity - before / propensity)
+    reward = body.get("scaled_reward", body["reward"])
+    return float((1.0 - reward) / propensity - before / propensity)

@@ -1,9 +1,10 @@
 """All settings, section by section; their descriptions are their documentation."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -15,6 +16,16 @@ PREFIX = "LASERVE_"
 MAX_CANDIDATES = 64
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    low, high = ends
+    if not 0 < high - low < math.inf:
+        raise ValueError("give two numbers, the lower one first")
+    return ends
 
 
 class Section(BaseModel):
@@ -176,6 +187,11 @@ class PolicySettings(Section):
         description="What a learned decision still counts after each further one; below 1 old ones fade. "
         "A log keeps the one that it was started with.",
     )
+    reward_scaling: Literal["none", "quantile"] = Field(
+        "none",
+        description="`quantile`: what is learned is the reward's place between the 20% and 80% quantiles of "
+        "those before it, as in LASeR. A log keeps the one that it was started with.",
+    )
     seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
     prior_structure: float = Field(1.0, gt=0, description="Ridge on the bias and the structural features.")
     prior_embedding: float = Field(30.0, gt=0, description="Ridge on the embedding features.")
@@ -193,7 +209,13 @@ class PolicySettings(Section):
 
 
 class FeedbackSettings(Section):
-    """How long feedback is waited for."""
+    """How rewards are said, and how long feedback is waited for."""
+
+    reward_range: Annotated[tuple[Finite, Finite], AfterValidator(_ascending)] = Field(
+        (0.0, 1.0),
+        description="Lowest and highest `reward` (and number in `candidate_rewards`) that clients send; they "
+        "teach 0 and 1, and what is between in proportion.",
+    )
 
     wait_s: float | None = Field(
         None,
@@ -204,10 +226,9 @@ class FeedbackSettings(Section):
     )
     default_reward: float | None = Field(
         None,
-        ge=0,
-        le=1,
-        description="Reward of a decision that no feedback has taught within `feedback.wait_s`; "
-        "none by default.",
+        allow_inf_nan=False,
+        description="Reward of a decision that no feedback has taught within `feedback.wait_s`, in "
+        "`feedback.reward_range`; none by default.",
     )
 
 
@@ -316,7 +337,14 @@ class Settings(BaseSettings):
                 )
             if kind.startswith("ensemble-"):
                 raise ValueError(f"policy.mode: {self.policy.name!r} draws no arm that could be observed")
+        if self.policy.prior is not None and self.policy.reward_scaling != "none":
+            raise ValueError("policy.prior: expects rewards as they are; policy.reward_scaling scales them")
         if self.feedback.default_reward is not None:
+            low, high = self.feedback.reward_range
+            if not low <= self.feedback.default_reward <= high:
+                raise ValueError(
+                    f"feedback.default_reward: is outside of feedback.reward_range, {low:.12g} to {high:.12g}"
+                )
             if self.feedback.wait_s is None:
                 raise ValueError("feedback.default_reward: needs feedback.wait_s, after which it is learned")
             if self.policy.learn_from not in ("reward", "thumb"):

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from laserve.bandit.blending import Lesson
+from laserve.bandit.scaling import RewardCounts, Scale
 from laserve.errors import Conflict, InvalidRequest
+from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved
 from laserve.storage.base import LogWriter, StoredFeedback
 from laserve.storage.rows import dumps
@@ -22,6 +24,8 @@ class Resolution:
     resolved: Resolved | InvalidRequest
     #: What the candidates' qualities say of the arms' scores.
     lesson: Lesson | None = None
+    #: The unit in which its rewards were said.
+    reward_range: RewardRange = UNIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +58,20 @@ async def find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | No
 
 
 async def append_feedback(
-    log: LogWriter, item: Resolution, *, decisions: int, learn_from: str | None, now: float
+    log: LogWriter,
+    item: Resolution,
+    *,
+    decisions: int,
+    learn_from: str | None,
+    rewards: RewardCounts | None = None,
+    now: float,
 ) -> Event:
     """Append a feedback that is not known yet.
 
     Args:
         decisions: learned so far, at the end of the log.
         learn_from: the kind of feedback that teaches; None lets this one.
+        rewards: learned so far, where the log scales them.
         now: Unix seconds by the store's clock.
 
     Raises:
@@ -79,11 +90,12 @@ async def append_feedback(
     if learned and decision.due_at is not None:
         await log.settle(decision.id)
     before = await log.taught(decision.id) if learned else None
+    scale = _scale(before, rewards)
     return await _append(
         log,
         decision,
         now=now,
-        updates=resolved.updates if learned else (),
+        updates=_learned(resolved.updates, scale) if learned else (),
         replaces=before.updates if before else (),
         body={
             "kind": feedback.kind,
@@ -91,23 +103,24 @@ async def append_feedback(
             "reward": resolved.reward,
             "learned": learned,
         }
-        | (_learned(decision, before, decisions) if learned else {})
+        | (_lesson(decision, before, decisions) | _scaled(resolved.reward, scale) if learned else {})
         | ({"blend": item.lesson.to_json()} if learned and item.lesson else {})
         | ({"late": True} if late else {}),
         key=feedback.key,
         identity=feedback.identity,
-        said=_said(feedback),
-        kept=kept,
+        digest=_digest(_said(feedback)) if kept else None,
+        stored=_said(feedback) | item.reward_range.of(feedback) if kept else None,
     )
 
 
 async def append_default(
-    log: LogWriter, decision_id: str, *, decisions: int, now: float
+    log: LogWriter, decision_id: str, *, decisions: int, rewards: RewardCounts | None = None, now: float
 ) -> tuple[Event, Decision]:
     """Append the default reward of a decision.
 
     Args:
         decisions: learned so far, at the end of the log.
+        rewards: learned so far, where the log scales them.
         now: Unix seconds by the store's clock.
 
     Raises:
@@ -117,25 +130,53 @@ async def append_default(
     decision = await log.decision(decision_id)
     await log.settle(decision.id)
     identity, played, reward = f"default:{decision.id}", decision.scored_by, decision.default_reward
+    said = {"default_reward": reward}
     known = await log.feedback("", identity) or await log.taught(decision.id)
     if known or played is None or reward is None:
         raise Conflict("decision_id: no default reward is due", param="decision_id")
+    scale = _scale(None, rewards)
     event = await _append(
         log,
         decision,
         now=now,
-        updates=(Update(arm=played, reward=reward),),
+        updates=_learned((Update(arm=played, reward=reward),), scale),
         replaces=(),
         body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
-        | _learned(decision, None, decisions),
+        | _lesson(decision, None, decisions)
+        | _scaled(reward, scale),
         key="",
         identity=identity,
-        said={"default_reward": reward},
+        digest=_digest(said),
+        stored=said,
     )
     return event, decision
 
 
-def _learned(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
+def _scale(before: Event | None, rewards: RewardCounts | None) -> Scale | None:
+    """By what a decision's rewards are scaled: those learned before it; None leaves them as they are.
+
+    A correction keeps the scale of what it corrects, which is what it would have had if it had been right at
+    once. So whoever repeats himself changes nothing.
+
+    Args:
+        before: the event by which the decision has taught so far.
+        rewards: learned so far, where the log scales them.
+    """
+    if before is not None:
+        return Scale(*before.body["scale"]) if "scale" in before.body else None
+    return None if rewards is None else rewards.scale
+
+
+def _learned(updates: tuple[Update, ...], scale: Scale | None) -> tuple[Update, ...]:
+    return updates if scale is None else scale.scaled(updates)
+
+
+def _scaled(reward: float, scale: Scale | None) -> dict[str, Any]:
+    """The returned answer's reward as it is learned, beside ``reward``, which stays what it was worth."""
+    return {} if scale is None else {"scale": [scale.low, scale.high], "scaled_reward": scale.of(reward)}
+
+
+def _lesson(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
     """What the fold must know of a decision that teaches, beside its updates.
 
     ``ordinal`` says which of the learned decisions it is, so that a correction weighs what its original does
@@ -150,7 +191,7 @@ def _learned(decision: Decision, before: Event | None, decisions: int) -> dict[s
     if before is None:
         return lesson | {"ordinal": decisions + 1}
     if "drawn" in before.body:
-        lesson["replaced_reward"] = before.body["reward"]
+        lesson["replaced_reward"] = before.body.get("scaled_reward", before.body["reward"])
     if "blend" in before.body:
         lesson["replaced_blend"] = before.body["blend"]
     if "ordinal" in before.body:  # not in events of older versions
@@ -168,8 +209,8 @@ async def _append(
     body: dict[str, Any],
     key: str,
     identity: str,
-    said: dict[str, Any],
-    kept: bool = True,
+    digest: str | None,
+    stored: dict[str, Any] | None,
 ) -> Event:
     event = await log.append(
         Event(
@@ -187,8 +228,8 @@ async def _append(
             key=key,
             identity=identity,
             decision_id=decision.id,
-            digest=_digest(said) if kept else None,
-            body=said if kept else None,
+            digest=digest,
+            body=stored,
             learned=body["learned"],
             reward=body["reward"],
             position=event.position,
@@ -209,6 +250,7 @@ def outcome_of(event: Event) -> FeedbackOutcome:
 
 
 def _said(feedback: Feedback) -> dict[str, Any]:
+    """What makes a repeat the same; not the unit, which is no client's word."""
     said = {"decision_id": feedback.decision_id, feedback.kind: feedback.value, "source": feedback.source}
     return said | ({"metric": feedback.metric} if feedback.kind == "references" else {})
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from typing import Any, BinaryIO, get_args
 
+from laserve.selection.reward_range import RewardRange
 from laserve.selection.rewards import candidate_rewards
 from laserve.storage.base import Logged, Store, StoredFeedback, Wanted
 from laserve.types import DEFAULT, Decision, Feedback, FeedbackKind
@@ -100,7 +101,10 @@ def rewards_of(logged: Logged) -> list[float | None]:
     row = _counting(logged.feedback)
     if row is None or row.reward is None:
         return [None] * len(logged.decision.candidates)
-    return candidate_rewards(_feedback(row, logged.decision), logged.decision)
+    body = row.body or {}
+    return candidate_rewards(
+        _feedback(row, logged.decision), logged.decision, RewardRange(*body.get("reward_range", ()))
+    )
 
 
 def _counting(feedback: Sequence[StoredFeedback]) -> StoredFeedback | None:
@@ -138,4 +142,4 @@ def _word(row: StoredFeedback) -> dict[str, Any]:
         "reward": row.reward,
         "learned": row.learned,
         "created_at": row.created_at,
-    }
+    } | ({"reward_range": body["reward_range"]} if "reward_range" in body else {})

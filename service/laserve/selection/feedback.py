@@ -19,6 +19,7 @@ from laserve.selection.appending import (
     outcome_of,
 )
 from laserve.selection.learner import Learner
+from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved, resolve
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
@@ -39,6 +40,7 @@ class FeedbackLog:
         learn_from: the kind that teaches, where the log has not settled it yet; None for the first to come.
         settled: waits for scores of a decision that are still outstanding.
         alone: whether an arm's scores are its own, not made of the others'.
+        reward_range: what rewards may be, and stand for.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class FeedbackLog:
         learn_from: str | None = None,
         settled: Callable[[str], Awaitable[None]] | None = None,
         alone: Callable[[str], bool] = lambda name: True,
+        reward_range: RewardRange = UNIT,
     ) -> None:
         self._store = store
         self._learner = learner
@@ -59,6 +62,7 @@ class FeedbackLog:
         self._learn_from = learn_from
         self._settled = settled
         self._alone = alone
+        self._reward_range = reward_range
         self._snapshot_at = 0
         self._batches: GroupCommit[Resolution | Lapse | Event, FeedbackOutcome | Event] = GroupCommit(
             self._commit
@@ -139,14 +143,20 @@ class FeedbackLog:
             if feedback.kind == "references":
                 resolved = await asyncio.to_thread(resolve, feedback, decision)
             else:
-                resolved = resolve(feedback, decision)
+                resolved = resolve(feedback, decision, self._reward_range)
             if resolved.qualities is not None:
                 scores = {arm: each for arm, each in decision.scores.items() if self._alone(arm)}
                 task = task_label(decision.task, self._learner.tasks)
                 lesson = Lesson.of(task, scores, resolved.qualities)
         except InvalidRequest as error:
             resolved = error
-        return Resolution(feedback=feedback, decision=decision, resolved=resolved, lesson=lesson)
+        return Resolution(
+            feedback=feedback,
+            decision=decision,
+            resolved=resolved,
+            lesson=lesson,
+            reward_range=self._reward_range,
+        )
 
     async def _submit(self, item: Resolution) -> FeedbackOutcome:
         kind = item.feedback.kind
@@ -167,6 +177,7 @@ class FeedbackLog:
         appended: list[tuple[Event, Decision | None]] = []
         learn_from = self._learner.state.learn_from or self._learn_from
         decisions = self._learner.state.decisions
+        rewards = self._learner.state.rewards.copy() if self._learner.state.scales_rewards else None
         async with self._store.writing() as log:
             now = await log.now()
             for item in batch:
@@ -176,7 +187,7 @@ class FeedbackLog:
                         event = await log.append(replace(item, created_at=now))
                     elif isinstance(item, Lapse):
                         event, decision = await append_default(
-                            log, item.decision_id, decisions=decisions, now=now
+                            log, item.decision_id, decisions=decisions, rewards=rewards, now=now
                         )
                     elif (known := await find_known(log, item.feedback)) is not None:
                         results.append(known)
@@ -184,7 +195,7 @@ class FeedbackLog:
                     else:
                         decision = item.decision
                         event = await append_feedback(
-                            log, item, decisions=decisions, learn_from=learn_from, now=now
+                            log, item, decisions=decisions, learn_from=learn_from, rewards=rewards, now=now
                         )
                         learn_from = learn_from or (item.feedback.kind if event.updates else None)
                 except LaserveError as error:
@@ -193,6 +204,8 @@ class FeedbackLog:
                     results.append(error)
                     continue
                 decisions += bool(event.updates and not event.replaces)
+                if rewards is not None:
+                    rewards.follow(event)
                 appended.append((event, decision))
                 results.append(event if decision is None else outcome_of(event))
         self._learner.apply([event for event, _ in appended])

@@ -12,7 +12,7 @@ from laserve.storage.base import Store
 from laserve.types import Event
 
 #: What logs of older versions, which did not say it, were started with.
-_SINCE_THEN = {"policy.discount": 1.0}
+_SINCE_THEN = {"policy.discount": 1.0, "policy.reward_scaling": "none"}
 
 
 async def open_log(
@@ -23,6 +23,7 @@ async def open_log(
     arms: Sequence[str],
     prior: dict[str, float],
     discount: float = 1.0,
+    reward_scaling: str = "none",
     learn_from: str | None,
     expected: Mapping[str, Expected] | None = None,
 ) -> None:
@@ -32,11 +33,12 @@ async def open_log(
         arms: names of the configured arms.
         prior: ``structure`` and ``embedding`` ridge, and the ``reward`` that first arms are expected to give.
         discount: what a learned decision still counts after each further one, in (0, 1].
+        reward_scaling: ``none`` or ``quantile``.
         learn_from: the configured kind of feedback, None to let the first one settle it.
         expected: what an arm that joins now is expected to earn, by an evaluation offline.
 
     Raises:
-        ConfigError: the log was started with other features, prior, discount or kind of feedback.
+        ConfigError: the log was started with other features, prior, discount, scaling or kind of feedback.
         CorruptLog: the log does not verify.
     """
     await learner.load(store)
@@ -45,6 +47,7 @@ async def open_log(
         "policy.prior_embedding": prior["embedding"],
         "policy.prior_reward": prior["reward"],
         "policy.discount": discount,
+        "policy.reward_scaling": reward_scaling,
     }
     events = []
     now = time.time()
@@ -54,6 +57,7 @@ async def open_log(
             "settings": wanted,
             "prior_diagonal": diagonal.tolist(),
             "discount": discount,
+            "reward_scaling": reward_scaling,
             "learn_from": learn_from,
         }
         events.append(Event(kind="start", created_at=now, body=body))

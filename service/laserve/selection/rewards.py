@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from laserve import textmetrics
 from laserve.errors import InvalidRequest
+from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.types import Decision, Feedback, Update
 
 
@@ -19,20 +20,23 @@ class Resolved:
     qualities: tuple[float, ...] | None = None
 
 
-def resolve(feedback: Feedback, decision: Decision) -> Resolved:
+def resolve(feedback: Feedback, decision: Decision, reward_range: RewardRange = UNIT) -> Resolved:
     """Tell what a feedback says of each arm.
 
     A reward or a thumb speaks of the returned answer alone. The other kinds speak of every candidate, and so
     of every arm whose scores are known: its reward is that of the candidate it would have returned.
 
+    Args:
+        reward_range: what a reward may be, and stands for.
+
     Raises:
         InvalidRequest: the value does not fit the decision; the message names the field and the bound.
     """
     if feedback.kind in ("reward", "thumb"):
-        reward = float(feedback.value)
+        reward = _told(feedback, reward_range)
         played = () if decision.scored_by is None else (Update(arm=decision.scored_by, reward=reward),)
         return Resolved(reward=reward, updates=played)
-    qualities = _qualities(feedback, decision)
+    qualities = _qualities(feedback, decision, reward_range)
     return Resolved(
         reward=qualities[decision.index],
         updates=tuple(Update(arm=arm, reward=qualities[best]) for arm, best in decision.choices.items()),
@@ -40,26 +44,38 @@ def resolve(feedback: Feedback, decision: Decision) -> Resolved:
     )
 
 
-def candidate_rewards(feedback: Feedback, decision: Decision) -> list[float | None]:
+def candidate_rewards(
+    feedback: Feedback, decision: Decision, reward_range: RewardRange = UNIT
+) -> list[float | None]:
     """What a feedback says of each candidate, n numbers in [0, 1]; None where it says nothing of one.
 
     A reward or a thumb speaks of the returned answer, and so of every candidate with the same text.
+
+    Args:
+        reward_range: what a reward could be, and stood for, when it was said.
 
     Raises:
         InvalidRequest: the value does not fit the decision.
     """
     if feedback.kind in ("reward", "thumb"):
         returned = decision.same_text[decision.index]
-        return [float(feedback.value) if same == returned else None for same in decision.same_text]
-    return [*_qualities(feedback, decision)]
+        reward = _told(feedback, reward_range)
+        return [reward if same == returned else None for same in decision.same_text]
+    return [*_qualities(feedback, decision, reward_range)]
 
 
-def _qualities(feedback: Feedback, decision: Decision) -> list[float]:
+def _told(feedback: Feedback, reward_range: RewardRange) -> float:
+    """What a reward or a thumb says of the returned answer, in [0, 1]."""
+    value = float(feedback.value)
+    return reward_range.unit(value, "reward") if feedback.kind == "reward" else value
+
+
+def _qualities(feedback: Feedback, decision: Decision, reward_range: RewardRange) -> list[float]:
     match feedback.kind:
         case "chosen_index":
             return _chosen(int(feedback.value), decision)
         case "candidate_rewards":
-            return _listed(list(feedback.value), decision)
+            return _listed(list(feedback.value), decision, reward_range)
         case _:  # references
             return _measured(feedback, decision)
 
@@ -74,14 +90,16 @@ def _chosen(index: int, decision: Decision) -> list[float]:
     return [float(same == decision.same_text[index]) for same in decision.same_text]
 
 
-def _listed(rewards: list[float], decision: Decision) -> list[float]:
+def _listed(rewards: list[float], decision: Decision, reward_range: RewardRange) -> list[float]:
     n = len(decision.candidates)
     if len(rewards) != n:
         raise InvalidRequest(
             f"candidate_rewards: {len(rewards)} values; the decision has {n} candidates",
             param="candidate_rewards",
         )
-    return rewards
+    return [
+        reward_range.unit(float(reward), f"candidate_rewards.{place}") for place, reward in enumerate(rewards)
+    ]
 
 
 def _measured(feedback: Feedback, decision: Decision) -> list[float]:

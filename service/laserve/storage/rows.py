@@ -29,11 +29,17 @@ def bytes_vector(raw: bytes) -> Vector:
 
 
 def _updates(updates: Iterable[Update]) -> list[list[Any]]:
-    return [[update.arm, update.reward, update.weight] for update in updates]
+    return [
+        [update.arm, update.reward, update.weight] + ([] if update.unscaled is None else [update.unscaled])
+        for update in updates
+    ]
 
 
 def updates_from(rows: Iterable[Any]) -> tuple[Update, ...]:
-    return tuple(Update(arm=arm, reward=reward, weight=weight) for arm, reward, weight in rows)
+    return tuple(
+        Update(arm=arm, reward=reward, weight=weight, unscaled=rest[0] if rest else None)
+        for arm, reward, weight, *rest in rows
+    )
 
 
 def event_row(event: Event, previous: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from builders import make_arm_event, make_decision, make_feedback, make_start, make_teaching
+from laserve.errors import InvalidRequest
 from laserve.metrics import Metrics
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner, fold
+from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.verification import verify
 from laserve.storage.sql import SqlStore
 from laserve.types import Decision, Event, Update
@@ -24,9 +26,24 @@ class House:
     def __init__(self, discount: float) -> None:
         self.store = SqlStore(None)
         self.learner = Learner(seed=0)
-        self.log = FeedbackLog(store=self.store, learner=self.learner, metrics=Metrics(), snapshot_every=1000)
+        self.log = self.made()
         self.first = [make_start(prior_diagonal=[1.0, 1.0], discount=discount)]
         self.first += [make_arm_event(2 + place, name, [0.5, 0.0]) for place, name in enumerate(ARMS)]
+
+    def made(self, reward_range: RewardRange = UNIT) -> FeedbackLog:
+        return FeedbackLog(
+            store=self.store,
+            learner=self.learner,
+            metrics=Metrics(),
+            snapshot_every=1000,
+            reward_range=reward_range,
+        )
+
+    async def restart(self, reward_range: RewardRange) -> None:
+        """As with another `feedback.reward_range`."""
+        await self.log.close()
+        self.log = self.made(reward_range)
+        await self.log.start()
 
     async def open(self) -> "House":
         await self.store.open()
@@ -125,6 +142,37 @@ async def test_a_correction_leaves_the_state_of_a_log_without_the_mistake(house:
     assert (await verify(house.store)).digest == house.learner.state.digest()
     assert (await fold(house.store)).digest() == house.learner.state.digest()
     await right.close()
+
+
+async def test_feedback_keeps_the_meaning_that_it_had_when_the_range_changes(house: House) -> None:
+    await house.say(0, 0.5)
+    await house.restart(RewardRange(-1.0, 1.0))
+    await house.say(1, 0.5)
+    await house.say(0, -0.5, idempotency_key="a correction in the new unit")
+    assert [event.updates[0].reward for event in await house.events()] == [0.5, 0.75, 0.25]
+    assert [event.body["reward"] for event in await house.events()] == [0.5, 0.75, 0.25]
+    bodies = [row.body or {} for row in await house.store.feedback_rows()]
+    assert [(body["reward"], body.get("reward_range")) for body in bodies] == [
+        (0.5, None),
+        (0.5, [-1.0, 1.0]),
+        (-0.5, [-1.0, 1.0]),
+    ]
+    assert house.learner.state.arms["loglik"].reward_sum == 0.25 + 0.75
+    assert (await verify(house.store)).digest == house.learner.state.digest()
+
+
+async def test_a_repeat_is_known_by_what_was_sent_though_the_range_has_changed(house: House) -> None:
+    await house.restart(RewardRange(-1.0, 1.0))
+    await house.say(0, -0.5)
+    await house.say(1, 0.5)
+    await house.restart(UNIT)
+    for number, sent, learned in ((0, -0.5, 0.25), (1, 0.5, 0.75)):
+        repeat = make_feedback("reward", sent, decision_id=f"d-{number}")
+        outcome = await house.log.record(repeat)
+        assert (outcome.status, outcome.reward) == ("duplicate", learned)
+    with pytest.raises(InvalidRequest, match=r"reward: -0\.5 .* 0 to 1"):
+        await house.say(2, -0.5)
+    assert len(await house.events()) == 2
 
 
 async def test_a_decision_that_taught_under_an_older_version_can_be_corrected() -> None:

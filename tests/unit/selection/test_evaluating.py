@@ -55,6 +55,20 @@ async def test_a_fixed_arm_is_worth_what_its_answers_earned(service: Service) ->
     assert isinstance(found.logged, Estimate)
 
 
+async def test_policies_are_worth_what_was_earned_though_something_else_was_learned() -> None:
+    policy = {"name": "random", "learn_from": "reward", "reward_scaling": "quantile"}
+    async with fake_service(arms=ARMS, policy=policy) as service:
+        await teach(service)
+        scales = [event.body.get("scale") async for event in service.store.events() if event.updates]
+        assert scales[-1] == [0.1, 0.8]
+        found = await report(service, "fixed:good", "fixed:bad")
+        for place, worth in enumerate([0.8, 0.1]):
+            assert [each.value for each in values(found, place)] == pytest.approx([worth] * 3, abs=0.08)
+        arms = service.learner.state.arms
+        assert [arms[name].mean_reward for name in ("good", "bad")] == pytest.approx([0.8, 0.1])
+        assert arms["good"].b[0] > 0.9 * arms["good"].updates * 0.8
+
+
 async def test_a_position_stands_for_what_was_learned_there_and_is_judged_on_later_decisions(
     service: Service,
 ) -> None:

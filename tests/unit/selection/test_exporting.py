@@ -58,6 +58,9 @@ class Decisions:
         ({"references": ["b x"], "metric": "f1"}, 0.0, [0.0, 2 / 3, 0.0, 0.0]),
         ({"references": ["b x"], "metric": "exact_match"}, 0.0, [0.0, 0.0, 0.0, 0.0]),
         ({"default_reward": 0.25}, 0.25, [0.25, None, 0.25, None]),
+        # Said in another unit than now, or than 0 to 1.
+        ({"reward": -0.5, "reward_range": [-1, 1]}, 0.25, [0.25, None, 0.25, None]),
+        ({"candidate_rewards": [5, 2, 1, 3], "reward_range": [1, 5]}, 1.0, [1.0, 0.25, 0.0, 0.5]),
         ({}, 0.75, [0.75, None, 0.75, None]),  # its words are not kept
     ],
 )
@@ -149,6 +152,12 @@ def test_a_default_and_a_feedback_without_words_are_told_apart() -> None:
     default, bare = line_of(logged(row(1, earned=0.25, **DEFAULT), row(2, earned=1.0)))["feedback"]
     assert (default["kind"], default["value"], default["reward"]) == ("default", 0.25, 0.25)
     assert (bare["kind"], bare["value"], bare["source"], bare["reward"]) == (None, None, None, 1.0)
+
+
+def test_a_reward_in_another_unit_is_told_with_that_unit() -> None:
+    said = row(1, earned=0.25, reward=-0.5, reward_range=[-1, 1])
+    (word,) = line_of(logged(said))["feedback"]
+    assert (word["value"], word["reward_range"], word["reward"]) == (-0.5, [-1, 1], 0.25)
 
 
 async def test_decisions_without_their_texts_are_left_out_and_counted() -> None:

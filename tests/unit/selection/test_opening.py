@@ -82,8 +82,9 @@ async def test_a_fresh_log_is_started_and_its_arms_join(store: SqlStore) -> None
         "policy.prior_structure": 1.0,
         "policy.prior_embedding": 30.0,
         "policy.discount": 1.0,
+        "policy.reward_scaling": "none",
     }
-    assert start.body["discount"] == 1.0
+    assert (start.body["discount"], start.body["reward_scaling"]) == (1.0, "none")
     ridge = context().prior_diagonal(structure=1.0, embedding=30.0)
     assert start.body["prior_diagonal"] == ridge.tolist()
     for event, name in ((first, "loglik"), (second, "consensus")):
@@ -136,11 +137,24 @@ async def test_reopening_appends_nothing_and_gives_the_same_state(store: SqlStor
             r"^policy\.discount: is 0\.5, but the log was started with 1\.0",
         ),
         (
+            {"reward_scaling": "quantile"},
+            r"^policy\.reward_scaling: is 'quantile', but the log was started with 'none'",
+        ),
+        (
             {"learn_from": "reward"},
             r"^policy\.learn_from: is 'reward', but this log learns from 'thumb'",
         ),
     ],
-    ids=["tasks", "encoder", "features", "prior_structure", "prior_embedding", "discount", "learn_from"],
+    ids=[
+        "tasks",
+        "encoder",
+        "features",
+        "prior_structure",
+        "prior_embedding",
+        "discount",
+        "reward_scaling",
+        "learn_from",
+    ],
 )
 async def test_a_setting_that_contradicts_the_log_is_refused_by_name(
     store: SqlStore, changes: dict[str, Any], message: str
@@ -159,19 +173,39 @@ async def test_the_discount_is_that_of_the_log(store: SqlStore) -> None:
         await opened(store)
 
 
-async def test_a_log_of_a_version_without_a_discount_has_one_of_one(store: SqlStore) -> None:
+async def test_the_scaling_of_rewards_is_that_of_the_log(store: SqlStore) -> None:
+    learner = await opened(store, reward_scaling="quantile")
+    assert learner.state.scales_rewards
+    again = await opened(store, reward_scaling="quantile")
+    assert again.state.digest() == learner.state.digest()
+    with pytest.raises(
+        ConfigError, match=r"^policy\.reward_scaling: is 'none', but the log was started with 'quantile'"
+    ):
+        await opened(store)
+
+
+async def test_a_log_of_a_version_without_discount_and_scaling_has_none_of_them(store: SqlStore) -> None:
     learner = await opened(store)
     start, *joined = await logged(store)
-    settings = {name: value for name, value in start.body["settings"].items() if name != "policy.discount"}
-    old = {name: value for name, value in start.body.items() if name != "discount"} | {"settings": settings}
+    later = ("discount", "reward_scaling")
+    settings = {
+        name: value
+        for name, value in start.body["settings"].items()
+        if name.removeprefix("policy.") not in later
+    }
+    old = {name: value for name, value in start.body.items() if name not in later} | {"settings": settings}
     older = SqlStore(None)
     await older.open()
     async with older.writing() as log:
         for event in (replace(start, body=old), *joined):
             await log.append(event)
-    assert (await opened(older)).state.discount == learner.state.discount == 1.0
+    reopened = (await opened(older)).state
+    assert reopened.discount == learner.state.discount == 1.0
+    assert not reopened.scales_rewards
     with pytest.raises(ConfigError, match=r"^policy\.discount: is 0\.5, but the log was started with 1\.0"):
         await opened(older, discount=0.5)
+    with pytest.raises(ConfigError, match=r"^policy\.reward_scaling: is 'quantile', but the log was started"):
+        await opened(older, reward_scaling="quantile")
     await older.close()
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from builders import make_candidates, make_decision, make_feedback
 from laserve.errors import InvalidRequest
-from laserve.selection.rewards import resolve
+from laserve.selection.reward_range import RewardRange
+from laserve.selection.rewards import candidate_rewards, resolve
 from laserve.types import FeedbackKind
 
 #: Candidates a, b, a, c; loglik would return 0, consensus 1, relevance 3. The answer was 0, by loglik.
@@ -52,6 +53,60 @@ def test_a_value_that_does_not_fit_the_decision_is_refused_with_the_bound(
         resolve(make_feedback(kind, value), DECISION)
     assert caught.value.message == message
     assert caught.value.param == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reward"),
+    [
+        ("reward", -2.0, 0.0),
+        ("reward", 2.0, 0.5),
+        ("reward", 6, 1.0),
+        ("candidate_rewards", [0, 6, -2, 4], 0.25),
+        # These have no unit of their own.
+        ("thumb", 1.0, 1.0),
+        ("thumb", 0.0, 0.0),
+        ("chosen_index", 0, 1.0),
+        ("references", ["a"], 1.0),
+    ],
+)
+def test_rewards_of_another_range_are_learned_in_0_to_1(
+    kind: FeedbackKind, value: Any, reward: float
+) -> None:
+    resolved = resolve(make_feedback(kind, value), DECISION, RewardRange(-2.0, 6.0))
+    assert resolved.reward == reward
+    assert next(update.reward for update in resolved.updates if update.arm == "loglik") == reward
+
+
+def test_every_candidate_s_reward_is_in_the_unit_that_is_learned() -> None:
+    said = make_feedback("candidate_rewards", [0, 6, -2, 4])
+    resolved = resolve(said, DECISION, RewardRange(-2.0, 6.0))
+    assert resolved.qualities == (0.25, 1.0, 0.0, 0.75)
+    assert candidate_rewards(said, DECISION, RewardRange(-2.0, 6.0)) == [0.25, 1.0, 0.0, 0.75]
+    rewards = {update.arm: update.reward for update in resolved.updates}
+    assert rewards == {"loglik": 0.25, "consensus": 1.0, "relevance": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "ends", "message", "param"),
+    [
+        ("reward", 1.5, (-1, 1), "reward: 1.5 is outside of feedback.reward_range, -1 to 1", "reward"),
+        ("reward", -1.25, (-1, 1), "reward: -1.25 is outside of feedback.reward_range, -1 to 1", "reward"),
+        ("reward", -0.5, (0, 1), "reward: -0.5 is outside of feedback.reward_range, 0 to 1", "reward"),
+        (
+            "candidate_rewards",
+            [1, 5, 0, 2],
+            (1, 5),
+            "candidate_rewards.2: 0 is outside of feedback.reward_range, 1 to 5",
+            "candidate_rewards.2",
+        ),
+    ],
+)
+def test_a_reward_outside_of_the_range_is_refused_with_the_range(
+    kind: FeedbackKind, value: Any, ends: tuple[float, float], message: str, param: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        resolve(make_feedback(kind, value), DECISION, RewardRange(*ends))
+    assert (caught.value.message, caught.value.param) == (message, param)
 
 
 @pytest.mark.parametrize("retention", ["hash", "none"])

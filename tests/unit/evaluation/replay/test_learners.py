@@ -67,6 +67,11 @@ def test_a_discount_is_refused_since_replays_know_none() -> None:
         make_learners(["linucb"], PolicySettings(discount=0.9), TABLE)
 
 
+def test_a_scaling_is_refused_since_replays_learn_rewards_as_they_are() -> None:
+    with pytest.raises(ConfigError, match=r"policy\.reward_scaling"):
+        make_learners(["linucb"], PolicySettings(reward_scaling="quantile"), TABLE)
+
+
 def test_contexts_without_a_bias_are_refused() -> None:
     table = make_table(np.ones((4, 2)), features=("a", "b", "c"))
     with pytest.raises(ConfigError, match="first feature of its contexts is not 'bias'"):
