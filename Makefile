@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 LOCK := deploy/requirements-cpu.lock
 TORCH := torch==2.13.0+cpu
 STAMP := $(VENV)/.installed
-SIDE_BY_SIDE := tests/unit tests/integration --numprocesses=logical --maxprocesses=8 --dist=worksteal
+SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 export HF_HUB_OFFLINE ?= 1
 export VLLM_NO_USAGE_STATS ?= 1
@@ -43,13 +43,13 @@ serve: install ## Prepare the models and serve on HOST:PORT.
 	@$(BIN)/laserve models >/dev/null
 	@HOST=$(HOST) PORT=$(PORT) exec $(BIN)/laserve serve
 
-# Tests that share nothing run on all cores at once, one thread each; the others, which share servers or start
-# engines, follow one by one, whatever became of the first.
+# Unit tests run on all cores at once, one thread each; the others, which time servers and start engines, follow
+# one by one, whatever became of the first.
 test: install ## All tests, the real engine included.
 	@$(BIN)/laserve models >/dev/null
 	@failed=0; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m apart || failed=1; \
-	$(BIN)/python -m pytest --ignore=tests/unit -m "not apart" || failed=1; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit $(SIDE_BY_SIDE) || failed=1; \
+	$(BIN)/python -m pytest --ignore=tests/unit || failed=1; \
 	exit $$failed
 
 check: install ## Format, lint, types and import layers.

@@ -23,19 +23,6 @@ for name in ("HOST", "PORT"):
     os.environ.pop(name, None)
 
 
-#: Folders whose tests have folders, ports and processes of their own, but for those that need the engine.
-APART = ("unit", "integration")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what may run beside other tests, so that all else is found by the absence of the mark."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in APART and item.get_closest_marker("engine") is None:
-            item.add_marker("apart")
-
-
 @pytest.fixture
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder of the test's own, configured."""
