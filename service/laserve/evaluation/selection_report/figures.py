@@ -17,7 +17,7 @@ from laserve.evaluation.selection_report.prior_worth import prior_worth
 from laserve.evaluation.selection_report.study import F1, Study
 
 #: Settings of policies that say nothing of how they learn in a replay.
-_NO_PARAMETERS = {"name", "seed", "learn_from", "mode", "observe_arm", "live_share", "discount"}
+_NO_PARAMETERS = {"name", "seed", "learn_from", "mode", "observe_arm", "live_share", "discount", "on_change"}
 
 
 def figures(study: Study) -> dict[str, Any]:
