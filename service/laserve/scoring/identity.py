@@ -30,7 +30,8 @@ def arm_fingerprint(kind: str, options: Mapping[str, Any]) -> str | None:
     except (ConfigError, ImportError, TypeError, ValueError):
         return None
     told: dict[str, Any] = {}
-    for name in {*options, *(_DEFAULTED & parameters.keys())} - (_FAULTS if kind == "fake" else _MEANS):
+    named = public(options).keys() | (_DEFAULTED & parameters.keys())
+    for name in named - (_FAULTS if kind == "fake" else _MEANS):
         default = parameters[name].default if name in parameters else inspect.Parameter.empty
         value = options.get(name, default)
         usual = name not in _DEFAULTED and public(value) == public(default)
@@ -38,17 +39,18 @@ def arm_fingerprint(kind: str, options: Mapping[str, Any]) -> str | None:
             continue
         if (value := _content(kind, name, value)) is None:
             return None
-        told[name] = value
+        if value != {}:
+            told[name] = value
     package = {"package": python.release(options.get("name"))} if kind == "python" else {}
-    return fingerprint({"kind": kind, "options": public(told)} | package)
+    return fingerprint({"kind": kind, "options": told} | package)
 
 
 def _content(kind: str, name: str, value: Any) -> Any:
     """What an option stands for; None where that cannot be known."""
     if name == "engine_args" and isinstance(value, Mapping):
-        return computing(value)
+        return public(computing(value))
     if not isinstance(value, str) or (name == "model" and kind in SERVED):
-        return value
+        return public(value)
     if name in URLS:
         return place(value)
     if name in PATHS:
