@@ -119,6 +119,24 @@ def make_arm_event(position: int, name: str, prior_mean: Iterable[float]) -> Eve
     )
 
 
+def make_change(
+    position: int = 0,
+    what: str = "generator",
+    *,
+    kept: float = 0.5,
+    arm: str | None = None,
+    before: str | None = "old",
+    after: str = "new",
+) -> Event:
+    body = {"what": what, "before": before, "after": after, "kept": kept}
+    return Event(
+        position=position,
+        kind="change",
+        created_at=1.0,
+        body=body | ({} if arm is None else {"arm": arm}),
+    )
+
+
 def make_teaching(
     position: int,
     x: Sequence[float] | Vector | None,
@@ -174,18 +192,31 @@ class Script:
             self.join(arm, prior_mean)
         #: Decision -> its context and what the log holds of it now, in the order in which they were learned.
         self.taught: dict[str, tuple[Vector, tuple[Update, ...]]] = {}
+        #: Decision -> what it says now of the arms' scores.
+        self.blended: dict[str, Mapping[str, Any]] = {}
 
     def join(self, arm: str, prior_mean: Sequence[float]) -> Event:
         self.events.append(make_arm_event(len(self.events) + 1, arm, prior_mean))
         return self.events[-1]
 
+    def change(self, what: str = "generator", **told: Any) -> Event:
+        self.events.append(make_change(len(self.events) + 1, what, **told))
+        return self.events[-1]
+
     def teach(
-        self, decision_id: str, x: Vector, updates: Sequence[Update], *, propensity: float | None = None
+        self,
+        decision_id: str,
+        x: Vector,
+        updates: Sequence[Update],
+        *,
+        propensity: float | None = None,
+        blend: Mapping[str, Any] | None = None,
     ) -> Event:
         """The first update is that of the arm which was drawn and chose the answer.
 
         Args:
             propensity: None writes an event of an older version, which does not tell it.
+            blend: what the decision says of how the arms' scores go with quality.
         """
         _, before = self.taught.get(decision_id, (x, ()))
         self.taught[decision_id] = (x, tuple(updates))
@@ -195,6 +226,11 @@ class Script:
         if propensity is not None:
             lesson |= {"drawn": updates[0].arm, "propensity": propensity}
             lesson |= {"replaced_reward": before[0].reward} if before else {}
+        if blend is not None:
+            lesson["blend"] = blend
+        if decision_id in self.blended:
+            lesson["replaced_blend"] = self.blended[decision_id]
+        self.blended |= {decision_id: blend} if blend is not None else {}
         event = make_teaching(
             len(self.events) + 1,
             x,

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -25,9 +26,11 @@ from laserve.metrics import Metrics
 from laserve.models import resolve
 from laserve.scoring.allowed import Allowed
 from laserve.scoring.engines import PoolingEngines
+from laserve.scoring.identity import arm_fingerprint
 from laserve.selection.answering import Answerer
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
+from laserve.selection.changing import take_fingerprints
 from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
@@ -152,6 +155,8 @@ def make_lifecycle(
         allowed=Allowed(kinds=scoring.allow_kinds, folders=settings.arm_folders, urls=scoring.allow_urls),
         limit=scoring.max_arms,
         kept=fixed if policy == "fixed" else kept,
+        fingerprint=lambda arm: arm_fingerprint(arm.kind, arm.options),
+        on_change=settings.policy.on_change,
     )
 
 
@@ -274,6 +279,8 @@ async def running(service: Service) -> AsyncIterator[Service]:
             reward_scaling=policy.reward_scaling,
             learn_from=policy.learn_from,
             expected=None if policy.prior is None else read_prior(policy.prior),
+            fingerprints=partial(take_fingerprints, service.settings.generation, service.settings.arms),
+            on_change=policy.on_change,
         )
         service.lifecycle.restore()
         stack.push_async_callback(service.feedback.close)

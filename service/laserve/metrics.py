@@ -161,6 +161,12 @@ class Metrics:
         self.events_position = Gauge(
             "laserve_events_position", "Position of the log's last event.", registry=registry
         )
+        self.changes = Gauge(
+            "laserve_changes",
+            "Changes that the log holds of the `generator`, its `template`, or the reward model of an `arm`.",
+            ["what"],
+            registry=registry,
+        )
         self.snapshot_position = Gauge(
             "laserve_snapshot_position", "Position of the newest snapshot.", registry=registry
         )

@@ -211,7 +211,7 @@ class Event:
     #: 1, 2, 3 ... without a gap; 0 before the store has placed it.
     position: int = 0
     #: ``start`` (features and prior), ``arm`` (an arm joins), ``arm_state`` (it is enabled, drained or
-    #: retired) or ``feedback``.
+    #: retired), ``change`` (of the generator, its template or a reward model) or ``feedback``.
     kind: str
     created_at: float
     decision_id: str | None = None

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from acceptance.busy import EACH_S, SLOW_S
+from acceptance.restarts import salted, started
 from acceptance.wire import Service, until
 from processes import launch, wait_ready
 
@@ -255,6 +256,16 @@ def hashing(fleet: Fleet) -> Service:
 def brief(fleet: Fleet) -> Service:
     """Waits half a second for feedback and then learns a default of 0.25; learns from `reward`."""
     return fleet.ready("brief")
+
+
+@pytest.fixture(scope="session")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Had another generator when it was started for the first time."""
+    folder = tmp_path_factory.mktemp("changed")
+    with started(folder, **salted("before")):
+        pass
+    with started(folder, **salted("after")) as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

@@ -301,6 +301,14 @@ def a_policy_that_is_only_observed(request: pytest.FixtureRequest) -> None:
     assert watched.sample("laserve_preferred_total", arm=preferred) >= 1
 
 
+@cause("laserve_changes")
+def another_generator_than_at_the_last_start(request: pytest.FixtureRequest) -> None:
+    changed = service(request, "changed")
+    assert changed.sample("laserve_changes", what="generator") == 1
+    assert changed.sample("laserve_changes", what="template") == 0
+    assert changed.sample("laserve_changes", what="arm") == 0
+
+
 @cause("laserve_arms")
 def an_arm_that_changes_its_state(request: pytest.FixtureRequest) -> None:
     growing = service(request, "growing")

@@ -309,6 +309,14 @@ class TestLog:
             assert taught is not None
             assert taught.updates == samples.event(1).updates
 
+    async def test_who_writes_can_read_all_that_others_have_appended(self, store: Store) -> None:
+        first, *_ = await append(store, samples.event(1), samples.event(2))
+        async with store.writing() as log:
+            tip = await log.tip()
+            read_meanwhile = await read(store, after=first.position)
+            placed = await log.append(samples.event(3))
+        assert positions(read_meanwhile) == [tip] == [placed.position - 1]
+
     async def test_what_a_decision_taught_is_its_latest_learned_event(self, store: Store) -> None:
         first, second = Update(arm="loglik", reward=0.0), Update(arm="loglik", reward=1.0)
         async with store.writing() as log:

@@ -108,6 +108,8 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("policy: {prior_structure: 0}", "policy.prior_structure: "),
         ("policy: {discount: 0}", "policy.discount: "),
         ("policy: {discount: 1.01}", "policy.discount: "),
+        ("policy: {on_change: 1.01}", "policy.on_change: "),
+        ("policy: {on_change: -0.1}", "policy.on_change: "),
         ("policy: {posterior_scale: -1}", "policy.posterior_scale: "),
         ("policy: {posterior_draws: 0}", "policy.posterior_draws: "),
         ("policy: {posterior_draws: 100000}", "policy.posterior_draws: "),

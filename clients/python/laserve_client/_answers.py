@@ -221,10 +221,30 @@ class PolicyArm(_Learned):
 
     #: Learned weights, in the order of the policy's ``context``.
     theta: tuple[float, ...]
+    #: Of its reward model, as the log knows it; None also of a service that does not tell.
+    fingerprint: str | None = None
 
     @classmethod
     def _values(cls, body: Mapping[str, Any]) -> dict[str, Any]:
         return super()._values(body) | {"theta": tuple(body["theta"])}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change(_Answer):
+    """Another generator, template or reward model than before."""
+
+    what: Literal["generator", "template", "arm"]
+    #: The arm that got another reward model; None for the others.
+    arm: str | None
+    #: Fingerprints.
+    before: str | None
+    after: str
+    #: Share of what was learned that was kept, in [0, 1].
+    kept: float
+    #: Of its event in the log.
+    position: int
+    #: Decisions learned before it.
+    decisions: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,11 +264,17 @@ class PolicyState(_Answer):
     #: Kind of feedback that teaches; None before the first.
     learn_from: str | None
     arms: tuple[PolicyArm, ...]
+    #: Of ``generator`` and ``template``, as the log knows them; empty also of a service that does not tell.
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    #: The latest 20, newest first.
+    changes: tuple[Change, ...] = ()
 
     @classmethod
     def _values(cls, body: Mapping[str, Any]) -> dict[str, Any]:
         arms = tuple(PolicyArm.read(one) for one in body["arms"])
-        return super()._values(body) | {"context": tuple(body["context"]), "arms": arms}
+        changes = tuple(Change.read(one) for one in body.get("changes", ()))
+        told = {"context": tuple(body["context"]), "arms": arms, "changes": changes}
+        return super()._values(body) | told
 
 
 @dataclass(frozen=True, kw_only=True)

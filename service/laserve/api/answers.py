@@ -209,6 +209,19 @@ class PolicyArm(Body):
     updates: int
     mean_reward: float | None
     theta: list[float] = Field(description="Learned weights, in the order of `context`.")
+    fingerprint: str | None = Field(description="Of its reward model, as the log knows it.")
+
+
+class ChangeBody(Body):
+    """Another generator, template or reward model than before."""
+
+    what: Literal["generator", "template", "arm"]
+    arm: str | None = Field(description="The arm that got another reward model.")
+    before: str | None = Field(description="Fingerprint.")
+    after: str = Field(description="Fingerprint.")
+    kept: float = Field(description="Share of what was learned that was kept.")
+    position: int = Field(description="Of its event in the log.")
+    decisions: int = Field(description="Decisions learned before it.")
 
 
 class PolicyBody(Body):
@@ -221,6 +234,8 @@ class PolicyBody(Body):
     digest: str = Field(description="SHA-256 of the state.")
     decisions: int = Field(description="Learned decisions.")
     learn_from: str | None = Field(description="Kind of feedback that teaches.")
+    fingerprints: dict[str, str] = Field(description="Of `generator` and `template`, as the log knows them.")
+    changes: list[ChangeBody] = Field(description="The latest 20, newest first.")
     arms: list[PolicyArm]
 
 

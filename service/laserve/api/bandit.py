@@ -2,12 +2,15 @@
 
 from fastapi import APIRouter, Depends
 
-from laserve.api.answers import ErrorBody, EvaluationReport, PolicyArm, PolicyBody
+from laserve.api.answers import ChangeBody, ErrorBody, EvaluationReport, PolicyArm, PolicyBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.schemas import EvaluationBody
 from laserve.storage.base import Wanted
 
 router = APIRouter(tags=["bandit"])
+
+#: Most that are told.
+_CHANGES = 20
 
 
 @router.get("/policy")
@@ -22,6 +25,8 @@ async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
         digest=state.digest(),
         decisions=state.decisions,
         learn_from=state.learn_from,
+        fingerprints=state.fingerprints,
+        changes=[ChangeBody(**vars(change)) for change in state.changes.made[: -_CHANGES - 1 : -1]],
         arms=[
             PolicyArm(
                 name=name,
@@ -29,6 +34,7 @@ async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
                 updates=arm.updates,
                 mean_reward=arm.mean_reward,
                 theta=service.learner.model.theta(name).tolist(),
+                fingerprint=arm.fingerprint,
             )
             for name, arm in state.arms.items()
         ],

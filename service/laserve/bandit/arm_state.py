@@ -14,7 +14,7 @@ from laserve.types import ArmStatus, Update, Vector
 class ArmState:
     """The sums that an arm's model is made of, and its counters.
 
-    `S`, `b` and `loss` are worn by the discount; the counters are of the arm's whole life.
+    `S`, `b` and `loss` are worn by the discount and by changes; the counters are of the arm's whole life.
     """
 
     #: Mean of the prior on theta, shape (d,).
@@ -35,6 +35,8 @@ class ArmState:
     status: ArmStatus = "enabled"
     #: How to make it anew, for an arm that was added at run time.
     settings: Mapping[str, Any] | None = None
+    #: Of its reward model; None where the log has never known it.
+    fingerprint: str | None = None
 
     @classmethod
     def fresh(cls, prior_mean: Vector, *, loss: float = 0.0) -> "ArmState":
@@ -67,7 +69,7 @@ class ArmState:
             xx: x x', shape (d, d), made once for all arms.
             update: the reward and its weight.
             sign: 1 to add, -1 to take back.
-            kept: what the discount has left of the decision's weight, in [0, 1].
+            kept: what the discount and changes have left of the decision's weight, in [0, 1].
         """
         weight = sign * kept * update.weight
         self.S += xx if weight == 1.0 else weight * xx
@@ -80,6 +82,20 @@ class ArmState:
         self.S *= discount
         self.b *= discount
         self.loss *= discount
+
+    def change(self, kept: float, par: float) -> None:
+        """Keep a share of what was learned, since another reward model has this arm's name.
+
+        Losses are compared with those of other arms and grow with time, so to lose them would be a lead that
+        nobody earned: the share is that of what lies above or below `par`, where an arm that is new begins.
+
+        Args:
+            kept: in [0, 1].
+            par: least loss of the other arms.
+        """
+        self.S *= kept
+        self.b *= kept
+        self.loss = par + kept * (self.loss - par)
 
     def told(self) -> dict[str, Any]:
         """What a snapshot's header says of the arm, as JSON values.
@@ -94,4 +110,6 @@ class ArmState:
             told["settings"] = dict(self.settings)
         if self.loss != 0.0:
             told["loss"] = self.loss
+        if self.fingerprint is not None:
+            told["fingerprint"] = self.fingerprint
         return told

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from laserve.bandit.changes import Left, whole
 from laserve.bandit.combining import standardised
 from laserve.types import Vector
 
@@ -78,17 +79,29 @@ class Sums:
 
     gram: dict[str, dict[str, float]] = field(default_factory=dict)
     moment: dict[str, float] = field(default_factory=dict)
-    pairs: dict[str, dict[str, int]] = field(default_factory=dict)
+    #: Whole numbers until a change has worn them.
+    pairs: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def add(self, lesson: Lesson, sign: int) -> None:
-        """Add a lesson, or take it back."""
+    def add(self, lesson: Lesson, sign: int, left: Left = whole) -> None:
+        """Add a lesson, or take it back, as much of it as is left."""
         for place, arm in enumerate(lesson.arms):
             gram = self.gram.setdefault(arm, {})
             pairs = self.pairs.setdefault(arm, {})
-            self.moment[arm] = self.moment.get(arm, 0.0) + sign * lesson.moment[place]
+            self.moment[arm] = self.moment.get(arm, 0.0) + sign * left((arm,)) * lesson.moment[place]
             for other, value in zip(lesson.arms, lesson.gram[place], strict=True):
-                gram[other] = gram.get(other, 0.0) + sign * value
-                pairs[other] = pairs.get(other, 0) + sign
+                share = left((arm, other))
+                gram[other] = gram.get(other, 0.0) + sign * share * value
+                pairs[other] = pairs.get(other, 0) + (sign if share == 1.0 else sign * share)
+
+    def wear(self, kept: float, arm: str | None) -> None:
+        """Keep a share of what was learned of an arm, alone and with others; None is of all."""
+        for one in self.moment:
+            if arm in (None, one):
+                self.moment[one] *= kept
+            for other in self.gram[one]:
+                if arm in (None, one, other):
+                    self.gram[one][other] *= kept
+                    self.pairs[one][other] *= kept
 
     def regress(self, arms: Sequence[str], towards: Vector, prior: float) -> Vector:
         """(C + R)^-1 (m + R t): the ridge regression of quality on z-scores, shape (K,).
@@ -116,8 +129,13 @@ class Blending:
 
     tasks: dict[str, Sums] = field(default_factory=dict)
 
-    def learn(self, lesson: Lesson, sign: int) -> None:
-        self.tasks.setdefault(lesson.task, Sums()).add(lesson, sign)
+    def learn(self, lesson: Lesson, sign: int, left: Left = whole) -> None:
+        self.tasks.setdefault(lesson.task, Sums()).add(lesson, sign, left)
+
+    def wear(self, kept: float, arm: str | None) -> None:
+        """Keep a share of what was learned of an arm; None is of all."""
+        for sums in self.tasks.values():
+            sums.wear(kept, arm)
 
     @classmethod
     def from_json(cls, told: Mapping[str, Mapping[str, Any]]) -> "Blending":
@@ -131,11 +149,11 @@ class Blending:
 
         Before anything is learned they are equal, which is the ensemble of mean z-scores.
         """
-        whole = Sums()
+        merged = Sums()
         for sums in self.tasks.values():
-            _merge(whole, sums)
+            _merge(merged, sums)
         equal = np.full(len(arms), _EXPECTED / len(arms))
-        everywhere = whole.regress(arms, equal, GLOBAL_PRIOR)
+        everywhere = merged.regress(arms, equal, GLOBAL_PRIOR)
         return self.tasks.get(task, Sums()).regress(arms, everywhere, TASK_PRIOR)
 
 

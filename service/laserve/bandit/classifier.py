@@ -1,7 +1,7 @@
 """Which arm is best, as a classification of x: examples, a softmax ridge regression, and the policy on it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,13 @@ class Example:
     x: Vector
     #: Arms with the highest reward.
     best: tuple[str, ...]
+    #: What changes have left of it, in [0, 1].
+    weight: float = 1.0
 
     @classmethod
-    def of(cls, x: Vector, updates: Sequence[Update], arms: Sequence[str]) -> "Example | None":
+    def of(
+        cls, x: Vector, updates: Sequence[Update], arms: Sequence[str], weight: float = 1.0
+    ) -> "Example | None":
         """None unless every arm has a reward, and not all the same one.
 
         Unscaled, since which is best does not depend on the scale, and those beyond a quantile seem equal.
@@ -39,7 +43,7 @@ class Example:
         among = {arm: rewards[arm] for arm in arms}
         highest = max(among.values())
         best = tuple(sorted(arm for arm, reward in among.items() if reward == highest))
-        return None if len(best) == len(among) else cls(x=x, best=best)
+        return None if len(best) == len(among) else cls(x=x, best=best, weight=weight)
 
 
 @dataclass(kw_only=True)
@@ -66,17 +70,29 @@ class Examples:
         while len(self.by_decision) > KEPT:
             del self.by_decision[next(iter(self.by_decision))]
 
+    def wear(self, kept: float) -> None:
+        """Let every example count less: which arm was best says less once any of them has changed."""
+        self.version += bool(self.by_decision)
+        for decision_id, example in self.by_decision.items():
+            self.by_decision[decision_id] = replace(example, weight=example.weight * kept)
+
     @classmethod
     def restore(cls, told: Mapping[str, Any], x: npt.NDArray[np.float64]) -> "Examples":
         """What `told` and `stacked` have saved."""
-        examples = (Example(x=row, best=tuple(best)) for row, (_, best) in zip(x, told["best"], strict=True))
+        weights = told.get("weights") or [1.0] * len(x)
+        examples = (
+            Example(x=row, best=tuple(best), weight=weight)
+            for row, (_, best), weight in zip(x, told["best"], weights, strict=True)
+        )
         names = (decision_id for decision_id, _ in told["best"])
         return cls(by_decision=dict(zip(names, examples, strict=True)), count=told["count"])
 
     def told(self) -> dict[str, Any]:
-        """All but the contexts, as JSON values."""
+        """All but the contexts, as JSON values; states that know no changes keep their digest."""
         best = [[decision_id, list(each.best)] for decision_id, each in self.by_decision.items()]
-        return {"count": self.count, "best": best}
+        weights = [each.weight for each in self.by_decision.values()]
+        worn = {"weights": weights} if any(weight != 1.0 for weight in weights) else {}
+        return {"count": self.count, "best": best} | worn
 
     def stacked(self) -> npt.NDArray[np.float64]:
         """Contexts, shape (n, d)."""
@@ -95,8 +111,9 @@ class Examples:
 def fit(examples: Sequence[Example], ridge: Vector) -> dict[str, Vector]:
     """Multinomial logistic regression of the best arm on x, by maximum penalised likelihood.
 
-    Minimises -sum_i sum_k y_ik log softmax(W x_i)_k + 1/2 sum_k w_k' diag(ridge) w_k, where y_i splits one
-    among the best arms (Bishop 2006, section 4.3.4, with a Gaussian prior).
+    Minimises -sum_i c_i sum_k y_ik log softmax(W x_i)_k + 1/2 sum_k w_k' diag(ridge) w_k, where y_i splits
+    one among the best arms (Bishop 2006, section 4.3.4, with a Gaussian prior) and c_i is the example's
+    weight.
 
     Args:
         ridge: of each feature, shape (d,), above 0.
@@ -106,19 +123,21 @@ def fit(examples: Sequence[Example], ridge: Vector) -> dict[str, Vector]:
     """
     from scipy.optimize import minimize
 
+    examples = [example for example in examples if example.weight > 0]
     arms = sorted({arm for example in examples for arm in example.best})
     if not arms:
         return {}
     x = np.array([example.x for example in examples])
     shares = np.array([[(arm in e.best) / len(e.best) for arm in arms] for e in examples])
+    counted = np.array([[example.weight] for example in examples])
 
     def loss(flat: Vector) -> tuple[float, Vector]:
         weights = flat.reshape(len(arms), -1)
         logits = x @ weights.T
         logs = logits - _log_sum(logits)
-        gradient = (np.exp(logs) - shares).T @ x + ridge * weights
+        gradient = (counted * (np.exp(logs) - shares)).T @ x + ridge * weights
         penalty = float((ridge * weights * weights).sum()) / 2
-        return float(-(shares * logs).sum()) + penalty, gradient.ravel()
+        return float(-(counted * shares * logs).sum()) + penalty, gradient.ravel()
 
     found = minimize(loss, np.zeros(len(arms) * x.shape[1]), jac=True, method="L-BFGS-B")
     return dict(zip(arms, found.x.reshape(len(arms), -1), strict=True))

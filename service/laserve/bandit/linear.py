@@ -57,15 +57,19 @@ class LinearModel:
 
     @property
     def evidence(self) -> float:
-        """1 + gamma + gamma^2 ... for the decisions that were learned."""
-        gamma, n = self.state.discount, self.state.decisions
-        return float(n) if gamma == 1.0 else -math.expm1(n * math.log(gamma)) / (1.0 - gamma)
+        """1 + gamma + gamma^2 ... for the decisions that were learned, less what changes of all arms took."""
+        gamma, total, learned = self.state.discount, 0.0, 0
+        for change in self.state.changes.made:
+            if change.arm is None:
+                total = change.kept * _aged(total, gamma, change.decisions - learned)
+                learned = change.decisions
+        return _aged(total, gamma, self.state.decisions - learned)
 
     def apply(self, *events: Event) -> None:
         """Fold the events into the state, then bring the inverses up to it.
 
         A changed arm takes O(d^2) for each event. With a discount every arm changes with every decision, and
-        each is inverted once for all of these events, O(d^3).
+        each is inverted once for all of these events, O(d^3). So are those of which a change keeps a part.
         """
         stale: set[str] = set()
         self._asked = (b"", ())
@@ -132,10 +136,15 @@ class LinearModel:
         """Step along with an event, or add to `stale` the arms of which the inverse must be made anew."""
         if event.kind == "arm":
             stale.add(event.body["name"])
+        elif event.kind == "change":
+            if event.body["kept"] < 1.0:
+                stale.update(self.state.arms if event.body["what"] != "arm" else [event.body["arm"]])
         elif event.updates and event.x is not None:
             net = _net(event.replaces, event.updates)
             if self.state.discount < 1.0:
                 stale.update(net if event.replaces else self.state.arms)
+            elif event.replaces and self.state.changes.made:
+                stale.update(net)  # a step would be as large as there is left of the decision
             for name, (weight, reward) in net.items():
                 if name not in stale and not self._stepped(name, event.x, weight, reward):
                     stale.add(name)
@@ -178,6 +187,14 @@ class LinearModel:
         self._steps.append(0)
         self._rows[name] = k
         self._arms += (name,)
+
+
+def _aged(total: float, gamma: float, n: int) -> float:
+    """gamma^n total + 1 + gamma + ... + gamma^(n - 1)."""
+    if gamma == 1.0:
+        return total + n
+    log = n * math.log(gamma)
+    return total * math.exp(log) - math.expm1(log) / (1.0 - gamma)
 
 
 def _net(replaces: Iterable[Update], updates: Iterable[Update]) -> dict[str, tuple[float, float]]:

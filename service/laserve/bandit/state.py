@@ -10,6 +10,10 @@ decision is learned, so that the decision n counts gamma^(m - n) when m have bee
 back what its original has become and adds the new rewards with the same weight, as if they had been there
 from the start; it wears nothing, so that nobody can make the service forget by repeating himself. Powers are
 made by repeated multiplication, since `pow` differs between mathematical libraries.
+
+A change of the generator, its template or a reward model (`laserve.bandit.changes`) keeps a share of these
+sums of the arms that it is about. What was learned before it counts so much less from then on, corrections
+included.
 """
 
 import hashlib
@@ -17,12 +21,14 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
 
 from laserve.bandit.arm_state import ArmState
 from laserve.bandit.blending import Blending, Lesson
+from laserve.bandit.changes import Change, Changes, Left
 from laserve.bandit.classifier import Example, Examples
 from laserve.bandit.scaling import RewardCounts
 from laserve.errors import CorruptLog
@@ -50,6 +56,10 @@ class BanditState:
     examples: Examples = field(default_factory=Examples)
     #: Rewards learned, where the log scales them.
     rewards: RewardCounts = field(default_factory=RewardCounts)
+    #: ``generator`` and ``template`` -> fingerprint, as far as the log has ever known them.
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    #: Those in the log that keep less than all, or replace what was known.
+    changes: Changes = field(default_factory=Changes)
 
     @property
     def prior_diagonal(self) -> Vector:
@@ -78,10 +88,13 @@ class BanditState:
             case "start":
                 self.parameters = event.body
                 self.learn_from = event.body["learn_from"]
+                self.fingerprints = dict(event.body.get("fingerprints", {}))
             case "arm":
                 self._join(event)
             case "arm_state":
                 self._move(event)
+            case "change":
+                self._change(event)
             case "feedback":
                 self._learn(event)
             case other:
@@ -97,6 +110,7 @@ class BanditState:
             if (expected := event.body.get("expected")) is not None:
                 self.arms[name].expect(expected["reward"], expected["n"])
         self.arms[name].settings = event.body.get("settings")
+        self.arms[name].fingerprint = event.body.get("fingerprint", self.arms[name].fingerprint)
         self._enable(self.arms[name])
 
     def _move(self, event: Event) -> None:
@@ -109,43 +123,70 @@ class BanditState:
             self._enable(self.arms[name])
         self.arms[name].status = status
 
+    def _change(self, event: Event) -> None:
+        """Note what is there now; where something else was there before, keep a share of what was learned."""
+        change = Change.of(event, self.decisions)
+        if change.arm is None:
+            self.fingerprints[change.what] = change.after
+        elif change.arm in self.arms:
+            self.arms[change.arm].fingerprint = change.after
+        else:
+            raise CorruptLog(f"event {event.position} changes the unknown arm {change.arm!r}")
+        if change.before is not None or change.kept < 1.0:
+            self.changes.made.append(change)
+        if change.kept < 1.0:
+            self._keep(change.kept, change.arm)
+
+    def _keep(self, kept: float, name: str | None) -> None:
+        """A share of what was learned of one arm, or of all; the prior stays whole."""
+        if name is None:
+            for arm in self.arms.values():
+                arm.wear(kept)
+        else:
+            self.arms[name].change(kept, self._least_loss(without=name))
+        self.blending.wear(kept, name)
+        self.examples.wear(kept)
+
     def _enable(self, arm: ArmState) -> None:
         """Losses grow while an arm is drawn; one that was away is on a par with the best, as a new one is."""
         if arm.status != "enabled":
             arm.loss = max(arm.loss, self._least_loss())
         arm.status = "enabled"
 
-    def _least_loss(self) -> float:
-        return min((arm.loss for arm in self.arms.values() if arm.status == "enabled"), default=0.0)
+    def _least_loss(self, without: str | None = None) -> float:
+        losses = (a.loss for name, a in self.arms.items() if a.status == "enabled" and name != without)
+        return min(losses, default=0.0)
 
     def _learn(self, event: Event) -> None:
         if not event.updates:
             return
         x = self._checked(event)
-        kept, loss = self._kept(event), _loss(event)
+        ordinal, loss = self._ordinal(event), _loss(event)
+        age = self.decisions - ordinal if event.replaces else 0
+        worn, left = _power(self.discount, age), partial(self.changes.left, ordinal)
         if not event.replaces:
             self._begin_decision(event.body["played"])
         xx = np.einsum("i,j->ij", x, x)  # elementwise as well, and faster than multiply.outer
         for update in event.replaces:
-            self.arms[update.arm].learn(x, xx, update, sign=-1, kept=kept)
+            self.arms[update.arm].learn(x, xx, update, sign=-1, kept=worn * left((update.arm,)))
         for update in event.updates:
-            self.arms[update.arm].learn(x, xx, update, sign=1, kept=kept)
-        if "drawn" in event.body:
-            self.arms[event.body["drawn"]].loss += kept * loss
+            self.arms[update.arm].learn(x, xx, update, sign=1, kept=worn * left((update.arm,)))
+        if (drawn := event.body.get("drawn")) is not None:
+            self.arms[drawn].loss += worn * left((drawn,)) * loss
         if self.scales_rewards:
             self.rewards.follow(event)
-        self._compare(event, x)
+        self._compare(event, x, left)
         if event.body["kind"] != DEFAULT:
             self.learn_from = self.learn_from or event.body["kind"]
 
-    def _compare(self, event: Event, x: Vector) -> None:
+    def _compare(self, event: Event, x: Vector, left: Left) -> None:
         """Learn from what an event says of several arms at once."""
         for key, sign in (("replaced_blend", -1), ("blend", 1)):
             if key in event.body:
-                self.blending.learn(Lesson.from_json(event.body[key]), sign)
+                self.blending.learn(Lesson.from_json(event.body[key]), sign, left)
         if event.decision_id is not None and "drawn" in event.body:  # older logs keep the state they had
             enabled = [name for name, arm in self.arms.items() if arm.status == "enabled"]
-            self.examples.learn(event.decision_id, Example.of(x, event.updates, enabled))
+            self.examples.learn(event.decision_id, Example.of(x, event.updates, enabled, left(None)))
 
     def _begin_decision(self, played: str) -> None:
         """One more learned decision: those before it count less."""
@@ -166,21 +207,22 @@ class BanditState:
                 raise CorruptLog(f"event {event.position} is about the unknown arm {name!r}")
         return event.x
 
-    def _kept(self, event: Event) -> float:
-        """What the discount leaves of the weight of the decision that the event is about, in [0, 1].
+    def _ordinal(self, event: Event) -> int:
+        """Which of the learned decisions the event is about, 1 for the first; 0 for one before all changes.
 
         Raises:
-            CorruptLog: the event says wrong, or not at all, which of the learned decisions that is.
+            CorruptLog: the event says it wrong, or not at all.
         """
         ordinal = event.body.get("ordinal")
-        if ordinal is None and self.discount == 1.0:
-            return 1.0  # logs of older versions do not say it, and know no discount
         first, last = (1, self.decisions) if event.replaces else (self.decisions + 1,) * 2
+        if ordinal is None and self.discount == 1.0:
+            # Decisions of older versions do not say it: they know no discount, and come before all changes.
+            return 0 if event.replaces else last
         if not isinstance(ordinal, int) or not first <= ordinal <= last:
             raise CorruptLog(
                 f"event {event.position} is about learned decision {ordinal}, where {first} to {last} can be"
             )
-        return _power(self.discount, last - ordinal)
+        return ordinal
 
     def digest(self) -> str:
         """SHA-256, in hex, over every byte of the state and its position."""
@@ -229,20 +271,31 @@ class BanditState:
                     status=told.get("status", "enabled"),
                     settings=told.get("settings"),
                     loss=told.get("loss", 0.0),
+                    fingerprint=told.get("fingerprint"),
                 )
                 for name, told in header.pop("arms").items()
             }
             blending = Blending.from_json(header.pop("blending", {}))
+            fingerprints = header.pop("fingerprints", {})
+            changes = Changes.from_json(header.pop("changes", []))
             examples = Examples()
             if "examples" in header:
                 examples = Examples.restore(header.pop("examples"), tensors.get(_EXAMPLES, np.zeros((0, 0))))
             rewards = RewardCounts(**header.pop("rewards", {}))
-            return cls(arms=arms, blending=blending, examples=examples, rewards=rewards, **header)
+            return cls(
+                arms=arms,
+                blending=blending,
+                examples=examples,
+                rewards=rewards,
+                fingerprints=fingerprints,
+                changes=changes,
+                **header,
+            )
         except (SafetensorError, KeyError, TypeError, ValueError, struct.error) as error:
             raise CorruptLog(f"a snapshot cannot be read: {error}") from error
 
     def _header(self) -> dict[str, Any]:
-        """All but the arrays; states that never compared arms keep the digest that they always had."""
+        """All but the arrays; states that know no comparisons or changes keep the digest they always had."""
         header: dict[str, Any] = {
             "position": self.position,
             "decisions": self.decisions,
@@ -256,6 +309,10 @@ class BanditState:
             header["examples"] = self.examples.told()
         if self.rewards.seen:
             header["rewards"] = vars(self.rewards)
+        if self.fingerprints:
+            header["fingerprints"] = self.fingerprints
+        if self.changes.made:
+            header["changes"] = self.changes.to_json()
         return header
 
 

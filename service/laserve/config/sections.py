@@ -90,7 +90,7 @@ class GenerationSettings(Section):
     )
     engine_args: dict[str, Any] = Field(
         default_factory=dict,
-        description="More of vLLM's `AsyncEngineArgs`, by their own names; for `fake`, `delay_s`.",
+        description="More of vLLM's `AsyncEngineArgs`, by their own names; for `fake`, `delay_s` and `salt`.",
     )
     url: str | None = Field(None, description="Base URL of the vLLM server, for `openai`.")
     api_key: SecretStr | None = Field(None, description="Bearer token for that server.")
@@ -191,6 +191,13 @@ class PolicySettings(Section):
         "none",
         description="`quantile`: what is learned is the reward's place between the 20% and 80% quantiles of "
         "those before it, as in LASeR. A log keeps the one that it was started with.",
+    )
+    on_change: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of what was learned that is kept when the generator, its template or a reward "
+        "model is another than before; 1 only notes it, 0 forgets.",
     )
     seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
     prior_structure: float = Field(1.0, gt=0, description="Ridge on the bias and the structural features.")

@@ -31,13 +31,15 @@ class FakeGenerator:
     Args:
         max_model_len: longest prompt and candidate together, in bytes of the prompt.
         delay_s: pause before each candidate, for tests of time and cancellation.
+        salt: generators with different salts answer differently.
     """
 
-    def __init__(self, *, max_model_len: int | None = None, delay_s: float = 0.0) -> None:
+    def __init__(self, *, max_model_len: int | None = None, delay_s: float = 0.0, salt: str = "") -> None:
         self.model = "fake"
         self.max_model_len = max_model_len or 1_000_000
         self.concurrency = 256
         self.delay_s = delay_s
+        self.salt = salt
         #: Requests being sampled now.
         self.running = 0
         self._tokenizer = FakeTokenizer()
@@ -63,7 +65,7 @@ class FakeGenerator:
                     await asyncio.sleep(self.delay_s)
                 # A greedy sample is the same for every index; a hot one differs each time.
                 variant = int(index * min(sampling.temperature, 1.0))
-                key = f"{bytes(rendered.token_ids)!r}|{sampling.seed}|{variant}"
+                key = f"{self.salt}{bytes(rendered.token_ids)!r}|{sampling.seed}|{variant}"
                 digest = hashlib.sha256(key.encode()).digest()
                 length = min(1 + digest[0] % 4, sampling.max_tokens)
                 words = [vocabulary[byte % len(vocabulary)] for byte in digest[1 : 1 + length]]

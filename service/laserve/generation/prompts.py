@@ -170,3 +170,11 @@ def _solved(example: Example) -> str:
 
 #: The solved examples as they stand before every question.
 SOLVED = "".join(_solved(example) for example in EXAMPLES)
+#: All that this prompt puts around what a request brings.
+TEMPLATE = (
+    SOLVED,
+    _head(1, Document(title="{title}", text="")),
+    _head(2, Document(text="")),
+    _tail("{q}"),
+    STOP,
+)

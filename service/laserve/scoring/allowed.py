@@ -15,7 +15,7 @@ PATHS = frozenset({"model", "adapter", "reference", "tokenizer"})
 #: Options that say where a server is.
 URLS = frozenset({"url"})
 #: Kinds whose `model` is a name that their server knows.
-_SERVED = frozenset({"remote", "judge"})
+SERVED = frozenset({"remote", "judge"})
 #: Options that only the configuration may set: they run code, open doors or are secret.
 REFUSED = frozenset(
     {"api_key", "engine_args", "env", "extra_body", "extra_headers", "headers", "trust_remote_code"}
@@ -64,7 +64,7 @@ class Allowed:
     def _check_value(self, kind: str, place: str, name: str, value: Any) -> None:
         if name in PATHS | URLS and not isinstance(value, str):
             raise InvalidRequest(f"{place}: is no text", param=place)
-        if not isinstance(value, str) or (name == "model" and kind in _SERVED):
+        if not isinstance(value, str) or (name == "model" and kind in SERVED):
             return
         if name in URLS or "://" in value:
             self._check_url(place, value)

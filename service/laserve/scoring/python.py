@@ -36,6 +36,12 @@ def find(name: Any) -> Callable[..., Any]:
     return build  # type: ignore[no-any-return]
 
 
+def release(name: Any) -> str | None:
+    """Name and version of the package whose reward model `find` gives; None where nobody says."""
+    owners = [point.dist for point in entry_points(group=GROUP) if point.name == name]
+    return next((f"{owner.name} {owner.version}" for owner in owners if owner is not None), None)
+
+
 def check(name: Any, model: Any) -> None:
     """Raise ConfigError unless it has all that `laserve.scoring.base.RewardModel` asks for."""
     missing = [member for member in _MEMBERS if not hasattr(model, member)]

@@ -37,15 +37,23 @@ def create(kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]) -> 
     Raises:
         ConfigError: the kind or an option is unknown, or an option's value is refused.
     """
-    if kind == "python":  # made by other packages
+    build = builder(kind, options)
+    if kind == "python":
         name = options.get("name")
-        model = _build(python.find(name), kind, {k: v for k, v in options.items() if k != "name"}, shared)
+        model = _build(build, kind, {k: v for k, v in options.items() if k != "name"}, shared)
         python.check(name, model)
         return model
+    return _build(build, kind, options, shared)
+
+
+def builder(kind: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """What makes scorers of a kind. Raises ConfigError when there is none."""
+    if kind == "python":  # made by other packages
+        return python.find(options.get("name"))
     if kind not in KINDS:
         raise ConfigError(f"kind: no scorer kind {kind!r}; there are: {', '.join(KINDS)}")
     module, _, name = KINDS[kind].partition(":")
-    return _build(getattr(importlib.import_module(module), name), kind, options, shared)
+    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
 
 
 def _build(

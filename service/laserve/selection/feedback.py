@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from laserve.bandit.blending import Lesson
+from laserve.bandit.changes import SUBJECTS
 from laserve.bandit.state import BanditState
 from laserve.errors import Conflict, Gone, InvalidRequest, LaserveError, StoreError
 from laserve.metrics import Metrics
@@ -26,6 +27,9 @@ from laserve.storage.batching import GroupCommit
 from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, task_label
 
 logger = logging.getLogger(__name__)
+
+#: Events that are appended together.
+Events = tuple[Event, ...]
 
 
 class FeedbackLog:
@@ -64,7 +68,7 @@ class FeedbackLog:
         self._alone = alone
         self._reward_range = reward_range
         self._snapshot_at = 0
-        self._batches: GroupCommit[Resolution | Lapse | Event, FeedbackOutcome | Event] = GroupCommit(
+        self._batches: GroupCommit[Resolution | Lapse | Events, FeedbackOutcome | Events] = GroupCommit(
             self._commit
         )
 
@@ -98,16 +102,16 @@ class FeedbackLog:
         with suppress(Conflict, Gone):
             await self._batches.submit(Lapse(decision_id=decision_id))
 
-    async def append(self, event: Event) -> None:
-        """Append an event that is not feedback; once this returns it is durable and folded.
+    async def append(self, *events: Event) -> None:
+        """Append events that are not feedback, all or none; once this returns they are durable and folded.
 
         Args:
-            event: its position and time are given by the log.
+            events: their positions and time are given by the log.
 
         Raises:
             StoreError: the database refused; nothing was appended.
         """
-        await self._batches.submit(event)
+        await self._batches.submit(events)
 
     async def record_all(self, batch: Sequence[Feedback]) -> list[FeedbackOutcome | LaserveError]:
         """Acknowledge many, in their order; an error stands in its place and does not stop the others."""
@@ -171,9 +175,9 @@ class FeedbackLog:
         return outcome
 
     async def _commit(
-        self, batch: Sequence[Resolution | Lapse | Event]
-    ) -> Sequence[FeedbackOutcome | Event | LaserveError]:
-        results: list[FeedbackOutcome | Event | LaserveError] = []
+        self, batch: Sequence[Resolution | Lapse | Events]
+    ) -> Sequence[FeedbackOutcome | Events | LaserveError]:
+        results: list[FeedbackOutcome | Events | LaserveError] = []
         appended: list[tuple[Event, Decision | None]] = []
         learn_from = self._learner.state.learn_from or self._learn_from
         decisions = self._learner.state.decisions
@@ -181,11 +185,13 @@ class FeedbackLog:
         async with self._store.writing() as log:
             now = await log.now()
             for item in batch:
-                decision: Decision | None = None
                 try:
-                    if isinstance(item, Event):
-                        event = await log.append(replace(item, created_at=now))
-                    elif isinstance(item, Lapse):
+                    if isinstance(item, tuple):
+                        placed = [await log.append(replace(event, created_at=now)) for event in item]
+                        appended += [(event, None) for event in placed]
+                        results.append(tuple(placed))
+                        continue
+                    if isinstance(item, Lapse):
                         event, decision = await append_default(
                             log, item.decision_id, decisions=decisions, rewards=rewards, now=now
                         )
@@ -207,11 +213,11 @@ class FeedbackLog:
                 if rewards is not None:
                     rewards.follow(event)
                 appended.append((event, decision))
-                results.append(event if decision is None else outcome_of(event))
+                results.append(outcome_of(event))
         self._learner.apply([event for event, _ in appended])
-        for event, decision in appended:
-            if decision is not None:
-                self._observe(event, decision, now)
+        for event, about in appended:
+            if about is not None:
+                self._observe(event, about, now)
         if appended:
             self._publish(self._learner.state)
             await self._snapshot(now)
@@ -228,6 +234,9 @@ class FeedbackLog:
     def _publish(self, state: BanditState) -> None:
         self._metrics.events_position.set(state.position)
         self._metrics.snapshot_position.set(self._snapshot_at)
+        noted = [change.what for change in state.changes.made]
+        for what in SUBJECTS:
+            self._metrics.changes.labels(what).set(noted.count(what))
         for name, arm in state.arms.items():
             self._metrics.arm_pulls.labels(name).set(arm.pulls)
 

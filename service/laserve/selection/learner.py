@@ -65,6 +65,10 @@ class Learner:
         """
         self.model = LinearModel(await fold(store, await store.latest_snapshot()))
 
+    async def catch_up(self, store: Store) -> None:
+        """Fold what others have appended meanwhile. Raises CorruptLog at a row that was altered."""
+        self.apply([event async for event in store.events(after=self.state.position)])
+
     def apply(self, events: Sequence[Event]) -> None:
         """Fold events in, together: what they change is computed once."""
         self.model.apply(*events)

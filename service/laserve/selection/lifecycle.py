@@ -13,6 +13,7 @@ from laserve.errors import ArmConflict, ConfigError, InvalidRequest, LaserveErro
 from laserve.scoring.allowed import Allowed
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
+from laserve.selection.changing import Fingerprints, changes, tell
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.selection.stand_in import stand_in
@@ -35,6 +36,8 @@ class Lifecycle:
         allowed: what may be added.
         limit: most arms at once, whatever their state.
         kept: the arm that the configured policy always plays, if it is of that sort.
+        fingerprint: of the reward model that these settings make; it may read files.
+        on_change: share of what was learned of an arm that is kept when it has another, in [0, 1].
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class Lifecycle:
         allowed: Allowed,
         limit: int,
         kept: str | None,
+        fingerprint: Callable[[ArmSettings], str | None] = lambda settings: None,
+        on_change: float = 1.0,
     ) -> None:
         self._arms = arms
         self._settings = {arm.name: arm for arm in configured}
@@ -58,6 +63,8 @@ class Lifecycle:
         self._allowed = allowed
         self._limit = limit
         self._kept = kept
+        self._fingerprint = fingerprint
+        self._on_change = on_change
         #: One change at a time.
         self._gate = asyncio.Lock()
         self._changes: set[asyncio.Task[Arm]] = set()
@@ -153,15 +160,22 @@ class Lifecycle:
 
     async def _join(self, settings: ArmSettings) -> None:
         """It has loaded: put it into the log, unless that has it as it is."""
+        fingerprint = await asyncio.to_thread(self._fingerprint, settings)
+        now = Fingerprints(arms={settings.name: fingerprint})
         known = self._learner.state.arms.get(settings.name)
+        events = changes(self._learner.state, now, kept=self._on_change)
         prior: Vector = self._learner.newcomer_mean() if known is None else known.prior_mean
         body: dict[str, Any] = {"name": settings.name, "prior_mean": prior.tolist()}
         if settings.name not in self._configured:
             body["settings"] = settings.model_dump(mode="json", exclude={"name"})
+        if fingerprint is not None:
+            body["fingerprint"] = fingerprint
         told = body.get("settings")
-        if known is not None and known.status == "enabled" and (told is None or told == known.settings):
-            return
-        await self._log.append(Event(kind="arm", created_at=0.0, body=body))
+        if known is None or known.status != "enabled" or (told is not None and told != known.settings):
+            events.append(Event(kind="arm", created_at=0.0, body=body))
+        if events:
+            await self._log.append(*events)
+            tell(events)
 
     async def _move(self, name: str, status: ArmStatus) -> Arm:
         async with self._gate:

@@ -11,6 +11,7 @@ from laserve_client import (
     Arm,
     BatchOutcome,
     Candidate,
+    Change,
     FeedbackOutcome,
     NotFound,
     PolicyArm,
@@ -145,6 +146,16 @@ async def test_policy_returns_what_was_learned(calling):
     assert (state.name, state.parameters, state.context) == ("linucb", {"alpha": 1.0}, ("bias",))
     assert (state.log_position, state.digest, state.decisions, state.learn_from) == (4, "00ff", 2, None)
     assert state.arms == (PolicyArm(name="loglik", pulls=2, updates=3, mean_reward=0.5, theta=(0.25,)),)
+    assert (dict(state.fingerprints), state.changes) == ({}, ())  # a service that does not tell
+
+
+async def test_policy_returns_what_has_changed(calling):
+    change = {"what": "arm", "arm": "loglik", "before": "a", "after": "b", "kept": 0.5}
+    change |= {"position": 9, "decisions": 2}
+    body = POLICY | {"fingerprints": {"generator": "c"}, "changes": [change]}
+    state = await calling(httpx.Response(200, json=body))("policy")
+    assert state.fingerprints == {"generator": "c"}
+    assert state.changes == (Change(**change),)
 
 
 @pytest.mark.parametrize(("code", "status"), [(200, "ready"), (503, "loading"), (503, "failed")])

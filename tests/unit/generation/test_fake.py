@@ -24,6 +24,14 @@ async def test_prompt_and_seed_change_the_candidates() -> None:
     assert await sample(n=8, seed=5) != await sample(n=8, seed=6)
 
 
+async def test_generators_of_different_salts_answer_differently() -> None:
+    request = make_request(prompt="the red fox", sampling=make_sampling(n=8))
+    one, other = FakeGenerator(), FakeGenerator(salt="other")
+    assert [c async for c in one.stream(await one.render(request))] != [
+        c async for c in other.stream(await other.render(request))
+    ]
+
+
 @pytest.mark.parametrize("n", [1, 2, 7, 64])
 async def test_there_are_n_candidates_with_the_indices_from_zero(n: int) -> None:
     assert [candidate.index for candidate in await sample(n=n)] == list(range(n))

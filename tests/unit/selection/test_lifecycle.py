@@ -1,7 +1,7 @@
 """Arms that come and go, on a log in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.feedback import FeedbackLog
-from laserve.selection.learner import Learner
+from laserve.selection.learner import Learner, fold
 from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.opening import open_log
 from laserve.selection.verification import verify
@@ -67,8 +67,11 @@ class Life:
         kinds: Sequence[str] = ("fake",),
         limit: int = 8,
         kept: str | None = None,
+        fingerprints: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
+        #: Arm -> fingerprint of the reward model that is made for it; none of the others.
+        self.fingerprints = dict(fingerprints or {})
         self.configured = configured
         self.metrics = Metrics()
         self.learner = Learner(seed=0)
@@ -86,6 +89,8 @@ class Life:
             allowed=Allowed(kinds=kinds, folders=[Path("/models")], urls=()),
             limit=limit,
             kept=kept,
+            fingerprint=lambda settings: self.fingerprints.get(settings.name),
+            on_change=0.5,
         )
 
     def build(self, settings: ArmSettings) -> Arm:
@@ -621,3 +626,80 @@ def test_the_errors_are_the_services() -> None:
     assert issubclass(ArmConflict, LaserveError)
     assert ArmConflict.status == 409
     assert Forbidden.status == 403
+
+
+# other reward models under the name of an arm
+
+
+async def changes(life: Life) -> list[dict[str, Any]]:
+    return [dict(event.body) async for event in life.store.events() if event.kind == "change"]
+
+
+async def reloaded(life: Life, name: str) -> Arm:
+    arm = await life.move(name, "retired")
+    await until(lambda: arm.loading == "unloaded")
+    await life.move(name, "enabled")
+    await until(lambda: arm.state == "ready")
+    return arm
+
+
+async def teach(life: Life, name: str) -> None:
+    d = CONTEXT.dimension
+    event = make_teaching(0, np.eye(d)[0], [Update(arm=name, reward=1.0)], played=name)
+    await life.log.append(event)
+
+
+async def test_an_arm_that_joins_tells_its_fingerprint(lives: Any) -> None:
+    life = await lives(fingerprints={"new": "a"})
+    await life.added("new")
+    assert life.learner.state.arms["new"].fingerprint == "a"
+    assert await changes(life) == []
+
+
+@pytest.mark.parametrize("name", ["new", "two"])
+async def test_an_arm_that_is_loaded_anew_with_another_model_widens(lives: Any, name: str) -> None:
+    life = await lives(fingerprints={"new": "a", "two": "a"})
+    await life.added("new")
+    await reloaded(life, "two")  # which notes what it is
+    noted = await changes(life)
+    await teach(life, name)
+    learned = life.learner.state.arms[name].S[0, 0]
+    life.fingerprints[name] = "b"
+    await reloaded(life, name)
+    assert (await changes(life))[len(noted) :] == [
+        {"what": "arm", "arm": name, "before": "a", "after": "b", "kept": 0.5}
+    ]
+    assert life.learner.state.arms[name].S[0, 0] == 0.5 * learned
+    await reloaded(life, name)
+    assert len(await changes(life)) == len(noted) + 1
+    assert (await fold(life.store)).digest() == life.learner.state.digest()
+
+
+async def test_an_arm_of_another_model_under_a_name_that_the_log_has_widens(lives: Any) -> None:
+    life = await lives(fingerprints={"new": "a"})
+    await life.added("new", options={"salt": "a"})
+    await teach(life, "new")
+
+    class Broken(Life):
+        def build(self, settings: ArmSettings) -> Arm:
+            if settings.options == {"salt": "a"}:
+                raise RuntimeError("no device")
+            return super().build(settings)
+
+    await life.stop()
+    again = await Broken(life.store, fingerprints={"new": "b"}).start()
+    assert again.states()["new"] == "failed"
+    await again.added("new", options={"salt": "b"})
+    arm = again.learner.state.arms["new"]
+    assert (arm.fingerprint, arm.S[0, 0], arm.settings["options"]) == ("b", 0.5, {"salt": "b"})
+    assert (await again.kinds())[-2:] == ["change", "arm"]
+    await again.stop()
+
+
+async def test_a_model_that_cannot_be_known_is_no_other_one(lives: Any) -> None:
+    life = await lives(fingerprints={"new": "a"})
+    await life.added("new")
+    del life.fingerprints["new"]
+    await reloaded(life, "new")
+    assert await changes(life) == []
+    assert life.learner.state.arms["new"].fingerprint == "a"

@@ -1,3 +1,6 @@
+import asyncio
+import logging
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -6,9 +9,11 @@ import numpy as np
 import pytest
 
 from builders import make_teaching
+from laserve.bandit.state import BanditState
 from laserve.config import Expected
 from laserve.embedding import HashEncoder
 from laserve.errors import ConfigError
+from laserve.selection.changing import Fingerprints
 from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.learner import Learner
 from laserve.selection.opening import open_log
@@ -286,3 +291,107 @@ async def test_an_arm_that_comes_later_begins_with_its_own(store: SqlStore) -> N
     learner = await opened(store, arms=(*ARMS, "late"), expected={"late": Expected(reward=1.0, n=5)})
     assert learner.state.arms["late"].S[0, 0] == 5
     assert learner.state.arms["loglik"].S[0, 0] == 0
+
+
+# what candidates and scores come from
+
+KNOWN = Fingerprints(generator="g1", template="t1", arms={"loglik": "l1", "consensus": "c1"})
+
+
+async def configured(store: SqlStore, known: Fingerprints = KNOWN, **changes: Any) -> Learner:
+    return await opened(store, fingerprints=lambda state: known, on_change=0.5, **changes)
+
+
+async def noted(store: SqlStore) -> list[dict[str, Any]]:
+    return [dict(event.body) for event in await logged(store) if event.kind == "change"]
+
+
+async def test_a_fresh_log_knows_what_it_was_started_with(store: SqlStore) -> None:
+    learner = await configured(store)
+    assert learner.state.fingerprints == {"generator": "g1", "template": "t1"}
+    assert [arm.fingerprint for arm in learner.state.arms.values()] == ["l1", "c1"]
+    assert await noted(store) == []
+    assert (await configured(store)).state.digest() == learner.state.digest()
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (replace(KNOWN, generator="g2"), {"what": "generator", "before": "g1", "after": "g2"}),
+        (replace(KNOWN, template="t2"), {"what": "template", "before": "t1", "after": "t2"}),
+        (
+            replace(KNOWN, arms={"loglik": "l2", "consensus": "c1"}),
+            {"what": "arm", "arm": "loglik", "before": "l1", "after": "l2"},
+        ),
+    ],
+    ids=["generator", "template", "arm"],
+)
+async def test_what_is_another_than_before_is_an_event_that_widens_once(
+    store: SqlStore, caplog: pytest.LogCaptureFixture, now: Fingerprints, told: dict[str, Any]
+) -> None:
+    before = await configured(store)
+    for arm in ARMS:
+        await teach(store, before, arm, 1.0)
+    with caplog.at_level(logging.WARNING):
+        after = await configured(store, now)
+    assert await noted(store) == [told | {"kept": 0.5}]
+    for name in ARMS:
+        share = 0.5 if told.get("arm", name) == name else 1.0
+        assert after.state.arms[name].S[0, 0] == share
+        assert after.state.arms[name].updates == 1
+    (line,) = caplog.messages
+    assert told["before"] in line
+    assert told["after"] in line
+    assert "50%" in line
+
+    assert (await configured(store, now)).state.digest() == after.state.digest()
+    assert len(await noted(store)) == 1
+
+
+async def test_a_log_that_never_knew_only_notes_it(store: SqlStore, caplog: pytest.LogCaptureFixture) -> None:
+    before = await opened(store)
+    await teach(store, before, "loglik", 1.0)
+    with caplog.at_level(logging.WARNING):
+        after = await configured(store)
+    assert caplog.messages == []
+    assert [(body["before"], body["kept"]) for body in await noted(store)] == [(None, 1.0)] * 4
+    np.testing.assert_array_equal(after.state.arms["loglik"].S, before.state.arms["loglik"].S)
+    assert after.state.changes.made == []
+    assert (await configured(store)).state.digest() == after.state.digest()
+
+
+async def test_what_cannot_be_known_is_no_change(store: SqlStore) -> None:
+    before = await configured(store)
+    after = await configured(store, Fingerprints(arms={"loglik": None}))
+    assert after.state.digest() == before.state.digest()
+    assert (await configured(store)).state.digest() == before.state.digest()
+
+
+async def test_an_arm_that_joins_beside_a_change_loses_nothing_of_what_it_is_expected_to_earn(
+    store: SqlStore,
+) -> None:
+    await configured(store)
+    now = replace(KNOWN, generator="g2", arms=dict(KNOWN.arms) | {"late": "x"})
+    learner = await configured(store, now, arms=(*ARMS, "late"), expected={"late": Expected(reward=1.0, n=8)})
+    assert learner.state.arms["late"].S[0, 0] == 8
+    assert learner.state.arms["late"].fingerprint == "x"
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_replicas_that_start_at_the_same_time_note_a_change_once(store: SqlStore, fresh: bool) -> None:
+    if not fresh:
+        await teach(store, await configured(store), "loglik", 1.0)
+    both = threading.Barrier(2)
+
+    def late(state: BanditState) -> Fingerprints:
+        both.wait(10)  # both have read the log by now, and neither has appended
+        return replace(KNOWN, generator="g2")
+
+    one, other = await asyncio.gather(
+        *(opened(store, fingerprints=late, on_change=0.5, arms=(*ARMS, "new")) for _ in range(2))
+    )
+    assert len(await noted(store)) == (0 if fresh else 1)
+    kinds = [event.kind for event in await logged(store)]
+    assert (kinds.count("start"), kinds.count("arm")) == (1, 3)
+    assert one.state.digest() == (await configured(store, replace(KNOWN, generator="g2"))).state.digest()
+    assert one.state.digest() == other.state.digest()

@@ -26,6 +26,7 @@ _NO_PARAMETERS = {
     "live_share",
     "discount",
     "reward_scaling",
+    "on_change",
 }
 
 

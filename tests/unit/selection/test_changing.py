@@ -1,0 +1,59 @@
+from builders import make_arm_event, make_change, make_start
+from laserve.bandit.state import BanditState
+from laserve.config import ArmSettings, GenerationSettings
+from laserve.scoring.identity import arm_fingerprint
+from laserve.selection.changing import Fingerprints, changes, take_fingerprints
+from laserve.types import Event
+
+GENERATION = GenerationSettings(kind="fake", model="fake")
+
+
+def state(*events: Event) -> BanditState:
+    made = BanditState()
+    for place, event in enumerate([make_start(prior_diagonal=[1.0]), *events], start=1):
+        made.apply(Event(**vars(event) | {"position": place}))
+    return made
+
+
+def arm(name: str, **settings: object) -> Event:
+    event = make_arm_event(0, name, [0.5])
+    return Event(**vars(event) | {"body": dict(event.body) | settings})
+
+
+def test_an_arm_that_the_log_alone_has_is_looked_at_by_its_settings_there() -> None:
+    added = {"kind": "fake", "options": {"salt": "b"}, "timeout_s": 3.0}
+    configured = [ArmSettings(name="one", kind="fake", options={"salt": "a"})]
+    found = take_fingerprints(
+        GENERATION, configured, state(arm("one"), arm("new", settings=added), arm("gone"))
+    )
+    assert found.arms == {
+        "one": arm_fingerprint("fake", {"salt": "a"}),
+        "new": arm_fingerprint("fake", {"salt": "b"}),
+    }
+
+
+def test_a_retired_arm_is_looked_at_when_it_is_enabled() -> None:
+    added = {"kind": "fake", "options": {}}
+    retired = Event(kind="arm_state", created_at=1.0, body={"name": "new", "state": "retired"})
+    assert take_fingerprints(GENERATION, [], state(arm("new", settings=added), retired)).arms == {}
+
+
+def test_the_generator_and_its_template_are_always_known_where_their_files_are() -> None:
+    shared = take_fingerprints(GENERATION, [], state()).shared
+    assert shared.keys() == {"generator", "template"}
+    gone = GenerationSettings(kind="vllm", model="/no/such/folder")
+    assert take_fingerprints(gone, [], state()).shared.keys() == {"template"}
+
+
+def test_arms_that_the_log_does_not_have_are_no_change() -> None:
+    assert changes(state(), Fingerprints(arms={"new": "a"}), kept=0.5) == []
+
+
+def test_several_changes_are_an_event_each() -> None:
+    known = state(arm("one", fingerprint="a"), make_change(what="template", after="t1"))
+    found = changes(known, Fingerprints(generator="g", template="t2", arms={"one": "b"}), kept=0.25)
+    assert [(event.body["what"], event.body["before"], event.body["kept"]) for event in found] == [
+        ("generator", None, 1.0),
+        ("template", "t1", 0.25),
+        ("arm", "a", 0.25),
+    ]
