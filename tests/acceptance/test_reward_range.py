@@ -85,7 +85,7 @@ def test_candidates_rewards_are_of_the_same_range(signed: Service) -> None:
         ({"thumb": "down"}, 0.0),
         ({"thumb": "up"}, 1.0),
         ({"chosen_index": 0}, None),
-        ({"references": ["no such words"]}, 0.0),
+        ({"references": ["Zyzzyva"]}, 0.0),
     ],
     ids=["down", "up", "chosen", "references"],
 )

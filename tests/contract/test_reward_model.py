@@ -99,7 +99,9 @@ async def check(model: RewardModel, request: Request, given: Sequence[Candidate]
     assert scores.shape == (len(given),)
     assert scores.dtype == np.float64
     assert np.isfinite(scores).all()
-    assert (await model.score(request, given)).tobytes() == scores.tobytes()
+    # A server sums in the order in which it has batched, so that its float32 may differ in the last digits.
+    exact = model.kind != "remote"
+    np.testing.assert_allclose(await model.score(request, given), scores, rtol=0 if exact else 1e-5)
 
 
 class TestProtocol:

@@ -179,7 +179,7 @@ async def test_clients_that_leave_at_any_moment_leave_whole_decisions_or_none(tm
             stayed = {exchange.finished for exchange in done if exchange.body["stream"] is stream}
             assert stayed == {False, True}
         assert "the client left" in here.server.output()
-        check_service(here)
+        await asyncio.to_thread(check_service, here)
 
 
 async def test_feedback_whose_client_leaves_is_recorded_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ async def test_feedback_whose_client_leaves_is_recorded_whole_or_not_at_all(tmp_
         acknowledged = [exchange for exchange in done if exchange.answer]
         assert 0 < len(acknowledged) < FEEDBACKS
         assert all(exchange.answer["learned"] for exchange in acknowledged if exchange.answer)
-        check_service(here)
+        await asyncio.to_thread(check_service, here)
         rows = sql(tmp_path, "SELECT decision_id, reward, learned, body FROM feedback")
         stored = {decision_id: (reward, learned) for decision_id, reward, learned, _ in rows}
         assert len(stored) == len(rows)  # each at most once
@@ -218,4 +218,4 @@ async def test_feedback_whose_client_leaves_is_recorded_whole_or_not_at_all(tmp_
             for decision_id, answer in statuses.items()
         )
         assert sql(tmp_path, "SELECT count(*) FROM feedback") == [(len(every),)]
-        check_service(here)
+        await asyncio.to_thread(check_service, here)

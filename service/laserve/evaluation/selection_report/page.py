@@ -11,7 +11,7 @@ from laserve.evaluation.selection_report.tabular import Cell, Section, Tabular
 _STYLE = """
 :root { color-scheme: light dark; --up: #00664a; --down: #a03c00; --rule: #8884; }
 @media (prefers-color-scheme: dark) { :root { --up: #4fc79f; --down: #ff9a5c; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1240px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--rule); }
 p { max-width: 75ch; }
 .table { overflow-x: auto; margin: 1rem 0; }
@@ -20,6 +20,7 @@ th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(
 td { white-space: nowrap; }
 th:first-child, td:first-child, .texts th, .texts td { text-align: left; }
 .texts td { white-space: normal; vertical-align: top; }
+.texts td:last-child { white-space: nowrap; }
 .up { color: var(--up); font-weight: 600; } .down { color: var(--down); font-weight: 600; }
 .charts { display: flex; flex-wrap: wrap; gap: 1.5rem; margin: 1rem 0; }
 summary { cursor: pointer; font-weight: 600; margin: .6rem 0; }
