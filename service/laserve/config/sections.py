@@ -165,7 +165,7 @@ class PolicySettings(Section):
     live_share: float = Field(
         0.0, ge=0, le=1, description="Share of the requests that the policy answers in mode `observe`."
     )
-    alpha: float = Field(1.0, ge=0, description="LinUCB's weight on the confidence width.")
+    alpha: float = Field(0.3, ge=0, description="LinUCB's weight on the confidence width.")
     posterior_scale: float = Field(
         0.25, ge=0, description="LinTS's deviation of the posterior, in units of the confidence width."
     )
