@@ -6,8 +6,9 @@ from typing import Any
 
 from builders import make_request
 from laserve.api.service import Service
-from laserve.app import load, make_service, running
+from laserve.app import make_service
 from laserve.config import load as load_settings
+from laserve.running import load, running
 from laserve.types import Decision
 
 

@@ -1,12 +1,8 @@
 """The composition root: settings -> stages -> FastAPI. The only module that knows implementations."""
 
-import asyncio
 import logging
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,9 +14,9 @@ from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, 
 from laserve.api.service import Service
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.registry import Policies, learners
-from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings, read_prior
+from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings
 from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
-from laserve.errors import ConfigError, LaserveError, StoreError
+from laserve.errors import ConfigError, LaserveError
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.models import resolve
@@ -30,7 +26,6 @@ from laserve.scoring.identity import arm_fingerprint
 from laserve.selection.answering import Answerer
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
-from laserve.selection.changing import take_fingerprints
 from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
@@ -38,20 +33,14 @@ from laserve.selection.learner import Learner
 from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.making import make_arm
 from laserve.selection.observing import Observer
-from laserve.selection.opening import open_log
 from laserve.selection.retention import Retention, hash_key
 from laserve.selection.reward_range import RewardRange
 from laserve.selection.shadowing import Shadows
-from laserve.selection.window import DefaultRewards, Window
+from laserve.selection.window import Window
 from laserve.storage.base import Store
 from laserve.storage.sql import SqlStore
 
 logger = logging.getLogger(__name__)
-
-_EXPIRE_EVERY_S = 3600.0
-_MEND_EVERY_S = 1.0
-#: Seconds between two looks at whether an arm has loaded.
-_LOOK_EVERY_S = 0.1
 
 
 def make_store(settings: Settings, *, read_only: bool = False) -> Store:
@@ -250,93 +239,6 @@ def make_service(settings: Settings) -> Service:
     )
 
 
-@asynccontextmanager
-async def running(service: Service) -> AsyncIterator[Service]:
-    """Open what must agree before anything is served: the store, the encoder and the log.
-
-    Raises:
-        ConfigError: a setting is wrong or contradicts the log, or another process holds the store.
-        CorruptLog: the log does not verify.
-    """
-    policy = service.settings.policy
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(service.store.close)
-        await service.store.open()
-        stack.push_async_callback(service.context.encoder.close)
-        await service.context.encoder.load()
-        service.context.check()
-        await open_log(
-            store=service.store,
-            learner=service.learner,
-            context=service.context,
-            arms=[arm.name for arm in service.arms],
-            prior={
-                "structure": policy.prior_structure,
-                "embedding": policy.prior_embedding,
-                "reward": policy.prior_reward,
-            },
-            discount=policy.discount,
-            reward_scaling=policy.reward_scaling,
-            learn_from=policy.learn_from,
-            expected=None if policy.prior is None else read_prior(policy.prior),
-            fingerprints=partial(take_fingerprints, service.settings.generation, service.settings.arms),
-            on_change=policy.on_change,
-        )
-        service.lifecycle.restore()
-        stack.push_async_callback(service.feedback.close)
-        await service.feedback.start()
-        defaults = DefaultRewards(store=service.store, feedback=service.feedback, metrics=service.metrics)
-        stack.push_async_callback(defaults.close)
-        await defaults.start()
-        stack.push_async_callback(service.answerer.close)
-        service.answerer.start()
-        for name, chore in (("expire-texts", _expire), ("mend-store", _mend)):
-            stack.push_async_callback(_ended, asyncio.create_task(chore(service), name=name))
-        stack.push_async_callback(service.engines.close)
-        stack.push_async_callback(service.arms.close)
-        stack.push_async_callback(service.lifecycle.close)
-        stack.push_async_callback(service.shadows.close)
-        service.shadows.start()
-        stack.push_async_callback(service.generator.close)
-        yield service
-
-
-async def load(service: Service, ready: Callable[[], None] = lambda: None) -> None:
-    """Load the arms and the generator, while the service already answers ``/healthz``.
-
-    The generator comes first among the engines: arms that have one of their own load beside it, but wait for
-    it with that.
-
-    Args:
-        ready: called as soon as the service is, while other arms may still load.
-
-    Raises:
-        LaserveError: the generator cannot be loaded. An arm that cannot is reported and left out.
-    """
-    loading = asyncio.create_task(service.arms.load(), name="load-arms")
-    try:
-        await _load_generator(service)
-        service.engines.open()
-        while not loading.done() and service.status != "ready":
-            await asyncio.wait({loading}, timeout=_LOOK_EVERY_S)
-        if service.status == "ready":
-            ready()
-        await loading
-    finally:
-        loading.cancel()
-        await asyncio.gather(loading, return_exceptions=True)
-
-
-async def _load_generator(service: Service) -> None:
-    try:
-        await service.generator.start()
-    except LaserveError:
-        service.generator_state = "failed"
-        raise
-    service.permits.limit = service.settings.server.max_concurrent_requests or service.generator.concurrency
-    service.generator_state = "ready"
-
-
 def create_app(service: Service) -> FastAPI:
     """The HTTP application of a service that the caller runs and loads."""
     settings = service.settings
@@ -356,33 +258,3 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(CancelOnDisconnect, underway=service.underway)
     app.add_middleware(CountRequests, metrics=service.metrics)
     return app
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has gone, so that nothing is closed that it still uses."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-async def _expire(service: Service) -> None:
-    """Remove texts as they grow older than ``storage.retention_days``."""
-    while True:
-        try:
-            lost = await service.store.expire_texts(
-                time.time() - service.settings.storage.retention_days * 86400
-            )
-        except StoreError as error:
-            logger.warning("texts could not be expired: %s", error.message)
-        else:
-            if lost:
-                logger.info("texts of %d decisions have expired", lost)
-        await asyncio.sleep(_EXPIRE_EVERY_S)
-
-
-async def _mend(service: Service) -> None:
-    """Find out that the store takes writes again, also while nobody asks for a decision."""
-    while True:
-        await asyncio.sleep(_MEND_EVERY_S)
-        if service.store.refusing:
-            with suppress(StoreError):
-                await service.store.check()

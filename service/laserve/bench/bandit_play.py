@@ -11,7 +11,7 @@ from laserve.bandit.base import Policy, draw, noise, uniform
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.registry import learners
 from laserve.bench.bandit_worlds import ARMS, SCENARIOS, D, World, best_means, present
-from laserve.config.sections import PolicySettings
+from laserve.config import PolicySettings
 from laserve.selection.learner import Learner
 from laserve.types import Event, Update, Vector
 

@@ -22,10 +22,11 @@ from rich.table import Table
 
 from laserve.api.answers import DecisionBody, UsageBody
 from laserve.api.schemas import GenerateBody
-from laserve.app import create_app, make_service, running
-from laserve.app import load as load_service
+from laserve.app import create_app, make_service
 from laserve.config import load
 from laserve.progress import progress
+from laserve.running import load as load_service
+from laserve.running import running
 
 _BODY = {
     "question": "When was the bridge of Orrin opened?",

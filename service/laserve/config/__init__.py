@@ -4,7 +4,6 @@ from laserve.config.loading import PROFILES, load
 from laserve.config.prior import Expected, read_prior
 from laserve.config.sections import (
     MAX_CANDIDATES,
-    PREFIX,
     ArmSettings,
     ContextSettings,
     FeedbackSettings,
@@ -15,9 +14,9 @@ from laserve.config.sections import (
     ScoringSettings,
     Section,
     ServerSettings,
-    Settings,
     StorageSettings,
 )
+from laserve.config.settings import PREFIX, Settings
 
 __all__ = [
     "MAX_CANDIDATES",

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from laserve.config.sections import PREFIX, Settings
+from laserve.config.settings import PREFIX, Settings
 from laserve.errors import ConfigError
 
 #: Not settings: what clients read, and what Kubernetes puts there for a Service named laserve.

@@ -17,7 +17,7 @@ import numpy as np
 
 from laserve import __version__
 from laserve.api.service import Service
-from laserve.app import load, make_service
+from laserve.app import make_service
 from laserve.config import Settings
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError, Unscorable
 from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe, write
@@ -25,6 +25,7 @@ from laserve.evaluation.readers.cases import Case, Stored
 from laserve.evaluation.seen import Seen
 from laserve.evaluation.unfinished import Unfinished
 from laserve.progress import progress
+from laserve.running import load
 from laserve.selection.deciding import in_order
 from laserve.types import Candidate, Request, Sampling, Vector
 

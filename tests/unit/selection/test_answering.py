@@ -8,11 +8,12 @@ import pytest
 
 from builders import StubModel, make_arm, make_request, make_sampling
 from laserve.api.service import Service
-from laserve.app import load, make_service, running
+from laserve.app import make_service
 from laserve.config import ArmSettings
 from laserve.config import load as load_settings
 from laserve.errors import ArmFailed, Unscorable
 from laserve.metrics import Metrics
+from laserve.running import load, running
 from laserve.selection.making import make_arm as make_from
 from laserve.selection.overlap import TRIALS, Overlap
 from laserve.types import Candidate, Decision, Request

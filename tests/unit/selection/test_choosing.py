@@ -6,7 +6,7 @@ import pytest
 
 from builders import make_request, make_sampling
 from laserve.api.service import Service
-from laserve.app import load, make_policies, make_service, running
+from laserve.app import make_policies, make_service
 from laserve.bandit.averages import UCB1, EpsilonGreedy
 from laserve.bandit.exp3 import Exp3
 from laserve.bandit.exploration import Exploration
@@ -15,6 +15,7 @@ from laserve.bandit.linucb import LinUCB
 from laserve.bandit.squarecb import SquareCB
 from laserve.config import load as load_settings
 from laserve.errors import ConfigError
+from laserve.running import load, running
 from laserve.selection.learner import fold
 from laserve.types import Decision, Feedback
 

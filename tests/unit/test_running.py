@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from laserve.app import make_service, running
+from laserve.app import make_service
 from laserve.config import load
+from laserve.running import running
 
 CHORES = {"expire-texts", "mend-store"}
 

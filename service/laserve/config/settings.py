@@ -1,0 +1,120 @@
+"""All settings: the sections together, and what must hold between them."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from laserve.config.sections import (
+    ArmSettings,
+    ContextSettings,
+    FeedbackSettings,
+    GenerationSettings,
+    LogSettings,
+    PolicySettings,
+    ScoringSettings,
+    ServerSettings,
+    StorageSettings,
+)
+
+PREFIX = "LASERVE_"
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Field(
+        Path("~/.local/share/laserve"), description="Folder of the database; also `LASERVE_DATA_DIR`."
+    )
+    cache_dir: Path = Field(
+        Path("~/.cache/laserve"), description="Folder of prepared models; also `LASERVE_CACHE_DIR`."
+    )
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    generation: GenerationSettings = Field(default_factory=GenerationSettings)
+    arms: tuple[ArmSettings, ...] = Field(
+        (
+            ArmSettings(name="loglik", kind="loglik"),
+            ArmSettings(name="consensus", kind="consensus"),
+            ArmSettings(name="relevance", kind="relevance"),
+            ArmSettings(name="grounded", kind="vllm", options={"adapter": "grounded"}),
+            ArmSettings(name="harmless", kind="vllm", options={"adapter": "harmless"}),
+            ArmSettings(name="stepwise", kind="vllm", options={"adapter": "stepwise"}),
+        ),
+        min_length=1,
+        description="The reward models, each with `name`, `kind` and `options`.",
+    )
+    scoring: ScoringSettings = Field(default_factory=ScoringSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+    feedback: FeedbackSettings = Field(default_factory=FeedbackSettings)
+    context: ContextSettings = Field(default_factory=ContextSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError("arms: names must differ from each other")
+        kind, _, arm = self.policy.name.partition(":")
+        if kind == "fixed" and arm not in names:
+            raise ValueError(f"policy.name: {self.policy.name!r} names no arm; there are: {', '.join(names)}")
+        if self.policy.mode == "observe":
+            if self.policy.observe_arm not in names:
+                raise ValueError(
+                    f"policy.observe_arm: names no arm; mode 'observe' needs one of: {', '.join(names)}"
+                )
+            if kind.startswith("ensemble-"):
+                raise ValueError(f"policy.mode: {self.policy.name!r} draws no arm that could be observed")
+        if self.policy.prior is not None and self.policy.reward_scaling != "none":
+            raise ValueError("policy.prior: expects rewards as they are; policy.reward_scaling scales them")
+        if self.feedback.default_reward is not None:
+            low, high = self.feedback.reward_range
+            if not low <= self.feedback.default_reward <= high:
+                raise ValueError(
+                    f"feedback.default_reward: is outside of feedback.reward_range, {low:.12g} to {high:.12g}"
+                )
+            if self.feedback.wait_s is None:
+                raise ValueError("feedback.default_reward: needs feedback.wait_s, after which it is learned")
+            if self.policy.learn_from not in ("reward", "thumb"):
+                raise ValueError(
+                    "feedback.default_reward: speaks of the returned answer alone; set policy.learn_from to "
+                    "'reward' or 'thumb', which do so too"
+                )
+        return self
+
+    @property
+    def database(self) -> Path:
+        return (self.storage.path or self.data_dir / "laserve.db").expanduser()
+
+    @property
+    def arm_folders(self) -> tuple[Path, ...]:
+        """Where the models of arms that are added at run time may lie."""
+        folders = self.scoring.allow_folders
+        return (self.data_dir / "models",) if folders is None else folders
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        layers: list[dict[str, Any]] = init_settings.init_kwargs["layers"]  # type: ignore[attr-defined]
+        flags, *rest = (InitSettingsSource(settings_cls, layer) for layer in layers)
+        return (flags, env_settings, *rest)

@@ -1,0 +1,139 @@
+"""The life of a service: what must agree is opened, what answers is loaded, and all is closed in order."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+
+from laserve.api.service import Service
+from laserve.config import read_prior
+from laserve.errors import LaserveError, StoreError
+from laserve.selection.changing import take_fingerprints
+from laserve.selection.opening import open_log
+from laserve.selection.window import DefaultRewards
+
+logger = logging.getLogger(__name__)
+
+_EXPIRE_EVERY_S = 3600.0
+_MEND_EVERY_S = 1.0
+#: Seconds between two looks at whether an arm has loaded.
+_LOOK_EVERY_S = 0.1
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    """Open what must agree before anything is served: the store, the encoder and the log.
+
+    Raises:
+        ConfigError: a setting is wrong or contradicts the log, or another process holds the store.
+        CorruptLog: the log does not verify.
+    """
+    policy = service.settings.policy
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(service.store.close)
+        await service.store.open()
+        stack.push_async_callback(service.context.encoder.close)
+        await service.context.encoder.load()
+        service.context.check()
+        await open_log(
+            store=service.store,
+            learner=service.learner,
+            context=service.context,
+            arms=[arm.name for arm in service.arms],
+            prior={
+                "structure": policy.prior_structure,
+                "embedding": policy.prior_embedding,
+                "reward": policy.prior_reward,
+            },
+            discount=policy.discount,
+            reward_scaling=policy.reward_scaling,
+            learn_from=policy.learn_from,
+            expected=None if policy.prior is None else read_prior(policy.prior),
+            fingerprints=partial(take_fingerprints, service.settings.generation, service.settings.arms),
+            on_change=policy.on_change,
+        )
+        service.lifecycle.restore()
+        stack.push_async_callback(service.feedback.close)
+        await service.feedback.start()
+        defaults = DefaultRewards(store=service.store, feedback=service.feedback, metrics=service.metrics)
+        stack.push_async_callback(defaults.close)
+        await defaults.start()
+        stack.push_async_callback(service.answerer.close)
+        service.answerer.start()
+        for name, chore in (("expire-texts", _expire), ("mend-store", _mend)):
+            stack.push_async_callback(_ended, asyncio.create_task(chore(service), name=name))
+        stack.push_async_callback(service.engines.close)
+        stack.push_async_callback(service.arms.close)
+        stack.push_async_callback(service.lifecycle.close)
+        stack.push_async_callback(service.shadows.close)
+        service.shadows.start()
+        stack.push_async_callback(service.generator.close)
+        yield service
+
+
+async def load(service: Service, ready: Callable[[], None] = lambda: None) -> None:
+    """Load the arms and the generator, while the service already answers ``/healthz``.
+
+    The generator comes first among the engines: arms that have one of their own load beside it, but wait for
+    it with that.
+
+    Args:
+        ready: called as soon as the service is, while other arms may still load.
+
+    Raises:
+        LaserveError: the generator cannot be loaded. An arm that cannot is reported and left out.
+    """
+    loading = asyncio.create_task(service.arms.load(), name="load-arms")
+    try:
+        await _load_generator(service)
+        service.engines.open()
+        while not loading.done() and service.status != "ready":
+            await asyncio.wait({loading}, timeout=_LOOK_EVERY_S)
+        if service.status == "ready":
+            ready()
+        await loading
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+
+
+async def _load_generator(service: Service) -> None:
+    try:
+        await service.generator.start()
+    except LaserveError:
+        service.generator_state = "failed"
+        raise
+    service.permits.limit = service.settings.server.max_concurrent_requests or service.generator.concurrency
+    service.generator_state = "ready"
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has gone, so that nothing is closed that it still uses."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _expire(service: Service) -> None:
+    """Remove texts as they grow older than ``storage.retention_days``."""
+    while True:
+        try:
+            lost = await service.store.expire_texts(
+                time.time() - service.settings.storage.retention_days * 86400
+            )
+        except StoreError as error:
+            logger.warning("texts could not be expired: %s", error.message)
+        else:
+            if lost:
+                logger.info("texts of %d decisions have expired", lost)
+        await asyncio.sleep(_EXPIRE_EVERY_S)
+
+
+async def _mend(service: Service) -> None:
+    """Find out that the store takes writes again, also while nobody asks for a decision."""
+    while True:
+        await asyncio.sleep(_MEND_EVERY_S)
+        if service.store.refusing:
+            with suppress(StoreError):
+                await service.store.check()
