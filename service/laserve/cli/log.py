@@ -1,0 +1,89 @@
+"""Commands that read the log of a service."""
+
+import asyncio
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from laserve.cli.options import configured, json_out, refusing
+
+
+@click.command()
+@configured
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write; standard output by default.",
+)
+@click.option("--since", type=click.FloatRange(0), help="Unix seconds: decisions made then or later.")
+@click.option("--task", help="Only this task.")
+@click.option("--with-feedback", is_flag=True, help="Only decisions with feedback.")
+@refusing
+def export(config: Path | None, profile: str | None, out: Path | None, **wanted: Any) -> None:
+    """Write the log as JSON lines: a decision each, with the reward of every candidate."""
+    from laserve.app import make_store
+    from laserve.config import load
+    from laserve.selection.exporting import export_store
+    from laserve.storage.base import Wanted
+
+    def to() -> AbstractContextManager[BinaryIO]:
+        return nullcontext(sys.stdout.buffer) if out is None else out.open("wb")
+
+    settings = load(config=config, profile=profile)
+    try:
+        done = asyncio.run(export_store(make_store(settings, read_only=True), Wanted(**wanted), to))
+    except BrokenPipeError:  # who reads has had enough
+        raise
+    except OSError as error:
+        raise click.ClickException(f"{out or 'standard output'}: {error.strerror}") from error
+    click.echo(
+        f"{settings.database}: {done.exported} decisions exported, "
+        f"{done.left_out} left out whose texts are not kept",
+        err=True,
+    )
+
+
+@click.command()
+@configured
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    required=True,
+    help="fixed:ARM, random, or a log position: the configured policy with what it had learned there; "
+    "repeat for more.",
+)
+@click.option("--since", type=click.FloatRange(0), help="Unix seconds: decisions made then or later.")
+@click.option("--task", help="Only this task.")
+@json_out()
+@refusing
+def ope(config: Path | None, profile: str | None, policies: tuple[str, ...], **options: Any) -> None:
+    """Off-policy evaluation: what frozen policies would have earned on the decisions of the log."""
+    from laserve.config import load
+    from laserve.evaluation.offpolicy import run
+
+    asyncio.run(run(load(config=config, profile=profile), policies=policies, **options))
+
+
+@click.group()
+def state() -> None:
+    """Look at the event log and what is folded from it."""
+
+
+@state.command()
+@configured
+@refusing
+def verify(config: Path | None, profile: str | None) -> None:
+    """Replay the log from nothing and compare; exit status 1 when anything does not hold."""
+    from laserve.app import make_store
+    from laserve.config import load
+    from laserve.selection.verification import verify_store
+
+    settings = load(config=config, profile=profile)
+    result = asyncio.run(verify_store(make_store(settings, read_only=True)))
+    click.echo(f"{settings.database}: {result.events} events, {result.feedback} of them feedback, verified")
+    click.echo(f"snapshot: {'none' if result.snapshot is None else f'at {result.snapshot}, equal'}")
+    click.echo(f"digest: {result.digest}")

