@@ -147,7 +147,7 @@ async def test_reading_holds_nothing_that_a_writer_needs(store: SqlStore, tmp_pa
 
 async def test_pages_are_found_by_the_index_on_time(store: SqlStore) -> None:
     await store.add_decisions([samples.decision("d-1")])
-    async with store._reading() as connection:
+    async with store._database.reading() as connection:
         plans = []
 
         async def explain(query: Any) -> None:

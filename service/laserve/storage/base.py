@@ -98,8 +98,9 @@ class Store(Protocol):
 
     async def close(self) -> None: ...
 
-    #: Whether a write was refused, and `check` has not found since that writes are taken again.
-    refusing: bool
+    @property
+    def refusing(self) -> bool:
+        """Whether a write was refused, and `check` has not found since that writes are taken again."""
 
     async def check(self) -> None:
         """Raise StoreError when the database does not answer, or refused a write and still does."""
