@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from acceptance.restarts import salted, started
 from acceptance.wire import Service
 from laserve.api.answers import ErrorBody, EvaluationReport
 
@@ -56,12 +57,33 @@ def test_what_cannot_be_judged_is_refused_by_its_field(
     assert ErrorBody.model_validate(answer.json()).error.param == param
 
 
+def ope(folder: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "laserve", "ope", "--profile", "fake", "--policy", "random", *options]
+    env = os.environ | {"LASERVE_DATA_DIR": str(folder), "LASERVE_STORAGE__KIND": "sqlite"}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_decisions_from_before_another_generator_are_told_apart(tmp_path: Path) -> None:
+    with started(tmp_path, **salted("a")) as service:
+        for _ in range(3):
+            service.decide()
+        assert evaluate(service, "random")["changes"] == []
+    with started(tmp_path, **salted("b")) as service:
+        for _ in range(2):
+            service.decide()
+        report = evaluate(service, "random")
+        (change,) = report["changes"]
+        told = {"what": "generator", "arm": None, "position": service.policy()["log_position"]}
+        assert change | told | {"decisions_before": 3} == change
+        assert report["policies"][0]["decisions"] == 5
+        later = evaluate(service, "random", since=change["created_at"])
+        assert (later["policies"][0]["decisions"], later["changes"]) == (2, [])
+    assert "3 decisions are from before the generator changed; --since " in " ".join(ope(tmp_path).split())
+
+
 def test_the_command_says_the_same_beside_the_running_service(main: Service, tmp_path: Path) -> None:
     out = tmp_path / "ope.json"
-    command = [sys.executable, "-m", "laserve", "ope", "--profile", "fake", "--policy", "random"]
-    env = os.environ | {"LASERVE_DATA_DIR": str(main.folder), "LASERVE_STORAGE__KIND": "sqlite"}
-    done = subprocess.run([*command, "--json", str(out)], env=env, capture_output=True, text=True, check=True)
-    assert "had the policy drawn the arms" in done.stdout
+    assert "had the policy drawn the arms" in ope(main.folder, "--json", str(out))
     (value,) = json.loads(out.read_text())["values"]
     assert value["policy"] == "random"
     assert value["decisions"] >= 1

@@ -26,6 +26,7 @@ def test_rewards_are_learned_by_their_place_and_told_as_they_were_earned(scaled:
     (row,) = scaled.decision(decision_id)["feedback"]
     assert (row["reward"], row["body"]["reward"]) == (0.45, 0.45)
     assert scaled.policy()["parameters"]["reward_scaling"] == "quantile"
+    assert scaled.policy()["reward_scale"] == {"low": 0.4, "high": 0.44}
 
 
 def test_a_correction_keeps_the_scale_of_what_it_corrects(scaled: Service) -> None:

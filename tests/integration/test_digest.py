@@ -23,6 +23,11 @@ from laserve.types import Event, Update, Vector
 
 ARMS = ("loglik", "consensus", "relevance", "later")
 FEEDBACK = 240
+#: Decisions and corrections before each change, and what it is told to keep of what was learned.
+CHANGES: dict[int, dict[str, Any]] = {
+    70: {"what": "arm", "arm": "consensus", "before": "a", "after": "b", "kept": 0.7},
+    190: {"what": "generator", "before": "a", "after": "b", "kept": 0.3},
+}
 
 #: Folds the log of a file in three ways, and tells which kernels did it and how they round.
 FOLD = """
@@ -76,7 +81,7 @@ def some_updates(random: np.random.Generator, arms: Sequence[str]) -> tuple[Upda
 
 
 def events(dimension: int, discount: float) -> list[Event]:
-    """A log with several arms, one of which joins late, and with feedback that is corrected later."""
+    """A log with several arms, one of which joins late, changes, and feedback that is corrected later."""
     random = np.random.default_rng(20_260_101)
     mean = random.standard_normal(dimension)
     diagonal = random.uniform(0.5, 30, dimension)
@@ -96,6 +101,8 @@ def events(dimension: int, discount: float) -> list[Event]:
         if number == FEEDBACK // 2:
             later = {"name": ARMS[3], "prior_mean": (mean / 3).tolist()}
             log.append(Event(kind="arm", created_at=0.5, body=later))
+        if number in CHANGES:
+            log.append(Event(kind="change", created_at=0.5, body=CHANGES[number]))
         arms = ARMS if number > FEEDBACK // 2 else ARMS[:3]
         first = taught[int(random.choice(list(taught)))] if number % 5 == 4 else None
         updates = some_updates(random, arms)
@@ -180,10 +187,15 @@ def by_hand(log: Sequence[Event], arm: str) -> tuple[list[list[float]], list[flo
     matrix: list[list[float]] = []
     vector: list[float] = []
     decisions = 0
+    kept_since: list[tuple[int, float]] = []
     for event in log:
         if event.kind == "arm" and event.body["name"] == arm:
             d = len(event.body["prior_mean"])
             matrix, vector = [[0.0] * d for _ in range(d)], [0.0] * d
+        if event.kind == "change" and event.body.get("arm", arm) == arm:
+            kept_since.append((decisions, event.body["kept"]))
+            matrix = [[value * event.body["kept"] for value in row] for row in matrix]
+            vector = [value * event.body["kept"] for value in vector]
         if event.x is None:
             continue
         if not event.replaces:
@@ -193,6 +205,11 @@ def by_hand(log: Sequence[Event], arm: str) -> tuple[list[list[float]], list[flo
         kept = 1.0
         for _ in range(decisions - event.body["ordinal"]):
             kept *= discount
+        left = 1.0
+        for learned, share in kept_since:
+            if learned >= event.body["ordinal"]:
+                left *= share
+        kept *= left
         steps = [(-kept, update) for update in event.replaces] + [(kept, update) for update in event.updates]
         for sign, update in steps:
             if update.arm == arm:
@@ -215,7 +232,7 @@ async def test_the_state_is_what_arithmetic_by_hand_gives_to_the_last_bit(log: P
     read = [event async for event in store.events()]
     state: BanditState = await fold(store)
     await store.close()
-    assert state.position == 1 + len(ARMS) + FEEDBACK
+    assert state.position == 1 + len(ARMS) + len(CHANGES) + FEEDBACK
     for name in ("consensus", "later"):
         matrix, vector = by_hand(read, name)
         assert state.arms[name].S.tolist() == matrix

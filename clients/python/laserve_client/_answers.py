@@ -248,6 +248,16 @@ class Change(_Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RewardScale(_Answer):
+    """Quantiles that rewards are scaled by before they are learned."""
+
+    #: 20% quantile, learned as 0.
+    low: float
+    #: 80% quantile, learned as 1.
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyState(_Answer):
     """The policy and what it has learned."""
 
@@ -268,12 +278,20 @@ class PolicyState(_Answer):
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     #: The latest 20, newest first.
     changes: tuple[Change, ...] = ()
+    #: None where rewards are learned as they are.
+    reward_scale: RewardScale | None = None
 
     @classmethod
     def _values(cls, body: Mapping[str, Any]) -> dict[str, Any]:
         arms = tuple(PolicyArm.read(one) for one in body["arms"])
         changes = tuple(Change.read(one) for one in body.get("changes", ()))
-        told = {"context": tuple(body["context"]), "arms": arms, "changes": changes}
+        scale = body.get("reward_scale")
+        told = {
+            "context": tuple(body["context"]),
+            "arms": arms,
+            "changes": changes,
+            "reward_scale": RewardScale.read(scale) if scale else None,
+        }
         return super()._values(body) | told
 
 

@@ -224,6 +224,13 @@ class ChangeBody(Body):
     decisions: int = Field(description="Decisions learned before it.")
 
 
+class RewardScale(Body):
+    """Quantiles that rewards are scaled by before they are learned."""
+
+    low: float = Field(description="20% quantile, learned as 0.")
+    high: float = Field(description="80% quantile, learned as 1.")
+
+
 class PolicyBody(Body):
     """The policy and its state."""
 
@@ -234,6 +241,9 @@ class PolicyBody(Body):
     digest: str = Field(description="SHA-256 of the state.")
     decisions: int = Field(description="Learned decisions.")
     learn_from: str | None = Field(description="Kind of feedback that teaches.")
+    reward_scale: RewardScale | None = Field(
+        description="Null where rewards are learned as they are: always without `policy.reward_scaling`."
+    )
     fingerprints: dict[str, str] = Field(description="Of `generator` and `template`, as the log knows them.")
     changes: list[ChangeBody] = Field(description="The latest 20, newest first.")
     arms: list[PolicyArm]
@@ -285,6 +295,16 @@ class PolicyValue(Body):
     dr: EstimateBody
 
 
+class CrossedBody(Body):
+    """Another generator, template or reward model than some of the decisions were made with."""
+
+    what: Literal["generator", "template", "arm"]
+    arm: str | None = Field(description="The arm that got another reward model.")
+    position: int = Field(description="Of its event in the log.")
+    created_at: float = Field(description="Unix seconds; as `since`, it leaves the decisions before it out.")
+    decisions_before: int = Field(description="Decisions that were made before it.")
+
+
 class EvaluationReport(Body):
     """Policies side by side, judged by the log."""
 
@@ -294,6 +314,9 @@ class EvaluationReport(Body):
         description="Arm -> share of decisions with feedback, had it been drawn wherever it could be."
     )
     left_out: dict[str, int] = Field(description="Why -> decisions that tell nothing.")
+    changes: list[CrossedBody] = Field(
+        description="Since the first of the decisions: what was earned before is not what is earned now."
+    )
 
     @classmethod
     def of(cls, report: Report) -> Self:
@@ -310,6 +333,7 @@ class EvaluationReport(Body):
             logged=EstimateBody.of(report.logged),
             answer_rates={arm: EstimateBody.of(rate) for arm, rate in report.answer_rates.items()},
             left_out=dict(report.left_out),
+            changes=[CrossedBody(**vars(crossed)) for crossed in report.changes],
         )
 
 

@@ -2,7 +2,14 @@
 
 from fastapi import APIRouter, Depends
 
-from laserve.api.answers import ChangeBody, ErrorBody, EvaluationReport, PolicyArm, PolicyBody
+from laserve.api.answers import (
+    ChangeBody,
+    ErrorBody,
+    EvaluationReport,
+    PolicyArm,
+    PolicyBody,
+    RewardScale,
+)
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.schemas import EvaluationBody
 from laserve.storage.base import Wanted
@@ -17,6 +24,7 @@ _CHANGES = 20
 async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
     """The policy, its parameters and the state that it chooses by."""
     settings, state = service.settings.policy, service.learner.state
+    scale = state.rewards.scale
     return PolicyBody(
         name=settings.name,
         parameters=settings.model_dump(exclude={"name"}),
@@ -25,6 +33,7 @@ async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
         digest=state.digest(),
         decisions=state.decisions,
         learn_from=state.learn_from,
+        reward_scale=RewardScale(low=scale.low, high=scale.high) if scale else None,
         fingerprints=state.fingerprints,
         changes=[ChangeBody(**vars(change)) for change in state.changes.made[: -_CHANGES - 1 : -1]],
         arms=[

@@ -54,6 +54,11 @@ class Change:
             decisions=decisions,
         )
 
+    @property
+    def replaces(self) -> bool:
+        """Whether it says more than what was there when the log first asked."""
+        return self.before is not None or self.kept < 1.0
+
     def concerns(self, arms: Collection[str] | None) -> bool:
         """Whether it wears what was learned of any of these arms; None is of whichever."""
         return self.arm is None or arms is None or self.arm in arms

@@ -132,7 +132,7 @@ class BanditState:
             self.arms[change.arm].fingerprint = change.after
         else:
             raise CorruptLog(f"event {event.position} changes the unknown arm {change.arm!r}")
-        if change.before is not None or change.kept < 1.0:
+        if change.replaces:
             self.changes.made.append(change)
         if change.kept < 1.0:
             self._keep(change.kept, change.arm)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.table import Table
 from laserve.app import make_policies, make_store
 from laserve.bandit.offpolicy import ESTIMATORS, CannotSay, Estimate
 from laserve.config import Settings
-from laserve.selection.evaluating import Evaluator, Report
+from laserve.selection.evaluating import Crossed, Evaluator, Report
 from laserve.storage.base import Wanted
 
 
@@ -43,6 +44,8 @@ async def run(
         await store.close()
     for table in _tables(report):
         Console().print(table)
+    for crossed in report.changes:
+        Console().print(_change(crossed))
     for why, count in report.left_out.items():
         Console().print(f"left out: {count} decisions {why}")
     if out:
@@ -67,6 +70,15 @@ def _rates(rates: Mapping[str, Estimate | CannotSay]) -> Table:
     for arm, rate in rates.items():
         table.add_row(arm, _cell(rate))
     return table
+
+
+def _change(crossed: Crossed) -> str:
+    """How many decisions are from before a change, and what would leave them out."""
+    what = f"the reward model of {crossed.arm}" if crossed.what == "arm" else f"the {crossed.what}"
+    return (
+        f"{crossed.decisions_before} decisions are from before {what} changed; "
+        f"--since {math.ceil(crossed.created_at)} leaves them out"
+    )
 
 
 def _cell(found: Estimate | CannotSay | str) -> Any:

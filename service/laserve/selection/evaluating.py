@@ -8,6 +8,7 @@ import numpy as np
 
 from laserve.bandit.base import Policy, noise
 from laserve.bandit.baselines import FixedArm, RandomArm
+from laserve.bandit.changes import Change, Subject
 from laserve.bandit.combining import Ensemble
 from laserve.bandit.linear import LinearModel
 from laserve.bandit.offpolicy import (
@@ -41,6 +42,21 @@ class Value:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Crossed:
+    """Another generator, template or reward model than some of the decisions were made with."""
+
+    what: Subject
+    #: The arm whose reward model it is.
+    arm: str | None
+    #: Of its event in the log.
+    position: int
+    #: Unix seconds.
+    created_at: float
+    #: Decisions that were made before it.
+    decisions_before: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Policies side by side."""
 
@@ -51,6 +67,8 @@ class Report:
     answer_rates: Mapping[str, Estimate | CannotSay]
     #: Why -> decisions that tell nothing.
     left_out: Mapping[str, int]
+    #: What has changed since the first of the decisions, in the order of the log.
+    changes: tuple[Crossed, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +108,25 @@ class Evaluator:
         """
         targets = [await self._target(name) for name in names]
         history = await History.read(self._store, wanted)
-        return await asyncio.to_thread(_report, targets, history)
+        changes = await self._changes(history.rows)
+        return await asyncio.to_thread(_report, targets, history, changes)
+
+    async def _changes(self, rows: Sequence[Row]) -> tuple[Crossed, ...]:
+        """The changes that the decisions lie on both sides of, or all of them before."""
+        if not rows:
+            return ()
+        found = []
+        async for event in self._store.events(after=min(row.position for row in rows)):
+            if event.kind == "change" and (change := Change.of(event, decisions=0)).replaces:
+                crossed = Crossed(
+                    what=change.what,
+                    arm=change.arm,
+                    position=event.position,
+                    created_at=event.created_at,
+                    decisions_before=sum(row.position < event.position for row in rows),
+                )
+                found.append(crossed)
+        return tuple(found)
 
     async def _target(self, name: str) -> _Target:
         if name.isdecimal():
@@ -133,7 +169,7 @@ class Evaluator:
         return state
 
 
-def _report(targets: Sequence[_Target], history: History) -> Report:
+def _report(targets: Sequence[_Target], history: History, changes: tuple[Crossed, ...]) -> Report:
     answered = [row for row in history.rows if row.reward is not None]
     logged: Estimate | CannotSay | str = "no decision has feedback"
     rates: Mapping[str, Estimate | CannotSay] = {}
@@ -147,6 +183,7 @@ def _report(targets: Sequence[_Target], history: History) -> Report:
         logged=logged,
         answer_rates=rates,
         left_out=dict(history.left_out),
+        changes=changes,
     )
 
 

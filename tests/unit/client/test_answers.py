@@ -16,6 +16,7 @@ from laserve_client import (
     NotFound,
     PolicyArm,
     Readiness,
+    RewardScale,
     StoredDecision,
     StoredFeedback,
     UnexpectedAnswer,
@@ -156,6 +157,12 @@ async def test_policy_returns_what_has_changed(calling):
     state = await calling(httpx.Response(200, json=body))("policy")
     assert state.fingerprints == {"generator": "c"}
     assert state.changes == (Change(**change),)
+
+
+async def test_policy_returns_the_scale_of_rewards(calling):
+    scale = {"low": 0.25, "high": 0.75}
+    state = await calling(httpx.Response(200, json=POLICY | {"reward_scale": scale}))("policy")
+    assert state.reward_scale == RewardScale(**scale)
 
 
 @pytest.mark.parametrize(("code", "status"), [(200, "ready"), (503, "loading"), (503, "failed")])

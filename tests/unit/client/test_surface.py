@@ -133,6 +133,7 @@ def test_requests_have_every_field_that_the_service_takes(ours, theirs, elsewher
         (laserve_client.Arm, answers.ArmBody),
         (laserve_client.PolicyArm, answers.PolicyArm),
         (laserve_client.Change, answers.ChangeBody),
+        (laserve_client.RewardScale, answers.RewardScale),
         (laserve_client.PolicyState, answers.PolicyBody),
         (laserve_client.Readiness, answers.Readiness),
     ],
