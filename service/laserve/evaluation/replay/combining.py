@@ -8,12 +8,10 @@ import numpy as np
 from laserve.bandit.blending import Blending, Lesson
 from laserve.bandit.combining import weighted
 from laserve.evaluation.pools import Pool, PoolQuestion
+from laserve.evaluation.replay.learning import BLEND
 from laserve.evaluation.replay.schedule import Schedule
-from laserve.evaluation.replay.table import Matrix, Table, returned, some_scores
+from laserve.evaluation.replay.table import Mask, Matrix, Table, returned, some_scores
 from laserve.types import Vector, task_label
-
-#: Name of the policy that always plays the arm of kind ``blend``.
-BLEND = "blend"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +24,12 @@ class Combined:
 
 
 def combine(
-    pool: Pool, table: Table, schedule: Schedule, advanced: Callable[[], None] = lambda: None
+    pool: Pool,
+    table: Table,
+    schedule: Schedule,
+    advanced: Callable[[], None] = lambda: None,
+    *,
+    told: Mask | None = None,
 ) -> Combined:
     """Let `blend` answer all questions in every order, each from a cold start.
 
@@ -35,6 +38,7 @@ def combine(
     Args:
         pool: that the table is of.
         advanced: called after each position of the first order.
+        told: whether it learns from a question in an order, shape (O, N), by question; None for always.
     """
     declared = tuple(pool.recipe.context.get("context.tasks", ()))
     by_id = {f"{question.file}/{question.id}": question for question in pool.questions}
@@ -44,7 +48,8 @@ def combine(
         blending = Blending()
         for position, question in enumerate(questions):
             rewards[order, position] = asked[question].answer(blending)
-            if (lesson := asked[question].lesson) is not None:
+            lesson = asked[question].lesson if told is None or told[order, question] else None
+            if lesson is not None:
                 blending.learn(lesson, 1)
             if order == 0:
                 advanced()

@@ -16,6 +16,8 @@ from laserve.selection.context import BIAS, prior_diagonal, prior_mean
 
 #: Follows the name of a learner that sees nothing of the request, and of one that begins with `policy.prior`.
 BLIND, PRIOR = "-bias-only", ":prior"
+#: Follows the name of a learner that has `blend` as an arm besides.
+BLENDING = "+blend"
 #: Policies that learn nothing.
 _BASELINES = ("random", "round-robin", "fixed")
 

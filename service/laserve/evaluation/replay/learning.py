@@ -12,12 +12,14 @@ from laserve.config import Expected
 from laserve.evaluation.replay.best_arms import BestArms
 from laserve.evaluation.replay.models import LinearModels
 from laserve.evaluation.replay.schedule import Places, Schedule
-from laserve.evaluation.replay.table import Mask, Table
+from laserve.evaluation.replay.table import Mask, Matrix, Table
 from laserve.evaluation.replay.view import View
 from laserve.types import Vector
 
 #: Requests after which a delayed reward arrives.
 DELAY = 50
+#: Name of the arm of kind ``blend``, and of the policy that always plays it.
+BLEND = "blend"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,8 @@ class Mode:
 
     #: Follows the learner's name.
     suffix: str = ""
-    #: Whether it learns every arm's reward on the shadowed requests.
+    #: Whether it is told the quality of all candidates: then it learns the reward of every arm whose scores
+    #: are known: of all on the shadowed requests and where `BLEND` answers, of the free ones always.
     full: bool = False
     #: Requests between a decision and its reward.
     delay: int = 0
@@ -49,6 +52,9 @@ class Learner:
     #: Arm -> the reward that it is expected to earn, and the requests that this counts for; the first of the
     #: features is the bias then.
     expected: Mapping[str, Expected] = field(default_factory=dict)
+    #: What `BLEND`, an arm besides those of the table, earns at each position of each order, shape (O, N);
+    #: None where there is no such arm.
+    blend: Matrix | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +63,12 @@ class Run:
 
     name: str
     mode: Mode
+    #: The arms that it had: those of the table, and perhaps `BLEND`.
+    arms: tuple[str, ...]
     #: Place of the arm that it drew at each position of each order, shape (O, N).
     picked: Places
+    #: Quality of the answer there, shape (O, N).
+    rewards: Matrix
 
 
 def chances(policy: Policy, view: View, x: Vector, seed: int) -> Vector:
@@ -94,14 +104,20 @@ class _Replay:
         self._mode = mode
         self._schedule = schedule
         self._x = table.x[:, learner.features]
-        self._eligible = _Eligible(table)
+        #: The table's K arms or, with `BLEND`, K + 1; who has scores of a question, and whose are free.
+        self._arms, self._available, self._free = table.arms, table.available, table.free
+        if learner.blend is not None:
+            self._arms = (*table.arms, BLEND)
+            self._available = np.hstack([table.available, table.available.any(axis=1, keepdims=True)])
+            self._free = np.append(table.free, False)
+        self._eligible = _Eligible(self._arms, self._available)
         #: Sums of (1 - reward) / chance over the answers of each arm, shape (O, K).
-        self._losses = np.zeros((schedule.replays, len(table.arms)))
+        self._losses = np.zeros((schedule.replays, len(self._arms)))
         self._best = BestArms(replays=schedule.replays, ridge=learner.ridge)
         self._models = LinearModels(
-            replays=schedule.replays, arms=len(table.arms), ridge=learner.ridge, mean=learner.mean
+            replays=schedule.replays, arms=len(self._arms), ridge=learner.ridge, mean=learner.mean
         )
-        for place, arm in enumerate(table.arms):
+        for place, arm in enumerate(self._arms):
             if (expected := learner.expected.get(arm)) is not None:
                 self._models.expect(place, expected.reward, expected.n)
 
@@ -114,9 +130,28 @@ class _Replay:
             waiting.append(position)
             while len(waiting) > self._mode.delay:
                 known = waiting.popleft()
-                self._learn(orders[:, known], picked[:, known], chance[:, known])
+                self._learn(orders[:, known], picked[:, known], chance[:, known], self._rewards(known))
             advanced()
-        return Run(name=self._learner.name + self._mode.suffix, mode=self._mode, picked=picked)
+        return Run(
+            name=self._learner.name + self._mode.suffix,
+            mode=self._mode,
+            arms=self._arms,
+            picked=picked,
+            rewards=self._earned(picked),
+        )
+
+    def _rewards(self, position: int) -> Matrix:
+        """What each arm earns at a position, shape (O, K)."""
+        rewards = self._table.rewards[self._schedule.orders[:, position]]
+        if self._learner.blend is None:
+            return rewards
+        return np.column_stack([rewards, self._learner.blend[:, position]])
+
+    def _earned(self, picked: Places) -> Matrix:
+        """What the drawn arms earned, shape (O, N)."""
+        replays = np.arange(len(picked))
+        columns = [self._rewards(place)[replays, drawn] for place, drawn in enumerate(picked.T)]
+        return np.column_stack(columns)
 
     def _pick(self, asked: Places, turn: int) -> tuple[Places, Vector]:
         """The arm that is drawn for each replay's question, and the chance that it had, shape (O,) each."""
@@ -141,41 +176,44 @@ class _Replay:
             picked[order], chance[order] = places[drawn], found[drawn]
         return picked, chance
 
-    def _learn(self, asked: Places, picked: Places, chance: Vector) -> None:
-        """The reward of each replay's answer; where the question is shadowed, those of the other arms too."""
+    def _learn(self, asked: Places, picked: Places, chance: Vector, rewards: Matrix) -> None:
+        """The reward of each replay's answer, and where it is told more, those of other arms too.
+
+        Args:
+            rewards: what each arm earns there, shape (O, K).
+        """
         replays = np.arange(len(asked))
-        teaching = np.zeros((len(asked), len(self._table.arms)), dtype=np.bool_)
+        teaching = np.zeros(rewards.shape, dtype=np.bool_)
         teaching[replays, picked] = True
         if self._mode.full:
-            shadowed = self._schedule.shadowed[replays, asked]
-            teaching |= shadowed[:, None] & self._table.available[asked]
-            self._compare(asked, shadowed)
+            scored = self._schedule.shadowed[replays, asked] | (picked == len(self._table.arms))
+            teaching |= (scored[:, None] | self._free) & self._available[asked]
+            self._compare(asked, scored, rewards)
         where, arms = np.nonzero(teaching)
-        questions = asked[where]
-        self._models.learn(where, arms, self._x[questions], self._table.rewards[questions, arms])
+        self._models.learn(where, arms, self._x[asked[where]], rewards[where, arms])
         self._models.decisions += 1
-        self._losses[replays, picked] += (1 - self._table.rewards[asked, picked]) / chance
+        self._losses[replays, picked] += (1 - rewards[replays, picked]) / chance
 
-    def _compare(self, asked: Places, shadowed: Mask) -> None:
+    def _compare(self, asked: Places, scored: Mask, rewards: Matrix) -> None:
         """Tell which arms were best for the questions that all have scored."""
-        for order in np.flatnonzero(shadowed):
+        for order in np.flatnonzero(scored):
             question = asked[order]
             arms, places = self._eligible.of(question)
-            rewards = dict(zip(arms, self._table.rewards[question, places].tolist(), strict=True))
-            self._best.learn(order, self._table.ids[question], self._x[question], rewards)
+            told = dict(zip(arms, rewards[order, places].tolist(), strict=True))
+            self._best.learn(order, self._table.ids[question], self._x[question], told)
 
 
 class _Eligible:
     """The arms that have scores of a question, by name and by place."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, arms: tuple[str, ...], available: Mask) -> None:
+        self._arms, self._available = arms, available
         self._known: dict[bytes, tuple[tuple[str, ...], Places]] = {}
-        self._patterns = [row.tobytes() for row in table.available]
+        self._patterns = [row.tobytes() for row in available]
 
     def of(self, question: int) -> tuple[tuple[str, ...], Places]:
         pattern = self._patterns[question]
         if pattern not in self._known:
-            places = np.flatnonzero(self._table.available[question])
-            self._known[pattern] = (tuple(self._table.arms[place] for place in places), places)
+            places = np.flatnonzero(self._available[question])
+            self._known[pattern] = (tuple(self._arms[place] for place in places), places)
         return self._known[pattern]

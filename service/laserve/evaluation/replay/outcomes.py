@@ -113,14 +113,15 @@ def _combined(table: Table, schedule: Schedule, combined: Combined) -> Outcome:
 def _learned(table: Table, schedule: Schedule, run: Run) -> Outcome:
     asked, replays = schedule.orders, np.arange(schedule.replays)[:, None]
     shadowed = schedule.shadowed[replays, asked] & run.mode.full
-    others = table.available[asked].sum(axis=2) - 1
+    every = table.available[asked].sum(axis=2)
     free = (table.available & table.free)[asked].sum(axis=2)
-    drawn_free = table.free[run.picked]
+    blended = run.picked == len(table.arms)
+    drawn_free = np.append(table.free, False)[run.picked]
     values = {
-        "reward": table.rewards[asked, run.picked],
-        "rm_calls": np.ones(asked.shape),
-        "shadow_calls": np.where(shadowed, others, 0),
-        "free_calls": np.where(shadowed, free, drawn_free),
+        "reward": run.rewards,
+        "rm_calls": np.where(blended, every, 1),
+        "shadow_calls": np.where(shadowed & ~blended, every - 1, 0),
+        "free_calls": np.where(shadowed | blended, free, drawn_free),
     }
     return _averaged(schedule, run.name, values)
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from laserve.evaluation.intervals import Interval
-from laserve.evaluation.replay.combining import BLEND
-from laserve.evaluation.replay.learners import BLIND
-from laserve.evaluation.replay.learning import FULL
+from laserve.evaluation.replay.learners import BLENDING, BLIND
+from laserve.evaluation.replay.learning import BLEND, FULL
 from laserve.evaluation.replay.outcomes import ENSEMBLE_MEAN, ENSEMBLE_RANK
 from laserve.evaluation.replay.resampled import Resampled, interval
 from laserve.evaluation.selection_report.limits import in_words, limits
@@ -111,12 +110,14 @@ def _blend(evidence: _Evidence) -> Finding:
         ENSEMBLE_RANK: evidence.whole.value(ENSEMBLE_RANK),
     }
     gained = {rival: interval(evidence.whole.value(BLEND) - value) for rival, value in rivals.items()}
+    blending = evidence.learner + BLENDING + FULL.suffix
+    chosen = interval(evidence.whole.value(blending) - rivals["the best single arm"])
     return Finding(
         letter="d",
         asked=asked,
         found=f"{BLEND} differs from "
         + ", ".join(f"{rival} by {_points(one)}" for rival, one in gained.items())
-        + ".",
+        + f". As one of its arms, {blending} differs from the best single arm by {_points(chosen)}.",
         met=all(one.low > 0 for one in gained.values()),
     )
 

@@ -26,7 +26,7 @@ def learning(replayed: Replayed) -> dict[str, Any]:
     for task in dict.fromkeys(table.tasks):
         rows = table.where(task=task)
         oracle[rows] = table.rewards[rows][:, table.rewards[rows].mean(axis=0).argmax()]
-    lines = {run.name: table.rewards[asked, run.picked] for run in replayed.runs}
+    lines = {run.name: run.rewards for run in replayed.runs}
     lines |= {"best single": table.rewards[asked, single], "best arm per task": oracle[asked]}
     count = asked.shape[1]
     window = max(int(count * _WINDOW), 1)
@@ -50,9 +50,9 @@ def shares(replayed: Replayed) -> dict[str, Any]:
         found[run.name] = {}
         for task in dict.fromkeys(table.tasks):
             picked = run.picked[late & table.where(task=task)[asked]]
-            counts = np.bincount(picked, minlength=len(table.arms))
+            counts = np.bincount(picked, minlength=len(run.arms))
             if counts.sum():
-                found[run.name][task] = dict(zip(table.arms, (counts / counts.sum()).tolist(), strict=True))
+                found[run.name][task] = dict(zip(run.arms, (counts / counts.sum()).tolist(), strict=True))
     return found
 
 

@@ -7,6 +7,7 @@ from laserve.evaluation.charts.intervals import Estimate, interval_chart
 from laserve.evaluation.charts.lines import Series, line_chart
 from laserve.evaluation.charts.shares import share_chart
 from laserve.evaluation.charts.svg import COLOURS
+from laserve.evaluation.replay.learners import BLENDING
 from laserve.evaluation.selection_report.tabular import TITLES
 
 _PLAIN = "#7f7f7f"
@@ -55,7 +56,7 @@ def shares(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
     return [
         share_chart(by_task, coloured(arms), title=f"{learner}: arms chosen in the last third, %")
         for learner, by_task in figures["shares"].items()
-        if learner.partition(":")[0] == first
+        if learner.partition(":")[0] in (first, first + BLENDING)
     ]
 
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from laserve.evaluation.intervals import Interval, ratio
 from laserve.evaluation.replay.learners import PRIOR
-from laserve.evaluation.replay.learning import Run
 from laserve.evaluation.selection_report.study import Replayed, Study
 from laserve.types import Vector
 
@@ -24,18 +23,12 @@ def prior_worth(study: Study) -> dict[str, Any] | None:
     if cold + PRIOR not in runs:
         return None
     first = min(FIRST, len(study.whole.table))
-    without, given = (_rewards(study.whole, runs[name], first) for name in (cold, cold + PRIOR))
+    without, given = (runs[name].rewards[:, :first] for name in (cold, cold + PRIOR))
     told = {"cold": without, "prior": given, "difference": given - without}
     return {
         "requests": first,
         **{name: asdict(_mean(study.whole, values, first)) for name, values in told.items()},
     }
-
-
-def _rewards(replayed: Replayed, run: Run, first: int) -> Vector:
-    """Of the first answers of each order, shape (O, first)."""
-    asked = replayed.schedule.orders[:, :first]
-    return np.asarray(replayed.table.rewards[asked, run.picked[:, :first]], dtype=np.float64)
 
 
 def _mean(replayed: Replayed, values: Vector, first: int) -> Interval:

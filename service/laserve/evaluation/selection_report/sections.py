@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from laserve.evaluation.replay.learning import FULL
+from laserve.evaluation.replay.learning import BLEND, FULL
 from laserve.evaluation.selection_report import pictures
 from laserve.evaluation.selection_report.tabular import (
     TITLES,
@@ -25,9 +25,10 @@ _HOW = (
     "mean over them. Intervals are 95% percentiles of 2,000 resamples of the sources (such as articles); the "
     "best single arm and the best arm of each task are chosen anew in each.",
     "The plain name of a learner is told the reward of its own answer; :full also those of all arms on "
-    "{share:.0%} of the requests (shadow); :delayed its own, {delay} requests later; -bias-only sees nothing "
-    "of the request. random is the exact mean over the arms. Where an arm has no scores of a question, it "
-    "counts as a random draw of those that have.",
+    "{share:.0%} of the requests (shadow), and of the free arms on each; :delayed its own, {delay} requests "
+    "later; -bias-only sees nothing of the request; +blend has the combination as one of its arms, which "
+    "asks all the others when it is drawn. random is the exact mean over the arms. Where an arm has no "
+    "scores of a question, it counts as a random draw of those that have.",
     "Differences are in points, 1/100 of the metric's range. The best arm per task and the best candidate "
     "are chosen with hindsight, which no policy has.",
 )
@@ -83,10 +84,10 @@ def _block(block: Mapping[str, Any], title: str) -> Section:
 
 
 def _learning(figures: Mapping[str, Any]) -> Section:
-    arms = [arm["name"] for arm in figures["pool"]["arms"]]
+    arms = [*(arm["name"] for arm in figures["pool"]["arms"]), BLEND]
     drawn = pictures.shares(figures, arms)
     rows = [
-        (learner, task, *(f"{100 * share:.0f}" for share in by_arm.values()))
+        (learner, task, *(f"{100 * by_arm[arm]:.0f}" if arm in by_arm else "-" for arm in arms))
         for learner, by_task in figures["shares"].items()
         for task, by_arm in by_task.items()
     ]

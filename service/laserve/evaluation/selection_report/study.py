@@ -1,14 +1,14 @@
 """All replays that a report needs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from laserve.config import PolicySettings
 from laserve.evaluation.pools import Pool
 from laserve.evaluation.replay.combining import combine
-from laserve.evaluation.replay.learners import BLIND, PRIOR, make_learners
+from laserve.evaluation.replay.learners import BLENDING, BLIND, PRIOR, make_learners
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, Run, replay
 from laserve.evaluation.replay.outcomes import Outcomes, outcomes
 from laserve.evaluation.replay.schedule import Schedule
@@ -92,7 +92,7 @@ def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda do
     weakest = _weakest(table)
     fewer = tabulate(pool.without(weakest)) if weakest else None
     jobs = plan.jobs(table)
-    of = (len(jobs) + 1) * len(table) + (2 * len(fewer) if fewer else 0)
+    of = (len(jobs) + 3) * len(table) + (2 * len(fewer) if fewer else 0)
     done = 0
 
     def step() -> None:
@@ -110,9 +110,15 @@ def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda do
 
 
 def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
-    """All learners, and the arms combined."""
-    schedule = plan.schedule(table)
-    found = _runs(table, schedule, plan.jobs(table), step)
+    """All learners, the arms combined, and the first learner with that as an arm.
+
+    As an arm it learns from the shadowed requests alone, although those that it plays would teach it as well.
+    """
+    schedule, jobs = plan.schedule(table), plan.jobs(table)
+    first, _ = jobs[0]
+    shadowed = combine(pool, table, schedule, step, told=schedule.shadowed)
+    blending = replace(first, name=first.name + BLENDING, blend=shadowed.rewards)
+    found = _runs(table, schedule, [*jobs, (blending, FULL)], step)
     combined = combine(pool, table, schedule, step)
     return Replayed(
         table=table,

@@ -41,6 +41,18 @@ def test_blend_learns_which_arms_to_trust_and_starts_cold_in_every_order() -> No
     assert len(told) == 80
 
 
+def test_it_learns_from_what_it_is_told_alone() -> None:
+    questions = pool(80)
+    table = tabulate(questions)
+    schedule = made(table)
+    nothing = combine(questions, table, schedule, told=np.zeros((3, 80), dtype=np.bool_))
+    np.testing.assert_array_equal(nothing.rewards, table.ensemble_mean[schedule.orders])
+    third = np.stack([np.full(80, order == 2) for order in range(3)])
+    found = combine(questions, table, schedule, told=third).rewards
+    np.testing.assert_array_equal(found[:2], nothing.rewards[:2])
+    np.testing.assert_array_equal(found[2], combine(questions, table, schedule).rewards[2])
+
+
 def test_before_anything_is_learned_blend_is_the_mean_of_z_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Blending, "learn", lambda *_: None)
     questions = pool(30)

@@ -1,7 +1,7 @@
 """A learner over a pool: what it is told, when, and what it makes of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -31,6 +31,14 @@ class Recorder:
         self.decisions.append(view.decisions)
         self.arms.append(tuple(arms))
         return np.array([1.0] + [0.0] * (len(arms) - 1))
+
+
+@dataclass
+class LastArm(Recorder):
+    """Always draws the last arm."""
+
+    def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
+        return super().probabilities(view, x, arms, seed)[::-1]
 
 
 def make_learner(table: Table, policy: object, features: Sequence[int] | None = None) -> Learner:
@@ -72,6 +80,34 @@ def test_a_full_learner_learns_of_every_arm_on_the_shadowed_requests() -> None:
     replay(table, make_learner(table, recorder, features=[0]), FULL, schedule)
     learned = np.diff([means[1] for means in recorder.means]) > 0
     assert learned.tolist() == schedule.shadowed[0, schedule.orders[0]][:-1].tolist()
+
+
+def test_a_full_learner_learns_of_the_free_arms_on_every_request() -> None:
+    table, recorder = make_table(np.ones((30, 3)), d=2, free=np.array([False, True, False])), Recorder()
+    learner = make_learner(table, recorder, features=[0])
+    replay(table, learner, FULL, make_schedule(table, shadow_share=0.0))
+    first, free, other = np.transpose(recorder.means)
+    assert (np.diff(first) > 0).all()
+    assert free.tolist() == first.tolist()
+    assert other.tolist() == [0.5] * 30
+
+
+@pytest.mark.parametrize(("mode", "learned"), [(FULL, True), (PARTIAL, False)])
+def test_an_arm_that_combines_earns_its_own_and_lets_a_full_learner_learn_of_all(
+    mode: Mode, learned: bool
+) -> None:
+    table = make_table(np.zeros((20, 2)), d=2)
+    schedule = make_schedule(table, orders=2, shadow_share=0.0)
+    earned = np.stack([np.linspace(0, 1, 20), np.linspace(1, 0, 20)])
+    recorder = LastArm()
+    learner = replace(make_learner(table, recorder, features=[0]), blend=earned)
+    run = replay(table, learner, mode, schedule)
+    assert run.arms == ("a", "b", "blend")
+    np.testing.assert_array_equal(run.picked, np.full((2, 20), 2))
+    np.testing.assert_array_equal(run.rewards, earned)
+    others = np.array(recorder.means)[::2, :2]
+    assert (np.diff(others[:, 0]) < 0).all() == learned
+    assert (others == 0.5).all() != learned
 
 
 @pytest.mark.parametrize(("mode", "delay"), [(PARTIAL, 0), (DELAYED, 50), (Mode(delay=3), 3)])

@@ -21,8 +21,19 @@ SCHEDULE = Schedule(
 
 
 def found(mode: Mode = PARTIAL, picked: object = ((0, 0, 0, 0), (1, 1, 1, 1))) -> Outcomes:
-    run = Run(name="learner", mode=mode, picked=np.array(picked))
-    return outcomes(TABLE, SCHEDULE, [run])
+    return outcomes(TABLE, SCHEDULE, [make_run("learner", mode, picked)])
+
+
+def make_run(name: str, mode: Mode, picked: object, *, blend: float | None = None) -> Run:
+    """A run over `TABLE`, by the place of the arm that it drew at each position of each order.
+
+    Args:
+        blend: what the arm that combines earns, where there is one.
+    """
+    places, rewards, arms = np.array(picked), TABLE.rewards, TABLE.arms
+    if blend is not None:
+        rewards, arms = np.hstack([rewards, np.full((4, 1), blend)]), (*arms, "blend")
+    return Run(name=name, mode=mode, arms=arms, picked=places, rewards=rewards[SCHEDULE.orders, places])
 
 
 def test_a_learner_s_answers_are_averaged_over_the_orders_by_question() -> None:
@@ -53,6 +64,16 @@ def test_calls_are_counted_for_the_answer_and_for_learning_and_what_of_them_is_f
     assert full.free_calls.tolist() == [1.0, 1.0, 1.0, 1.0]
 
 
+def test_where_the_arm_that_combines_was_drawn_all_arms_are_asked_for_the_answer() -> None:
+    run = make_run("learner:full", FULL, ((2, 0, 0, 0), (2, 2, 2, 1)), blend=0.8)
+    told = outcomes(TABLE, SCHEDULE, [run])["learner:full"].whole
+    assert told.reward.tolist() == pytest.approx([0.9, 0.65, 0.9, 0.5])
+    assert told.rm_calls.tolist() == [1.5, 1.5, 1.5, 1.5]
+    # All requests of the second order are shadowed, and the first question in the first order.
+    assert told.shadow_calls.tolist() == [0.5, 0.0, 0.0, 0.0]
+    assert told.free_calls.tolist() == [1.0, 1.0, 1.0, 1.0]
+
+
 def test_ensembles_and_combinations_ask_every_arm_that_has_scores() -> None:
     available = np.array([[True, True], [True, False], [False, True], [True, True]])
     table = make_table(REWARDS, free=np.array([True, False]), available=available)
@@ -68,5 +89,5 @@ def test_ensembles_and_combinations_ask_every_arm_that_has_scores() -> None:
 
 def test_policies_are_known_by_name_in_the_order_of_the_report() -> None:
     names = ("random", "fixed:a", "fixed:b", "ensemble-mean", "ensemble-rank", "learner:full")
-    run = Run(name="learner:full", mode=FULL, picked=np.zeros((2, 4), dtype=np.intp))
+    run = make_run("learner:full", FULL, ((0, 0, 0, 0), (0, 0, 0, 0)))
     assert outcomes(TABLE, SCHEDULE, [run]).names == names

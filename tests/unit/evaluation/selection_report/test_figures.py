@@ -25,6 +25,7 @@ POLICIES = {
     "linucb:delayed",
     "linucb-bias-only",
     "linucb-bias-only:full",
+    "linucb+blend:full",
 }
 KEYS = {
     "f1",

@@ -108,7 +108,8 @@ def test_many_learners_have_a_chart_for_each_mode() -> None:
     told = all_figures(run(make_report_pool(40), make_plan(learners=names, orders=1)))
     charts = pictures.learned(told)
     assert len(charts) == 3
-    assert [chart.count("<polyline") for chart in charts] == [7, 7, 6]  # two bounds, and the blind learner
+    # Two bounds everywhere, the blind learner partial and full, and the one that blends full alone.
+    assert [chart.count("<polyline") for chart in charts] == [7, 8, 6]
 
 
 def test_texts_are_escaped(figures: dict[str, Any]) -> None:
