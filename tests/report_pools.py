@@ -18,7 +18,8 @@ SKILL = {
     "kind": (0.5, 0.5, 3.0, 1.0),
     "lost": (0.0, 0.0, 0.0, 0.0),
 }
-POLICY = PolicySettings(alpha=0.2, epsilon=0.0, epsilon_start=0.0)
+#: Learns fast, since the questions are few and what tells them apart is plain.
+POLICY = PolicySettings(alpha=0.2, epsilon=0.0, epsilon_start=0.0, prior_structure=1.0)
 
 
 def make_questions(count: int) -> list[PoolQuestion]:

@@ -301,8 +301,12 @@ class CrossedBody(Body):
     what: Literal["generator", "template", "arm"]
     arm: str | None = Field(description="The arm that got another reward model.")
     position: int = Field(description="Of its event in the log.")
-    created_at: float = Field(description="Unix seconds; as `since`, it leaves the decisions before it out.")
-    decisions_before: int = Field(description="Decisions that were made before it.")
+    created_at: float = Field(
+        description="Unix seconds; as `since`, it leaves out what was decided before, not what was under way."
+    )
+    decisions_before: int = Field(
+        description="Decisions drawn before it, of all that are read; a log position is judged on later ones."
+    )
 
 
 class EvaluationReport(Body):

@@ -191,7 +191,7 @@ class PolicySettings(Section):
         "model is another than before; 1 only notes it, 0 forgets.",
     )
     seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
-    prior_structure: float = Field(1.0, gt=0, description="Ridge on the bias and the structural features.")
+    prior_structure: float = Field(30.0, gt=0, description="Ridge on the bias and the structural features.")
     prior_embedding: float = Field(30.0, gt=0, description="Ridge on the embedding features.")
     prior_reward: float = Field(
         0.5, ge=0, le=1, description="Reward that the first arms are expected to give."

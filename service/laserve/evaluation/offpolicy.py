@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -77,7 +76,7 @@ def _change(crossed: Crossed) -> str:
     what = f"the reward model of {crossed.arm}" if crossed.what == "arm" else f"the {crossed.what}"
     return (
         f"{crossed.decisions_before} decisions are from before {what} changed; "
-        f"--since {math.ceil(crossed.created_at)} leaves them out"
+        f"--since {crossed.created_at} leaves them out"
     )
 
 

@@ -52,7 +52,7 @@ class Crossed:
     position: int
     #: Unix seconds.
     created_at: float
-    #: Decisions that were made before it.
+    #: Decisions drawn before it, of all that were read; a log position is judged on later ones alone.
     decisions_before: int
 
 

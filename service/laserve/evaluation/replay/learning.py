@@ -111,6 +111,10 @@ class _Replay:
             self._available = np.hstack([table.available, table.available.any(axis=1, keepdims=True)])
             self._free = np.append(table.free, False)
         self._eligible = _Eligible(self._arms, self._available)
+        #: What each arm earns at each position of each order, shape (O, N, K).
+        self._rewards = table.rewards[schedule.orders]
+        if learner.blend is not None:
+            self._rewards = np.concatenate([self._rewards, learner.blend[:, :, None]], axis=2)
         #: Sums of (1 - reward) / chance over the answers of each arm, shape (O, K).
         self._losses = np.zeros((schedule.replays, len(self._arms)))
         self._best = BestArms(replays=schedule.replays, ridge=learner.ridge)
@@ -130,28 +134,15 @@ class _Replay:
             waiting.append(position)
             while len(waiting) > self._mode.delay:
                 known = waiting.popleft()
-                self._learn(orders[:, known], picked[:, known], chance[:, known], self._rewards(known))
+                self._learn(orders[:, known], picked[:, known], chance[:, known], self._rewards[:, known])
             advanced()
         return Run(
             name=self._learner.name + self._mode.suffix,
             mode=self._mode,
             arms=self._arms,
             picked=picked,
-            rewards=self._earned(picked),
+            rewards=np.take_along_axis(self._rewards, picked[:, :, None], axis=2)[:, :, 0],
         )
-
-    def _rewards(self, position: int) -> Matrix:
-        """What each arm earns at a position, shape (O, K)."""
-        rewards = self._table.rewards[self._schedule.orders[:, position]]
-        if self._learner.blend is None:
-            return rewards
-        return np.column_stack([rewards, self._learner.blend[:, position]])
-
-    def _earned(self, picked: Places) -> Matrix:
-        """What the drawn arms earned, shape (O, N)."""
-        replays = np.arange(len(picked))
-        columns = [self._rewards(place)[replays, drawn] for place, drawn in enumerate(picked.T)]
-        return np.column_stack(columns)
 
     def _pick(self, asked: Places, turn: int) -> tuple[Places, Vector]:
         """The arm that is drawn for each replay's question, and the chance that it had, shape (O,) each."""
@@ -188,15 +179,15 @@ class _Replay:
         if self._mode.full:
             scored = self._schedule.shadowed[replays, asked] | (picked == len(self._table.arms))
             teaching |= (scored[:, None] | self._free) & self._available[asked]
-            self._compare(asked, scored, rewards)
+            self._compare(asked, (teaching | ~self._available[asked]).all(axis=1), rewards)
         where, arms = np.nonzero(teaching)
         self._models.learn(where, arms, self._x[asked[where]], rewards[where, arms])
         self._models.decisions += 1
         self._losses[replays, picked] += (1 - rewards[replays, picked]) / chance
 
-    def _compare(self, asked: Places, scored: Mask, rewards: Matrix) -> None:
-        """Tell which arms were best for the questions that all have scored."""
-        for order in np.flatnonzero(scored):
+    def _compare(self, asked: Places, known: Mask, rewards: Matrix) -> None:
+        """Tell which arms were best for the questions of which every arm's reward is known."""
+        for order in np.flatnonzero(known):
             question = asked[order]
             arms, places = self._eligible.of(question)
             told = dict(zip(arms, rewards[order, places].tolist(), strict=True))

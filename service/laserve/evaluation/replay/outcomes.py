@@ -23,7 +23,7 @@ class Part:
     reward: Vector
     #: Arms that scored the question so that it could be answered.
     rm_calls: Vector
-    #: Arms that scored it besides, to learn from.
+    #: Arms that scored it besides, to learn from; the free ones only where all were asked.
     shadow_calls: Vector
     #: How many of all these cost nothing.
     free_calls: Vector

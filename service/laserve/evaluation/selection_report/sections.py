@@ -27,8 +27,9 @@ _HOW = (
     "The plain name of a learner is told the reward of its own answer; :full also those of all arms on "
     "{share:.0%} of the requests (shadow), and of the free arms on each; :delayed its own, {delay} requests "
     "later; -bias-only sees nothing of the request; +blend has the combination as one of its arms, which "
-    "asks all the others when it is drawn. random is the exact mean over the arms. Where an arm has no "
-    "scores of a question, it counts as a random draw of those that have.",
+    "asks all the others when it is drawn, and learns its weights on the shadowed requests alone. random is "
+    "the exact mean over the arms. Where an arm has no scores of a question, it counts as a random draw of "
+    "those that have.",
     "Differences are in points, 1/100 of the metric's range. The best arm per task and the best candidate "
     "are chosen with hindsight, which no policy has.",
 )

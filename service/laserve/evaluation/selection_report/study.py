@@ -112,7 +112,8 @@ def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda do
 def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
     """All learners, the arms combined, and the first learner with that as an arm.
 
-    As an arm it learns from the shadowed requests alone, although those that it plays would teach it as well.
+    As an arm it learns its weights from the shadowed requests alone. In the service every request teaches the
+    weights of the arms whose scores are known, so this is the least that it is worth.
     """
     schedule, jobs = plan.schedule(table), plan.jobs(table)
     first, _ = jobs[0]

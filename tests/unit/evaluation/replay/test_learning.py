@@ -10,6 +10,7 @@ from laserve.bandit.base import View
 from laserve.bandit.classifier import Classifier
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.linucb import LinUCB
+from laserve.evaluation.replay.best_arms import BestArms
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, replay
 from laserve.evaluation.replay.schedule import Schedule
 from laserve.evaluation.replay.table import Table
@@ -108,6 +109,33 @@ def test_an_arm_that_combines_earns_its_own_and_lets_a_full_learner_learn_of_all
     others = np.array(recorder.means)[::2, :2]
     assert (np.diff(others[:, 0]) < 0).all() == learned
     assert (others == 0.5).all() != learned
+    for order in range(2):
+        np.testing.assert_allclose(np.array(recorder.means)[order::2, 2], means_of(earned[order]))
+
+
+def test_a_full_learner_compares_the_arms_wherever_it_knows_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    monkeypatch.setattr(BestArms, "learn", lambda _, order, *told: compared.append(order))
+    for free, count in (([False, True], 20), ([True, True], 20), ([False, False], 0)):
+        compared.clear()
+        table = make_table(np.ones((20, 2)), free=np.array(free))
+        replay(table, make_learner(table, Recorder()), FULL, make_schedule(table, shadow_share=0.0))
+        assert len(compared) == count
+
+
+def means_of(rewards: Vector, delay: int = 0) -> Vector:
+    """What an arm with the bias alone, ridge 1 and prior mean 0.5 is expected to earn before each reward."""
+    count = np.maximum(np.arange(len(rewards)) - delay, 0)
+    return np.concatenate([[0.5], 0.5 + np.cumsum(rewards)])[count] / (1 + count)
+
+
+def test_the_reward_that_arrives_late_is_that_of_its_own_question() -> None:
+    rewards = np.linspace(0, 1, 60)
+    table, recorder = make_table(np.stack([rewards, rewards], axis=1)), Recorder()
+    schedule = make_schedule(table)
+    replay(table, make_learner(table, recorder, features=[0]), Mode(delay=3), schedule)
+    found = np.array(recorder.means)[:, 0]
+    np.testing.assert_allclose(found, means_of(rewards[schedule.orders[0]], delay=3))
 
 
 @pytest.mark.parametrize(("mode", "delay"), [(PARTIAL, 0), (DELAYED, 50), (Mode(delay=3), 3)])

@@ -65,10 +65,10 @@ def test_calls_are_counted_for_the_answer_and_for_learning_and_what_of_them_is_f
 
 
 def test_where_the_arm_that_combines_was_drawn_all_arms_are_asked_for_the_answer() -> None:
-    run = make_run("learner:full", FULL, ((2, 0, 0, 0), (2, 2, 2, 1)), blend=0.8)
+    run = make_run("learner:full", FULL, ((2, 2, 0, 0), (2, 2, 2, 1)), blend=0.8)
     told = outcomes(TABLE, SCHEDULE, [run])["learner:full"].whole
-    assert told.reward.tolist() == pytest.approx([0.9, 0.65, 0.9, 0.5])
-    assert told.rm_calls.tolist() == [1.5, 1.5, 1.5, 1.5]
+    assert told.reward.tolist() == pytest.approx([0.9, 0.8, 0.9, 0.5])
+    assert told.rm_calls.tolist() == [1.5, 2.0, 1.5, 1.5]
     # All requests of the second order are shadowed, and the first question in the first order.
     assert told.shadow_calls.tolist() == [0.5, 0.0, 0.0, 0.0]
     assert told.free_calls.tolist() == [1.0, 1.0, 1.0, 1.0]

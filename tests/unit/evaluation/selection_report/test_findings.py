@@ -11,7 +11,7 @@ from laserve.evaluation.selection_report.findings import Finding, findings
 from laserve.evaluation.selection_report.limits import in_words, limits
 from laserve.evaluation.selection_report.margins import margins
 from laserve.evaluation.selection_report.study import Study, run
-from report_pools import make_plan, make_report_pool
+from report_pools import POLICY, make_plan, make_report_pool
 
 
 def found(study: Study) -> dict[str, Finding]:
@@ -64,6 +64,20 @@ def test_blend_is_compared_with_the_best_single_arm_and_both_ensembles(study: St
     told = found(study)["d"]
     assert told.met is True
     assert all(name in told.found for name in ("best single arm", "ensemble-mean", "ensemble-rank"))
+
+
+def test_blend_is_told_as_an_arm_as_well(study: Study) -> None:
+    assert "As one of its arms, linucb+blend:full differs from" in found(study)["d"].found
+
+
+def test_as_an_arm_blend_learns_from_the_shadowed_requests_alone() -> None:
+    uniform = POLICY.model_copy(update={"epsilon": 1.0, "epsilon_start": 1.0})
+    without = run(make_report_pool(40), make_plan(policy=uniform, shadow_share=0.0)).whole
+    (blending,) = (one for one in without.runs if one.name == "linucb+blend:full")
+    drawn = blending.picked == blending.arms.index("blend")
+    assert drawn.any()
+    untaught = without.table.ensemble_mean[without.schedule.orders]
+    np.testing.assert_array_equal(blending.rewards[drawn], untaught[drawn])
 
 
 def test_laser_s_margins_stand_beside_ours_with_and_without_the_weakest_arm(study: Study) -> None:
