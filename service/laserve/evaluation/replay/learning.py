@@ -179,7 +179,8 @@ class _Replay:
         if self._mode.full:
             scored = self._schedule.shadowed[replays, asked] | (picked == len(self._table.arms))
             teaching |= (scored[:, None] | self._free) & self._available[asked]
-            self._compare(asked, (teaching | ~self._available[asked]).all(axis=1), rewards)
+            unknown = self._available[asked] & ~teaching
+            self._compare(asked, ~np.any(unknown, axis=1), rewards)
         where, arms = np.nonzero(teaching)
         self._models.learn(where, arms, self._x[asked[where]], rewards[where, arms])
         self._models.decisions += 1
