@@ -44,6 +44,7 @@ def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) 
             features=places,
             ridge=ridge[places],
             mean=mean[places],
+            discount=settings.discount,
         )
         for name, suffix, places in [*((name, "", every) for name in names), (names[0], BLIND, bias)]
     ]
@@ -56,10 +57,8 @@ def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Pol
     """The policies of these names, one at least.
 
     Raises:
-        ConfigError: there is none of a name, it does not learn, or a discount or a scaling is set.
+        ConfigError: there is none of a name, it does not learn, or a scaling is set.
     """
-    if settings.discount < 1:
-        raise ConfigError("policy.discount: a replay keeps all that it has learned; set it to 1")
     if settings.reward_scaling != "none":
         raise ConfigError("policy.reward_scaling: a replay learns rewards as they are; set it to none")
     known = make_policies(settings.model_copy(update={"name": "linucb"}), tuple)

@@ -52,6 +52,8 @@ class Learner:
     #: Arm -> the reward that it is expected to earn, and the requests that this counts for; the first of the
     #: features is the bias then.
     expected: Mapping[str, Expected] = field(default_factory=dict)
+    #: What a decision still counts after another one was learned, in (0, 1].
+    discount: float = 1.0
     #: What `BLEND`, an arm besides those of the table, earns at each position of each order, shape (O, N);
     #: None where there is no such arm.
     blend: Matrix | None = None
@@ -119,7 +121,11 @@ class _Replay:
         self._losses = np.zeros((schedule.replays, len(self._arms)))
         self._best = BestArms(replays=schedule.replays, ridge=learner.ridge)
         self._models = LinearModels(
-            replays=schedule.replays, arms=len(self._arms), ridge=learner.ridge, mean=learner.mean
+            replays=schedule.replays,
+            arms=len(self._arms),
+            ridge=learner.ridge,
+            mean=learner.mean,
+            discount=learner.discount,
         )
         for place, arm in enumerate(self._arms):
             if (expected := learner.expected.get(arm)) is not None:
@@ -152,6 +158,7 @@ class _Replay:
             arms, places = self._eligible.of(question)
             view = View(
                 decisions=self._models.decisions,
+                evidence=self._models.evidence,
                 turns=turn,
                 arms=arms,
                 mean=means[order, places],
@@ -181,9 +188,10 @@ class _Replay:
             teaching |= (scored[:, None] | self._free) & self._available[asked]
             unknown = self._available[asked] & ~teaching
             self._compare(asked, ~np.any(unknown, axis=1), rewards)
+        self._models.begin_decision()
+        self._losses *= self._learner.discount
         where, arms = np.nonzero(teaching)
         self._models.learn(where, arms, self._x[asked[where]], rewards[where, arms])
-        self._models.decisions += 1
         self._losses[replays, picked] += (1 - rewards[replays, picked]) / chance
 
     def _compare(self, asked: Places, known: Mask, rewards: Matrix) -> None:

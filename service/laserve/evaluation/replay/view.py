@@ -16,8 +16,9 @@ class View:
     here x is that of the request, whatever a policy asks for.
     """
 
-    #: Decisions that the replay has learned from.
+    #: Decisions that the replay has learned from, and these, each as much as it still counts.
     decisions: int
+    evidence: float
     #: Arms drawn so far.
     turns: int
     arms: tuple[str, ...]
@@ -32,11 +33,6 @@ class View:
     #: Tells, for x and arms, the chance that each is the best one.
     best: Callable[[Vector, Sequence[str]], Vector]
 
-    @property
-    def evidence(self) -> float:
-        """The decisions, each as much as it still counts: wholly, since nothing fades in a replay."""
-        return float(self.decisions)
-
     def means(self, x: Vector, arms: Sequence[str]) -> Vector:
         return self.mean[self._places(arms)]
 
@@ -49,7 +45,8 @@ class View:
     def averages(self, arms: Sequence[str]) -> Vector:
         """0 where nothing was learned."""
         places = self._places(arms)
-        return np.asarray(self.reward_sum[places] / np.maximum(self.count[places], 1.0), dtype=np.float64)
+        sums, counts = self.reward_sum[places], self.count[places]
+        return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
 
     def losses(self, arms: Sequence[str]) -> Vector:
         return self.loss[self._places(arms)]

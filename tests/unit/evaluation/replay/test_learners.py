@@ -62,9 +62,9 @@ def test_every_policy_that_learns_can_be_replayed() -> None:
         assert replay(TABLE, learner, FULL, schedule).picked.shape == (2, 4)
 
 
-def test_a_discount_is_refused_since_replays_know_none() -> None:
-    with pytest.raises(ConfigError, match=r"policy\.discount"):
-        make_learners(["linucb"], PolicySettings(discount=0.9), TABLE)
+def test_learners_forget_as_the_settings_say() -> None:
+    learners = make_learners(["linucb"], PolicySettings(discount=0.9), TABLE)
+    assert [learner.discount for learner in learners] == [0.9, 0.9]
 
 
 def test_a_scaling_is_refused_since_replays_learn_rewards_as_they_are() -> None:

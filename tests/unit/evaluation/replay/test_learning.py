@@ -129,6 +129,17 @@ def means_of(rewards: Vector, delay: int = 0) -> Vector:
     return np.concatenate([[0.5], 0.5 + np.cumsum(rewards)])[count] / (1 + count)
 
 
+def test_with_a_discount_a_learner_goes_with_what_was_earned_last() -> None:
+    rewards = np.repeat([0.0, 1.0], 20)
+    table, recorder = make_table(np.stack([rewards, rewards], axis=1)), Recorder()
+    schedule = replace(make_schedule(table), orders=np.arange(40)[None, :])
+    learner = make_learner(table, recorder, features=[0])
+    replay(table, learner, PARTIAL, schedule)
+    replay(table, replace(learner, discount=0.8), PARTIAL, schedule)
+    keeps, forgets = recorder.means[39][0], recorder.means[79][0]
+    assert keeps < 0.5 < 0.8 < forgets
+
+
 def test_the_reward_that_arrives_late_is_that_of_its_own_question() -> None:
     rewards = np.linspace(0, 1, 60)
     table, recorder = make_table(np.stack([rewards, rewards], axis=1)), Recorder()
