@@ -32,7 +32,7 @@ def line_chart(
     """A line for each series.
 
     Args:
-        places: where the values are, at least one, rising.
+        places: where the values are, at least one, rising; whole numbers.
         across, up: names of the axes.
         right: room for the names of the lines.
     """
@@ -74,7 +74,9 @@ def _frame(x: Axis, y: Axis, across: str, up: str, height: int) -> list[str]:
             label(x.start - 8, y.at(tick), number(tick), anchor="end"),
         ]
     parts += [
-        label(x.at(tick), y.start + 14, number(tick), anchor="middle") for tick in x.ticks() if tick >= x.low
+        label(x.at(tick), y.start + 14, number(tick), anchor="middle")
+        for tick in x.ticks(least=1.0)
+        if tick >= x.low
     ]
     middle = (x.start + x.end) / 2
     turned = element(

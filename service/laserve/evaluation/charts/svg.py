@@ -74,11 +74,12 @@ class Axis:
     def at(self, value: float) -> float:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
-    def ticks(self, wanted: int = 5) -> list[float]:
-        """Round values, about so many."""
+    def ticks(self, wanted: int = 5, *, least: float = 0.0) -> list[float]:
+        """Round values, about so many, and no closer than `least`, which is 0 or a power of ten."""
         raw = (self.high - self.low) / wanted
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
+        step = max(step, least)
         first = math.ceil(self.low / step)
         return [place * step for place in range(first, math.floor(self.high / step) + 1)]
 

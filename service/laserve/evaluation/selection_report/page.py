@@ -16,7 +16,7 @@ h1 { font-size: 1.7rem; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(
 p { max-width: 75ch; }
 .table { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); }
+th, td { padding: .25rem .45rem; text-align: right; border-bottom: 1px solid var(--rule); }
 td { white-space: nowrap; }
 th:first-child, td:first-child, .texts th, .texts td { text-align: left; }
 .texts td { white-space: normal; vertical-align: top; }

@@ -54,10 +54,17 @@ def shares(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
     """Which arms the first learner chose for each task in the end, in each mode."""
     first = figures["replay"]["learners"][0]
     return [
-        share_chart(by_task, coloured(arms), title=f"{learner}: arms chosen in the last third, %")
+        share_chart(
+            by_task, _of(by_task, coloured(arms)), title=f"{learner}: arms chosen in the last third, %"
+        )
         for learner, by_task in figures["shares"].items()
         if learner.partition(":")[0] in (first, first + BLENDING)
     ]
+
+
+def _of(by_task: Mapping[str, Mapping[str, float]], colours: Mapping[str, str]) -> dict[str, str]:
+    """The colours of the arms that a learner had."""
+    return {arm: colour for arm, colour in colours.items() if any(arm in arms for arms in by_task.values())}
 
 
 def best_of(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:

@@ -38,6 +38,10 @@ def test_ticks_are_round_values_within_the_axis(values: list[float], wanted: int
     assert all(axis.low - 1e-9 <= tick <= axis.high + 1e-9 for tick in ticks)
 
 
+def test_ticks_of_what_is_counted_are_whole() -> None:
+    assert Axis(low=1, high=2, start=0, end=100).ticks(least=1.0) == [1.0, 2.0]
+
+
 @given(values=VALUES)
 def test_an_axis_places_its_values_within_its_stretch_in_order(values: list[float]) -> None:
     axis = Axis.over(values, start=380, end=20)

@@ -112,6 +112,14 @@ def test_many_learners_have_a_chart_for_each_mode() -> None:
     assert [chart.count("<polyline") for chart in charts] == [7, 8, 6]
 
 
+def test_a_chart_of_shares_names_the_arms_that_its_learner_had(figures: dict[str, Any]) -> None:
+    arms = [*(arm["name"] for arm in figures["pool"]["arms"]), "blend"]
+    charts = pictures.shares(figures, arms)
+    assert [">blend<" in chart for chart in charts] == ["linucb+blend" in chart for chart in charts]
+    assert [">long<" in chart for chart in charts] == [True] * len(charts)
+    assert len(charts) == 4
+
+
 def test_texts_are_escaped(figures: dict[str, Any]) -> None:
     told = page(figures | {"machine": "<script>alert(1)</script>"})
     assert "<script>" not in told
