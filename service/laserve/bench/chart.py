@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 INK, GRID = "#222222", "#dddddd"
-COLOURS = ("#1b6ca8", "#2a9d8f", "#e9a820", "#e76f51", "#9b2226", "#6a4c93", "#444444", "#8ab17d")
+COLOURS = (
+    "#1b6ca8",
+    "#2a9d8f",
+    "#e9a820",
+    "#e76f51",
+    "#9b2226",
+    "#6a4c93",
+    "#444444",
+    "#8ab17d",
+    "#b0a7a0",
+)
 
 Point = tuple[float, float]
 

@@ -28,10 +28,11 @@ def draw(scenarios: Mapping[str, Any], file: Path, title: str) -> None:
         box = (left + _LEFT, top + _TOP, left + _WIDE - _RIGHT, top + _HIGH - _BOTTOM)
         _draw_panel(pen, box, scenario, figures, colours)
     pen.text((_LEFT, 12), title, fill="black", font_size=18)
-    for place, (name, colour) in enumerate(colours.items()):
-        x = _LEFT + place * (_COLUMNS * _WIDE - _LEFT) / len(names)
+    x = float(_LEFT)
+    for name, colour in colours.items():
         pen.line([(x, 58), (x + 22, 58)], fill=colour, width=4)
         pen.text((x + 28, 58), name, fill=colour, anchor="lm", font_size=14)
+        x += 28 + pen.textlength(name, font_size=14) + 30
     image.save(file)
 
 
