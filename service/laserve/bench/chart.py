@@ -15,7 +15,7 @@ COLOURS = (
     "#6a4c93",
     "#444444",
     "#8ab17d",
-    "#b0a7a0",
+    "#7f6a5f",
 )
 
 Point = tuple[float, float]
