@@ -11,7 +11,8 @@ import pytest
 
 from acceptance.restarts import salted, started
 from acceptance.wire import Service
-from laserve.api.answers import ErrorBody, EvaluationReport
+from laserve.api.answers import ErrorBody
+from laserve.api.bandit_answers import EvaluationReport
 
 
 def evaluate(service: Service, *policies: str, **body: Any) -> dict[str, Any]:

@@ -2,14 +2,8 @@
 
 from fastapi import APIRouter, Depends
 
-from laserve.api.answers import (
-    ChangeBody,
-    ErrorBody,
-    EvaluationReport,
-    PolicyArm,
-    PolicyBody,
-    RewardScale,
-)
+from laserve.api.answers import ErrorBody
+from laserve.api.bandit_answers import ChangeBody, EvaluationReport, PolicyArm, PolicyBody, RewardScale
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.schemas import EvaluationBody
 from laserve.storage.base import Wanted

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import laserve_client
-from laserve.api import answers, schemas
+from laserve.api import answers, bandit_answers, schemas
 from laserve.api.errors import detail, respond
 from laserve.errors import (
     ArmFailed,
@@ -131,10 +131,10 @@ def test_requests_have_every_field_that_the_service_takes(ours, theirs, elsewher
         (laserve_client.FeedbackOutcome, answers.FeedbackAnswer),
         (laserve_client.BatchOutcome, answers.LineAnswer),
         (laserve_client.Arm, answers.ArmBody),
-        (laserve_client.PolicyArm, answers.PolicyArm),
-        (laserve_client.Change, answers.ChangeBody),
-        (laserve_client.RewardScale, answers.RewardScale),
-        (laserve_client.PolicyState, answers.PolicyBody),
+        (laserve_client.PolicyArm, bandit_answers.PolicyArm),
+        (laserve_client.Change, bandit_answers.ChangeBody),
+        (laserve_client.RewardScale, bandit_answers.RewardScale),
+        (laserve_client.PolicyState, bandit_answers.PolicyBody),
         (laserve_client.Readiness, answers.Readiness),
     ],
 )
