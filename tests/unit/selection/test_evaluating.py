@@ -1,13 +1,17 @@
 """Frozen policies judged by a log that the fake service wrote."""
 
 from collections.abc import AsyncIterator, Sequence
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from laserve.api.service import Service
 from laserve.bandit.offpolicy import CannotSay, Estimate
 from laserve.errors import InvalidRequest
+from laserve.selection import answering
 from laserve.selection.evaluating import Report
 from laserve.storage.base import Wanted
 from laserve.types import Feedback
@@ -17,6 +21,14 @@ ARMS = [{"name": name, "kind": "fake", "options": {"salt": name}} for name in ("
 #: What the answers of each arm earn.
 EARNS = {"good": 0.8, "bad": 0.1}
 DECISIONS = 400
+
+
+@pytest.fixture(autouse=True)
+def ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same ids in every run: draws follow from them, and one interval in twenty may miss by chance."""
+    numbers = count()
+    made = SimpleNamespace(uuid7=lambda: UUID(int=next(numbers)))
+    monkeypatch.setattr(answering, "uuid_utils", made)
 
 
 @pytest.fixture
@@ -51,9 +63,7 @@ async def test_a_fixed_arm_is_worth_what_its_answers_earned(service: Service) ->
         for estimate in values(found, place):
             assert isinstance(estimate, Estimate)
             assert estimate.value == pytest.approx(worth, abs=0.08)
-            assert estimate.low <= estimate.value <= estimate.high
-            # Twice the interval, four standard errors: ids, and so draws, differ from run to run.
-            assert abs(estimate.value - worth) <= estimate.high - estimate.low + 1e-9
+            assert estimate.low - 1e-9 <= worth <= estimate.high + 1e-9 or estimate.low == estimate.high
     assert isinstance(found.logged, Estimate)
 
 
