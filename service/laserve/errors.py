@@ -18,6 +18,7 @@ LaserveError
 ├── NoCandidate            no candidate finished by ``timeout_s``
 ├── ArmFailed              a reward model could not score this request
 │   └── Unscorable         the request is not for this reward model, which is well
+├── Damaged                what is stored of a decision cannot be used
 └── CorruptLog             the event log does not verify
 """
 
@@ -173,6 +174,12 @@ class Unscorable(ArmFailed):
     """The request is not for this reward model: too long, or of a form it does not know. It says nothing of
     the model's health, so it opens no circuit.
     """
+
+
+class Damaged(LaserveError):
+    """What is stored of one decision cannot be used; the message says why. All else is served."""
+
+    code = "damaged"
 
 
 class CorruptLog(LaserveError):

@@ -131,9 +131,8 @@ async def _expire(service: Service) -> None:
 
 
 async def _mend(service: Service) -> None:
-    """Find out that the store takes writes again, also while nobody asks for a decision."""
+    """Find out that the store has gone, or takes writes again, also while nobody asks for a decision."""
     while True:
         await asyncio.sleep(_MEND_EVERY_S)
-        if service.store.refusing:
-            with suppress(StoreError):
-                await service.store.check()
+        with suppress(StoreError):
+            await service.store.check()

@@ -1,7 +1,7 @@
 """What the log says of one arm: part of the canonical state, in elementwise float64 operations alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +42,9 @@ class ArmState:
     def fresh(cls, prior_mean: Vector, *, loss: float = 0.0) -> "ArmState":
         d = len(prior_mean)
         return cls(prior_mean=prior_mean, S=np.zeros((d, d)), b=np.zeros(d), loss=loss)
+
+    def copy(self) -> "ArmState":
+        return replace(self, S=self.S.copy(), b=self.b.copy())
 
     def expect(self, reward: float, n: float) -> None:
         """Pseudo-observations: as if `n` requests of nothing but the bias, feature 0, had earned this."""

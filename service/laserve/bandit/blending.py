@@ -82,6 +82,13 @@ class Sums:
     #: Whole numbers until a change has worn them.
     pairs: dict[str, dict[str, float]] = field(default_factory=dict)
 
+    def copy(self) -> "Sums":
+        return Sums(
+            gram={arm: dict(others) for arm, others in self.gram.items()},
+            moment=dict(self.moment),
+            pairs={arm: dict(others) for arm, others in self.pairs.items()},
+        )
+
     def add(self, lesson: Lesson, sign: int, left: Left = whole) -> None:
         """Add a lesson, or take it back, as much of it as is left."""
         for place, arm in enumerate(lesson.arms):
@@ -128,6 +135,9 @@ class Blending:
     """Sums by task."""
 
     tasks: dict[str, Sums] = field(default_factory=dict)
+
+    def copy(self) -> "Blending":
+        return Blending(tasks={task: sums.copy() for task, sums in self.tasks.items()})
 
     def learn(self, lesson: Lesson, sign: int, left: Left = whole) -> None:
         self.tasks.setdefault(lesson.task, Sums()).add(lesson, sign, left)

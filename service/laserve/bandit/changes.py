@@ -75,6 +75,9 @@ class Changes:
 
     made: list[Change] = field(default_factory=list)
 
+    def copy(self) -> "Changes":
+        return Changes(made=list(self.made))
+
     def left(self, ordinal: int, arms: Collection[str] | None) -> float:
         """What changes have left of the weight of one learned decision, in [0, 1].
 

@@ -56,6 +56,9 @@ class Examples:
     #: Grows whenever `fitted` is another list than before.
     version: int = field(default=0, compare=False)
 
+    def copy(self) -> "Examples":
+        return replace(self, by_decision=dict(self.by_decision))
+
     def learn(self, decision_id: str, example: Example | None) -> None:
         """Add a decision's example, or put it in the place of the earlier one; None takes that away."""
         if decision_id in self.by_decision:

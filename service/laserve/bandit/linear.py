@@ -78,8 +78,20 @@ class LinearModel:
                 self.state.apply(event)
                 self._follow(event, stale)
         finally:
-            if stale:
-                self._rebuild([name for name in self.state.arms if name in stale])
+            self._rebuild([name for name in self.state.arms if name in stale])
+
+    def adopt(self, state: BanditState, events: Iterable[Event]) -> None:
+        """Go on from a state that these events have been folded into already.
+
+        Args:
+            state: a fork of the present state, behind the last of `events`.
+        """
+        stale: set[str] = set()
+        self._asked = (b"", ())
+        self.state = state
+        for event in events:
+            self._follow(event, stale)
+        self._rebuild([name for name in state.arms if name in stale])
 
     def theta(self, arm: str) -> Vector:
         """Posterior mean of one arm, shape (d,)."""

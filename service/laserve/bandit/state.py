@@ -20,7 +20,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, get_args
 
@@ -76,12 +76,31 @@ class BanditState:
         """Whether rewards are scaled by their quantiles before they are learned."""
         return bool(self.parameters.get("reward_scaling", "none") == "quantile")
 
+    def fork(self) -> "BanditState":
+        """A copy that folds on by itself: neither changes the other."""
+        return replace(
+            self,
+            arms={name: arm.copy() for name, arm in self.arms.items()},
+            blending=self.blending.copy(),
+            examples=self.examples.copy(),
+            rewards=self.rewards.copy(),
+            fingerprints=dict(self.fingerprints),
+            changes=self.changes.copy(),
+        )
+
     def apply(self, event: Event) -> None:
         """Fold one event in.
 
         Raises:
-            CorruptLog: the event does not follow this state.
+            CorruptLog: the event does not follow this state, or cannot be folded in. The state may have taken
+                a part of it then, and is of no further use.
         """
+        try:
+            self._fold(event)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CorruptLog(f"event {event.position} cannot be folded in: {error!r}") from error
+
+    def _fold(self, event: Event) -> None:
         if event.position != self.position + 1:
             raise CorruptLog(f"event {event.position} follows event {self.position}")
         match event.kind:
@@ -200,6 +219,8 @@ class BanditState:
         """The context of an event that teaches. Raises CorruptLog when it cannot be folded in."""
         if event.x is None:
             raise CorruptLog(f"event {event.position} teaches without a context")
+        if event.x.shape != (d := len(self.parameters["prior_diagonal"]),):
+            raise CorruptLog(f"event {event.position} has a context of {len(event.x)} features, not of {d}")
         played = event.body.get("played")
         taught = [update.arm for update in (*event.replaces, *event.updates)]
         for name in (*taught, played, event.body.get("drawn", played)):

@@ -4,14 +4,19 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from laserve.bandit.blending import Lesson
 from laserve.bandit.scaling import RewardCounts, Scale
-from laserve.errors import Conflict, InvalidRequest
+from laserve.errors import Conflict, Damaged, InvalidRequest
 from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved
 from laserve.storage.base import LogWriter, StoredFeedback
 from laserve.storage.rows import dumps
 from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, Update
+
+#: No feature comes near it, since they are standardised, or parts of a vector of unit norm; nor does NaN.
+_LARGEST_FEATURE = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +204,12 @@ def _lesson(decision: Decision, before: Event | None, decisions: int) -> dict[st
     return lesson
 
 
+def _check_context(decision: Decision) -> None:
+    """Raise Damaged when the context is not one that was ever computed; learning it would spoil an arm."""
+    if not (np.abs(decision.x) < _LARGEST_FEATURE).all():
+        raise Damaged(f"decision {decision.id!r} cannot teach: its context is damaged")
+
+
 async def _append(
     log: LogWriter,
     decision: Decision,
@@ -212,6 +223,8 @@ async def _append(
     digest: str | None,
     stored: dict[str, Any] | None,
 ) -> Event:
+    if updates:
+        _check_context(decision)
     event = await log.append(
         Event(
             kind="feedback",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from laserve.bandit.blending import Lesson
 from laserve.bandit.changes import SUBJECTS
 from laserve.bandit.state import BanditState
-from laserve.errors import Conflict, Gone, InvalidRequest, LaserveError, StoreError
+from laserve.errors import Conflict, CorruptLog, Damaged, Gone, InvalidRequest, LaserveError, StoreError
 from laserve.metrics import Metrics
 from laserve.selection.appending import (
     Lapse,
@@ -22,7 +22,7 @@ from laserve.selection.appending import (
 from laserve.selection.learner import Learner
 from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved, resolve
-from laserve.storage.base import Store
+from laserve.storage.base import LogWriter, Store
 from laserve.storage.batching import GroupCommit
 from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, task_label
 
@@ -68,6 +68,8 @@ class FeedbackLog:
         self._alone = alone
         self._reward_range = reward_range
         self._snapshot_at = 0
+        #: Position and checksum of an event that was acknowledged, by which the log is known again.
+        self._known = (0, "")
         self._batches: GroupCommit[Resolution | Lapse | Events, FeedbackOutcome | Events] = GroupCommit(
             self._commit
         )
@@ -75,6 +77,8 @@ class FeedbackLog:
     async def start(self) -> None:
         snapshot = await self._store.latest_snapshot()
         self._snapshot_at = snapshot.position if snapshot else 0
+        async with self._store.writing() as log:
+            self._known = (await log.tip(), await log.checksum(await log.tip()))
         self._publish(self._learner.state)
         self._batches.start()
 
@@ -177,51 +181,107 @@ class FeedbackLog:
     async def _commit(
         self, batch: Sequence[Resolution | Lapse | Events]
     ) -> Sequence[FeedbackOutcome | Events | LaserveError]:
+        try:
+            return await self._write(batch)
+        except CorruptLog as error:  # raised before the commit: nothing of the batch is in the log
+            if len(batch) == 1:
+                logger.exception("an event is refused, since it cannot be folded in")
+                return [Damaged(f"nothing was recorded: {error.message}")]
+        # Each by itself, so that the one that cannot be folded in costs nobody else his answer.
+        return [result for item in batch for result in await self._commit([item])]
+
+    async def _write(
+        self, batch: Sequence[Resolution | Lapse | Events]
+    ) -> Sequence[FeedbackOutcome | Events | LaserveError]:
+        """Append what the items say, and fold it into a fork of the state before it is committed.
+
+        Raises:
+            CorruptLog: something cannot be folded in; nothing was written.
+            StoreError: the database refused; nothing was written.
+        """
         results: list[FeedbackOutcome | Events | LaserveError] = []
         appended: list[tuple[Event, Decision | None]] = []
-        learn_from = self._learner.state.learn_from or self._learn_from
-        decisions = self._learner.state.decisions
-        rewards = self._learner.state.rewards.copy() if self._learner.state.scales_rewards else None
         async with self._store.writing() as log:
-            now = await log.now()
+            await self._fence(log)
+            state, now = self._learner.state.fork(), await log.now()
             for item in batch:
                 try:
-                    if isinstance(item, tuple):
-                        placed = [await log.append(replace(event, created_at=now)) for event in item]
-                        appended += [(event, None) for event in placed]
-                        results.append(tuple(placed))
-                        continue
-                    if isinstance(item, Lapse):
-                        event, decision = await append_default(
-                            log, item.decision_id, decisions=decisions, rewards=rewards, now=now
-                        )
-                    elif (known := await find_known(log, item.feedback)) is not None:
-                        results.append(known)
-                        continue
-                    else:
-                        decision = item.decision
-                        event = await append_feedback(
-                            log, item, decisions=decisions, learn_from=learn_from, rewards=rewards, now=now
-                        )
-                        learn_from = learn_from or (item.feedback.kind if event.updates else None)
+                    result, events, about = await self._append(log, item, state, now)
+                except (CorruptLog, StoreError):
+                    raise
                 except LaserveError as error:
-                    if error.status >= 500:  # the store itself: the whole batch is rolled back
-                        raise
                     results.append(error)
                     continue
-                decisions += bool(event.updates and not event.replaces)
-                if rewards is not None:
-                    rewards.follow(event)
-                appended.append((event, decision))
-                results.append(outcome_of(event))
-        self._learner.apply([event for event, _ in appended])
-        for event, about in appended:
-            if about is not None:
-                self._observe(event, about, now)
+                for event in events:
+                    state.apply(event)
+                results.append(result)
+                appended += [(event, about) for event in events]
+            known = (state.position, await log.checksum(state.position))
         if appended:
-            self._publish(self._learner.state)
+            self._adopt(state, [event for event, _ in appended], known)
+            for event, about in appended:
+                if about is not None:
+                    self._observe(event, about, now)
             await self._snapshot(now)
         return results
+
+    async def _append(
+        self, log: LogWriter, item: Resolution | Lapse | Events, state: BanditState, now: float
+    ) -> tuple[FeedbackOutcome | Events, Events, Decision | None]:
+        """What the item is answered, the events that it has become, and the decision that they are about."""
+        if isinstance(item, tuple):
+            placed = tuple([await log.append(replace(event, created_at=now)) for event in item])
+            return placed, placed, None
+        rewards = state.rewards if state.scales_rewards else None
+        if isinstance(item, Lapse):
+            event, decision = await append_default(
+                log, item.decision_id, decisions=state.decisions, rewards=rewards, now=now
+            )
+        elif (known := await find_known(log, item.feedback)) is not None:
+            return known, (), None
+        else:
+            decision = item.decision
+            event = await append_feedback(
+                log,
+                item,
+                decisions=state.decisions,
+                learn_from=state.learn_from or self._learn_from,
+                rewards=rewards,
+                now=now,
+            )
+        return outcome_of(event), (event,), decision
+
+    async def _fence(self, log: LogWriter) -> None:
+        """Make sure that the state is that of the log's end, whoever else has written to it.
+
+        Raises:
+            StoreError: the log is not the one that was folded; the store stops.
+        """
+        position, (known, checksum) = self._learner.state.position, self._known
+        if await log.checksum(known) != checksum:
+            reason = f"event {known} of the log is not the one that was acknowledged"
+        elif await log.tip() == position:
+            return
+        else:
+            try:
+                await self._learner.catch_up(self._store)
+            except CorruptLog as error:
+                reason = f"the log has events of another process that do not follow: {error.message}"
+            else:
+                logger.warning("events %d to %d are another process's", position + 1, await log.tip())
+                return
+        self._store.stop(reason)
+        await self._store.check()
+
+    def _adopt(self, state: BanditState, events: Sequence[Event], known: tuple[int, str]) -> None:
+        """Go on from what is committed now."""
+        try:
+            self._learner.adopt(state, events)
+        except Exception as error:  # whatever it is: a state that is not the log's must not be added to
+            self._store.stop(f"event {state.position} cannot be learned: {error!r}")
+            raise
+        self._known = known
+        self._publish(state)
 
     def _observe(self, event: Event, decision: Decision, now: float) -> None:
         if event.body["kind"] == DEFAULT:  # nobody's word on the answer

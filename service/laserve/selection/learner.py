@@ -73,6 +73,10 @@ class Learner:
         """Fold events in, together: what they change is computed once."""
         self.model.apply(*events)
 
+    def adopt(self, state: BanditState, events: Sequence[Event]) -> None:
+        """Go on from a fork of the state into which these events have been folded."""
+        self.model.adopt(state, events)
+
     def snapshot(self, now: float) -> Snapshot:
         return Snapshot(
             position=self.state.position,

@@ -70,9 +70,11 @@ async def open_log(
     async with store.writing() as log:
         if await log.tip() != learner.state.position:
             await learner.catch_up(store)
-        now = time.time()
+        now, state = time.time(), learner.state.fork()
         placed = [await log.append(replace(event, created_at=now)) for event in opening.events(learner)]
-    learner.apply(placed)
+        for event in placed:
+            state.apply(event)
+    learner.adopt(state, placed)
     tell(placed)
 
 

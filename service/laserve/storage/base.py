@@ -69,6 +69,9 @@ class LogWriter(Protocol):
     async def tip(self) -> int:
         """Position of the last event, 0 for an empty log."""
 
+    async def checksum(self, position: int) -> str:
+        """Of the event there, which vouches for all events before it; empty where there is none."""
+
     async def feedback(self, key: str, identity: str) -> StoredFeedback | None: ...
 
     async def decision(self, decision_id: str) -> Decision:
@@ -102,8 +105,11 @@ class Store(Protocol):
     def refusing(self) -> bool:
         """Whether a write was refused, and `check` has not found since that writes are taken again."""
 
+    def stop(self, reason: str) -> None:
+        """Take no write any more, since what was acknowledged could be lost; only another start ends that."""
+
     async def check(self) -> None:
-        """Raise StoreError when the database does not answer, or refused a write and still does."""
+        """Raise StoreError when the database does not answer, still refuses a write, or has stopped."""
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         """All or none, in one commit."""
@@ -136,7 +142,10 @@ class Store(Protocol):
         """Remove the texts of decisions older than that Unix time and return how many decisions lost them."""
 
     def writing(self) -> AbstractAsyncContextManager[LogWriter]:
-        """Open the only transaction that may append; it commits when the block ends without an error."""
+        """Open the only transaction that may append; it commits when the block ends without an error.
+
+        Nobody else, whatever the process, appends while it is open.
+        """
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """Events in order, from the first behind `after`. Raises CorruptLog at a row that was altered."""

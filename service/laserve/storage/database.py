@@ -10,12 +10,31 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from filelock import FileLock, Timeout
-from sqlalchemy import URL, Connection, event, select
+from sqlalchemy import (
+    URL,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    and_,
+    delete,
+    event,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from laserve.errors import ConfigError, StoreError
+from laserve.storage import tables
+from laserve.storage.doubts import Doubts
+from laserve.storage.held_file import HeldFile
+from laserve.storage.log_id import check_not_gone
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +44,8 @@ _READING = ("busy_timeout = 5000",)
 _WRITING = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 #: What a database that refused a write must take before it is trusted again: more than a decision.
 _PROBE_BYTES = 256 * 1024
+#: Stands in the key columns of the rows by which it is tried.
+_PROBE = "laserve probe"
 
 
 @contextmanager
@@ -54,6 +75,13 @@ class Database:
         self.refusing = False
         self._read_only = read_only
         self._max_bytes = max_bytes
+        self._file: HeldFile | None = None
+        #: Why no write is taken any more.
+        self._stopped: str | None = None
+        self._rescue: asyncio.Task[None] | None = None
+        #: Whether the file must be checked as a whole before it is trusted again.
+        self._suspect = False
+        self._doubts = Doubts()
         self._probe: asyncio.Future[None] | None = None
         self._resources = AsyncExitStack()
         self._writing = asyncio.Lock()
@@ -76,27 +104,22 @@ class Database:
                 URL.create(_DRIVER, database=database, query={"mode": "ro", "uri": "true"}), _READING
             )
             return
-        self._hold(self.path)
-        self._connect(URL.create(_DRIVER, database=str(self.path)), (*_READING, *_WRITING))
+        file = HeldFile(self.path)
+        check_not_gone(self.path)
+        file.take()
+        self._resources.callback(file.release)
+        # The file is there by now; SQLite is not to make another one, should it go.
+        database = f"file:{quote(str(self.path.resolve()))}"
+        url = URL.create(_DRIVER, database=database, query={"mode": "rw", "uri": "true"})
+        self._connect(url, (*_READING, *_WRITING))
         try:
             async with self.transaction() as connection:
                 await connection.run_sync(_migrate)
+            with _translated():
+                file.watch()
         except StoreError as error:
             raise ConfigError(f"data_dir: cannot use {self.path}: {error.message}") from error
-
-    def _hold(self, path: Path) -> None:
-        """Take the lock file beside the database."""
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)  # it holds prompts and answers; SQLite gives its side files the same mode
-            path.open("ab").close()  # an owner may touch what cannot be written
-            self._resources.enter_context(FileLock(f"{path}.lock", timeout=0))
-        except Timeout:
-            raise ConfigError(
-                f"data_dir: another laserve process holds {path}; stop it, or set another data_dir"
-            ) from None
-        except OSError as error:
-            raise ConfigError(f"data_dir: cannot write in {path.parent}: {error}") from error
+        self._file = file
 
     def _connect(self, url: URL, pragmas: Sequence[str]) -> None:
         # Parameters are prompts and answers, which no error message may quote.
@@ -117,16 +140,46 @@ class Database:
         self._resources.push_async_callback(self._engine.dispose)
 
     async def close(self) -> None:
-        if self._probe is not None:
-            await asyncio.gather(self._probe, return_exceptions=True)
-        self._engine = None
+        for task in (self._probe, self._rescue):
+            if task is not None:
+                await asyncio.gather(task, return_exceptions=True)
+        self._engine = self._file = None
         await self._resources.aclose()
 
+    def stop(self, reason: str) -> None:
+        """Take no write any more: what was acknowledged could be lost."""
+        if self._stopped is None:
+            logger.error("the database is not written any more: %s", reason)
+            self._stopped = f"{reason}; mend this and restart the service"
+        self.refusing = True
+
+    def _look(self) -> None:
+        """Raise StoreError when it has stopped, which it does where its files are not there any more."""
+        if self._stopped is None and self._file is not None:
+            if (gone := self._file.missing()) is not None:
+                self.stop(gone)
+                self._rescue = asyncio.create_task(self._save(self._file), name="rescue-database")
+            elif self._file.shrunk():
+                logger.warning("%s is shorter than it was", self.path)
+                self._suspect = self.refusing = True
+        if self._stopped is not None:
+            raise StoreError(f"the database has stopped: {self._stopped}")
+
+    async def _save(self, file: HeldFile) -> None:
+        try:
+            copy = await asyncio.to_thread(file.rescue)
+        except (OSError, sqlite3.Error) as error:
+            logger.warning("what was acknowledged could not be saved: %s", error)
+        else:
+            logger.error("all that was acknowledged has been saved in %s", copy)
+
     async def check(self) -> None:
-        """Raise StoreError unless it can be read, and written where it refused the last write."""
+        """Raise StoreError unless it can be read, and written where it refused a write."""
+        self._look()
         if not self.refusing:
             async with self.reading() as connection:
-                await connection.execute(select(1))
+                for table in (tables.decisions, tables.events, tables.feedback):
+                    await connection.execute(select(table).limit(1))
             return
         if self._probe is None or self._probe.done():  # one for all who ask: a locked database lets each wait
             self._probe = asyncio.ensure_future(self._write_something())
@@ -134,11 +187,19 @@ class Database:
         await asyncio.shield(self._probe)
 
     async def _write_something(self) -> None:
+        """Write into each table what a request writes, and remove it again, in one transaction."""
         async with self.transaction() as connection:
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            await connection.exec_driver_sql("CREATE TABLE probe (filler BLOB)")
-            await connection.exec_driver_sql("INSERT INTO probe VALUES (zeroblob(?))", (_PROBE_BYTES,))
-            await connection.exec_driver_sql("DROP TABLE probe")
+            if self._suspect:
+                await _check_pages(connection)
+            for table in (tables.decisions, tables.events, tables.feedback):
+                row, itself = _probe_row(table)
+                await connection.execute(insert(table).values(row))
+                await connection.execute(delete(table).where(itself))
+        self._suspect = False
+        self._doubts.probe_passed()
+        if (doubt := self._doubts.reason) is not None:
+            raise StoreError(doubt)
         self.refusing = False
 
     async def scrub(self) -> None:
@@ -160,30 +221,59 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection to read with. Raises StoreError."""
+        if self._rescue is not None:
+            self._look()
         with _translated():
             async with self._open_engine().connect() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """The one that may write now, committed at its end. Raises StoreError."""
+    async def transaction(self, what: str | None = None) -> AsyncIterator[AsyncConnection]:
+        """The one that may write now, committed at its end.
+
+        Args:
+            what: is written for a client; the readiness depends on whether these writes succeed.
+
+        Raises:
+            StoreError: nothing was written, or what was written is not sure to be there at the next start.
+        """
         kept_out = self._kept_out
         try:
             async with self._writing:
+                self._look()
                 with _translated():
                     if self._kept_out > kept_out:  # while this one waited; it would wait as long once more
                         raise OSError("database is locked")
                     async with self._open_engine().begin() as connection:
                         yield connection
+                self._look()  # what is acknowledged must lie where the next start will look
         except StoreError as error:
             self._kept_out += _is_lock(error)
+            self._doubts.failed(what, error.message)
             self.refusing = True
             raise
+        self._doubts.succeeded(what)
 
     def _open_engine(self) -> AsyncEngine:
         if self._engine is None:
             raise StoreError("the store is closed")
         return self._engine
+
+
+async def _check_pages(connection: AsyncConnection) -> None:
+    """Raise StoreError when pages of the file are missing or damaged."""
+    problem = await connection.scalar(text("PRAGMA quick_check(1)"))
+    if problem != "ok":
+        raise StoreError(f"the database is damaged: {problem}")
+
+
+def _probe_row(table: Table) -> tuple[dict[str, Any], ColumnElement[bool]]:
+    """A row that no request writes, and the condition by which it alone is found."""
+    values: dict[type[Any], Any] = {Text: _PROBE, Float: 0.0, Integer: -1, Boolean: False, LargeBinary: b""}
+    row = {column.name: values[type(column.type)] for column in table.columns if not column.nullable}
+    if table is tables.decisions:
+        row["texts"] = "x" * _PROBE_BYTES
+    return row, and_(*(column == row[column.name] for column in table.primary_key.columns))
 
 
 def _is_lock(error: StoreError) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import Float, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from laserve.errors import Gone, NotFound
+from laserve.errors import Damaged, Gone, NotFound
 from laserve.storage import rows, tables
 from laserve.storage.base import StoredFeedback
 from laserve.types import Decision, Event
@@ -19,14 +19,21 @@ class SqlLogWriter:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        #: Position and checksum of the last event, once they have been read.
+        self._last: tuple[int, str] | None = None
 
     async def now(self) -> float:
         return float((await self._connection.execute(select(CLOCK))).scalar_one())
 
     async def tip(self) -> int:
-        return (
-            await self._connection.scalar(select(func.coalesce(func.max(tables.events.c.position), 0))) or 0
-        )
+        return (await self._end())[0]
+
+    async def checksum(self, position: int) -> str:
+        if position == (last := await self._end())[0]:
+            return last[1]
+        columns = tables.events.c
+        query = select(columns.checksum).where(columns.position == position)
+        return await self._connection.scalar(query) or ""
 
     async def feedback(self, key: str, identity: str) -> StoredFeedback | None:
         columns = tables.feedback.c
@@ -49,13 +56,20 @@ class SqlLogWriter:
         return None
 
     async def append(self, event: Event) -> Event:
-        columns = tables.events.c
-        query = select(columns.position, columns.checksum).order_by(columns.position.desc()).limit(1)
-        last = (await self._connection.execute(query)).one_or_none()
-        position, previous = (0, "") if last is None else (last.position, last.checksum)
+        position, previous = await self._end()
         placed = replace(event, position=position + 1)
-        await self._connection.execute(insert(tables.events), rows.event_row(placed, previous))
+        row = rows.event_row(placed, previous)
+        await self._connection.execute(insert(tables.events), row)
+        self._last = placed.position, row["checksum"]
         return placed
+
+    async def _end(self) -> tuple[int, str]:
+        if self._last is None:
+            columns = tables.events.c
+            query = select(columns.position, columns.checksum).order_by(columns.position.desc()).limit(1)
+            last = (await self._connection.execute(query)).one_or_none()
+            self._last = (0, "") if last is None else (last.position, last.checksum)
+        return self._last
 
     async def add_feedback(self, feedback: StoredFeedback) -> None:
         await self._connection.execute(insert(tables.feedback), rows.feedback_row(feedback))
@@ -68,11 +82,14 @@ class SqlLogWriter:
 
 
 async def find_decision(connection: AsyncConnection, decision_id: str) -> Decision:
-    """Raises NotFound or Gone."""
+    """Raises NotFound, Gone or Damaged."""
     query = select(tables.decisions).where(tables.decisions.c.id == decision_id)
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
         raise NotFound(f"decision_id: no decision {decision_id!r}", param="decision_id")
     if row["deleted_at"] is not None:
         raise Gone(f"decision_id: decision {decision_id!r} was deleted", param="decision_id")
-    return rows.decision_from(row)
+    try:
+        return rows.decision_from(row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"decision {decision_id!r} cannot be read: its row is damaged: {error!r}") from error

@@ -12,6 +12,7 @@ from laserve.errors import CorruptLog
 from laserve.storage import rows, tables
 from laserve.storage.base import Logged, LogWriter, Snapshot, StoredFeedback, Wanted
 from laserve.storage.database import Database
+from laserve.storage.log_id import LogId
 from laserve.storage.log_writer import CLOCK, SqlLogWriter, find_decision
 from laserve.storage.pages import DecisionPage, decision_page
 from laserve.types import Decision, Event
@@ -26,6 +27,8 @@ class SqlStore:
 
     def __init__(self, path: Path | None, *, read_only: bool = False, max_bytes: int | None = None) -> None:
         self._database = Database(path, read_only=read_only, max_bytes=max_bytes)
+        self._read_only = read_only
+        self._id: LogId | None = None
 
     @property
     def path(self) -> Path | None:
@@ -38,15 +41,26 @@ class SqlStore:
 
     async def open(self) -> None:
         await self._database.open()
+        async with self._database.reading() as connection:
+            columns = tables.events.c
+            query = select(columns.position, columns.checksum).order_by(columns.position).limit(1)
+            first = (await connection.execute(query)).one_or_none()
+        assert self.path is not None  # noqa: S101 - it is open
+        self._id = LogId(self.path, read_only=self._read_only)
+        if first is None or first.position == 1:  # else its beginning is missing, which who reads it will say
+            self._id.agree(None if first is None else first.checksum)
 
     async def close(self) -> None:
         await self._database.close()
+
+    def stop(self, reason: str) -> None:
+        self._database.stop(reason)
 
     async def check(self) -> None:
         await self._database.check()
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
-        async with self._database.transaction() as connection:
+        async with self._database.transaction("decisions") as connection:
             values = [rows.decision_row(decision) for decision in decisions]
             await connection.execute(insert(tables.decisions), values)
 
@@ -119,8 +133,13 @@ class SqlStore:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[LogWriter]:
-        async with self._database.transaction() as connection:
-            yield SqlLogWriter(connection)
+        async with self._database.transaction("events") as connection:
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            log = SqlLogWriter(connection)
+            yield log
+            first = None if self._id is None or self._id.kept else await log.checksum(1)
+        if self._id is not None and first:
+            self._id.keep(first)
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         previous = ""

@@ -1,0 +1,142 @@
+"""The database's file, as the one process that writes it holds it: its locks, and its being there."""
+
+import fcntl
+import os
+import sqlite3
+import struct
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
+
+from laserve.errors import ConfigError
+from laserve.storage.log_id import rescued
+
+#: What SQLite keeps beside the file in WAL mode; what was committed last lies in the first of them.
+_SIDE_FILES = ("", "-wal", "-shm")
+#: First byte that SQLite's readers lock, and how many (SHARED_FIRST and SHARED_SIZE in its sources).
+_SHARED_BYTES = (0x40000002, 510)
+
+
+class _Identity(NamedTuple):
+    """Which file a path leads to."""
+
+    device: int
+    inode: int
+
+
+class HeldFile:
+    """Holds a SQLite file so that no second process writes to it, under whatever name.
+
+    A lock on the file itself keeps others out that reach it by another path, or after somebody has removed
+    the lock file that lies beside it; the lock file keeps out versions of laserve that know no other. Both go
+    with the process.
+
+    A file that is removed or replaced while it is open goes on taking writes, which the next start does not
+    see. So `missing` looks whether the paths still lead to the files that were opened, and `rescue` copies
+    what was committed from the open files.
+
+    Args:
+        path: the file, as the configuration names it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(f"{path.resolve()}.lock", timeout=0)
+        self._descriptor: int | None = None
+        self._anchor: sqlite3.Connection | None = None
+        self._identities: dict[str, _Identity | None] = {}
+        self._size = 0
+
+    def take(self) -> None:
+        """Make the file, if there is none, and take the locks.
+
+        Raises:
+            ConfigError: another process holds it, or the folder cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.acquire()
+            self.path.touch(mode=0o600)  # it holds prompts and answers; its side files get the same mode
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (Timeout, BlockingIOError):
+            self.release()
+            raise ConfigError(
+                f"data_dir: another laserve process holds {self.path}; stop it, or set another data_dir"
+            ) from None
+        except OSError as error:
+            self.release()
+            raise ConfigError(f"data_dir: cannot write in {self.path.parent}: {error}") from error
+
+    def watch(self) -> None:
+        """Take the files that the paths lead to now for the right ones, once the database is in WAL mode.
+
+        A connection is kept open from here on, so that SQLite keeps the same side files.
+        """
+        self._anchor = sqlite3.connect(
+            f"{self.path.resolve().as_uri()}?mode=rw", uri=True, check_same_thread=False
+        )
+        self._anchor.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        self._identities = {end: self._identity(end) for end in _SIDE_FILES}
+        self._size = self.path.stat().st_size
+
+    def missing(self) -> str | None:
+        """What is not there any more of the files that are open, None when all are; costs microseconds."""
+        for end, opened in self._identities.items():
+            if (found := self._identity(end)) != opened:
+                return f"{self.path}{end} {'has been removed' if found is None else 'is another file now'}"
+        return None
+
+    def shrunk(self) -> bool:
+        """Whether the file is shorter than when this was asked last: cut off, or vacuumed by somebody."""
+        with suppress(OSError):
+            before, self._size = self._size, self.path.stat().st_size
+            return self._size < before
+        return False
+
+    def rescue(self) -> Path:
+        """Copy all that was committed into a new file beside the path, and return where it is.
+
+        Raises:
+            sqlite3.Error: the open files cannot be read, or there is no room.
+            OSError: the folder is not there.
+        """
+        if self._anchor is None:
+            raise OSError("the database was not open")
+        copy = rescued(self.path)
+        copy.unlink(missing_ok=True)
+        copy.touch(mode=0o600)
+        with closing(sqlite3.connect(copy)) as target:
+            self._anchor.backup(target)
+        return copy
+
+    def release(self) -> None:
+        """Let others have it; after all other connections are closed, since this drops their locks."""
+        if self._anchor is not None:
+            if self.missing() is not None:
+                self._spare_side_files()
+            self._anchor.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._anchor = self._descriptor = None
+        self._lock.release()
+
+    def _spare_side_files(self) -> None:
+        """Keep SQLite from removing side files by their path, as it does when the last connection closes.
+
+        They are another database's now. SQLite wants the whole file for itself first; a lock of this
+        descriptor on the bytes by which readers hold a file stands against that.
+        """
+        assert self._descriptor is not None  # noqa: S101 - taken before the anchor was made
+        lock = struct.pack("hhqqi", fcntl.F_RDLCK, os.SEEK_SET, *_SHARED_BYTES, 0)
+        with suppress(OSError):
+            fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, lock)
+
+    def _identity(self, end: str) -> _Identity | None:
+        try:
+            found = Path(f"{self.path}{end}").stat()
+        except OSError:
+            return None
+        return _Identity(found.st_dev, found.st_ino)

@@ -1,0 +1,76 @@
+"""The id of a log, kept beside its database, so that no start takes another file for it."""
+
+import os
+from pathlib import Path
+
+from laserve.errors import ConfigError, StoreError
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.log-id")
+
+
+def rescued(path: Path) -> Path:
+    """Where a database is copied to that is removed or replaced while it is open."""
+    return path.with_name(f"{path.name}.rescued")
+
+
+def check_not_gone(path: Path) -> None:
+    """Raise ConfigError when there was a log at this path, and now there is no database, or an empty file."""
+    if _beside(path).exists() and not (path.is_file() and path.stat().st_size):
+        copy = rescued(path)
+        raise ConfigError(
+            f"data_dir: the database {path} is gone, but {_beside(path).name} says that it held a log; "
+            f"bring it back{f' ({copy} is a copy)' if copy.exists() else ''}, "
+            f"or remove {_beside(path)} to begin a new log"
+        )
+
+
+class LogId:
+    """Which log a database holds: the checksum of the log's first event, which no other log has.
+
+    Args:
+        path: the database's file.
+        read_only: compare, and write nothing down.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._path = path
+        self._beside = _beside(path)
+        self._read_only = read_only
+        #: Whether it is written down.
+        self.kept = self._beside.exists()
+
+    def agree(self, found: str | None) -> None:
+        """Compare with the database, or take its id where none has been kept.
+
+        Args:
+            found: checksum of its first event, None when it has no event.
+
+        Raises:
+            ConfigError: it holds another log than the one that was here, or none.
+        """
+        if not self.kept:
+            if found is not None and not self._read_only:
+                self.keep(found)
+            return
+        was = self._beside.read_text(errors="replace").strip()
+        if was != found:
+            holds = "no log" if found is None else "another log than before"
+            raise ConfigError(
+                f"data_dir: {self._path} holds {holds}, but {self._beside.name} says which one was here; "
+                f"bring that back, or remove {self._beside} to go on with this database"
+            )
+
+    def keep(self, found: str) -> None:
+        """Write it down for good. Raises StoreError when that fails."""
+        fresh = self._beside.with_name(f"{self._beside.name}.new")
+        try:
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(f"{found}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._beside)
+        except OSError as error:
+            raise StoreError(f"the database refused: {self._beside} cannot be written: {error}") from error
+        self.kept = True
