@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from acceptance.wire import samples
 from laserve.cli import main
+from processes import Server, launch
 
 #: The fake generator and encoder, so that a server is up in seconds.
 FAKE = ("--profile", "fake")
@@ -69,3 +72,30 @@ def sql(folder: Path, statement: str, *values: Any) -> list[Any]:
     """Run one statement on the database of a folder."""
     with closing(sqlite3.connect(folder / "laserve.db")) as connection, connection:
         return connection.execute(statement, values).fetchall()
+
+
+def refused(log: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """What a server says that ends at once with exit status 1, without a traceback."""
+    server = launch(log, *FAKE, *arguments, env=env)
+    try:
+        # Far less than it takes to load a model; nothing is loaded before these checks.
+        assert server.process.wait(30) == 1
+    finally:
+        server.process.kill()
+        server.process.wait()
+        server.client.close()
+    assert "Traceback" not in server.output()
+    assert server.output().startswith("laserve: ")
+    return server.output()
+
+
+def assert_one_line(said: str, *names: str) -> None:
+    for name in names:
+        assert name in said
+    assert said.count("\n") == 1, said
+    assert said.endswith("\n")
+
+
+def metric(server: Server, name: str) -> float:
+    """A sample without labels."""
+    return samples(server.client.get("/metrics").text)[name, frozenset()]

@@ -1,35 +1,13 @@
 """What keeps a server from starting is told in a line, with exit status 1."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from integration.operation import FAKE, on_disk
-from processes import launch, serving
-
-
-def refused(log: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """What a server says that ends at once with exit status 1, without a traceback."""
-    server = launch(log, *FAKE, *arguments, env=env)
-    try:
-        # Far less than it takes to load a model; nothing is loaded before these checks.
-        assert server.process.wait(30) == 1
-    finally:
-        server.process.kill()
-        server.process.wait()
-        server.client.close()
-    assert "Traceback" not in server.output()
-    assert server.output().startswith("laserve: ")
-    return server.output()
-
-
-def assert_one_line(said: str, *names: str) -> None:
-    for name in names:
-        assert name in said
-    assert said.count("\n") == 1, said
-    assert said.endswith("\n")
+from integration.operation import FAKE, assert_one_line, on_disk, refused, sql, verified_digest
+from processes import serving
 
 
 def test_a_second_server_on_the_same_folder_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
@@ -37,6 +15,67 @@ def test_a_second_server_on_the_same_folder_is_refused_by_the_name_of_the_settin
         said = refused(tmp_path / "second", env=on_disk(tmp_path))
         assert_one_line(said, "data_dir", str(tmp_path))
         assert server.client.post("/generate", json={"prompt": "Once"}).status_code == 200
+
+
+def by_the_same_path(folder: Path) -> Path:
+    return folder
+
+
+def without_the_lock_file(folder: Path) -> Path:
+    (folder / "laserve.db.lock").unlink()
+    return folder
+
+
+def by_a_hard_link(folder: Path) -> Path:
+    (other := folder.with_name("other")).mkdir()
+    (other / "laserve.db").hardlink_to(folder / "laserve.db")
+    return other
+
+
+def by_a_link_to_the_file(folder: Path) -> Path:
+    (other := folder.with_name("other")).mkdir()
+    (other / "laserve.db").symlink_to(folder / "laserve.db")
+    return other
+
+
+def by_a_link_to_the_folder(folder: Path) -> Path:
+    (other := folder.with_name("other")).symlink_to(folder)
+    return other
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        by_the_same_path,
+        without_the_lock_file,
+        by_a_hard_link,
+        by_a_link_to_the_file,
+        by_a_link_to_the_folder,
+    ],
+)
+def test_a_second_server_on_the_same_database_is_refused_by_whatever_name_it_comes(
+    tmp_path: Path, reach: Callable[[Path], Path]
+) -> None:
+    folder = tmp_path / "data"
+    with serving(tmp_path / "first", *FAKE, env=on_disk(folder)) as server:
+
+        def teach(prompt: str) -> None:
+            answer = server.client.post("/generate", json={"prompt": prompt, "n": 2})
+            assert answer.status_code == 200, answer.text
+            body = {"decision_id": answer.json()["decision_id"], "reward": 1}
+            assert server.client.post("/feedback", json=body).json()["learned"]
+
+        teach("before")
+        other = reach(folder)
+        for attempt in ("second", "third"):  # what the second one leaves behind opens no door
+            assert_one_line(refused(tmp_path / attempt, env=on_disk(other)), "data_dir", str(other))
+        teach("after")
+        assert server.client.get("/readyz").status_code == 200
+        digest = server.client.get("/policy").json()["digest"]
+        assert server.stop() == 0
+        assert "Traceback" not in server.output()
+    assert verified_digest(folder) == digest
+    assert sql(folder, "SELECT count(*) FROM feedback") == [(2,)]
 
 
 def test_a_setting_that_contradicts_the_log_is_refused_by_its_name(tmp_path: Path) -> None:

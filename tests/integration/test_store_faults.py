@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from acceptance.wire import samples, until
-from integration.operation import FAKE, digest_in, on_disk, sql, verified_digest, verify_here
+from acceptance.wire import until
+from integration.operation import FAKE, digest_in, metric, on_disk, sql, verified_digest, verify_here
 from processes import Server, disk_full, launch, no_file_over, serving
 
 CLIENTS = 6
@@ -101,10 +101,6 @@ def check_database(folder: Path, ledger: Ledger) -> None:
     rows = sql(folder, "SELECT identity, decision_id FROM feedback")
     assert {identity.removeprefix("key:"): decision_id for identity, decision_id in rows} == ledger.told
     assert len(rows) == len(ledger.told)
-
-
-def metric(server: Server, name: str) -> float:
-    return samples(server.client.get("/metrics").text)[name, frozenset()]
 
 
 def check_not_ready(server: Server, decision_id: str) -> None:

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -117,8 +117,14 @@ class Database:
                 await connection.run_sync(_migrate)
             with _translated():
                 file.watch()
+                copy = file.lacks()
         except StoreError as error:
             raise ConfigError(f"data_dir: cannot use {self.path}: {error.message}") from error
+        if copy is not None:
+            raise ConfigError(
+                f"data_dir: {copy} may hold what {self.path} lacks; bring it back in its place, "
+                f"or remove it to go on with {self.path}"
+            )
         self._file = file
 
     def _connect(self, url: URL, pragmas: Sequence[str]) -> None:
@@ -140,6 +146,8 @@ class Database:
         self._resources.push_async_callback(self._engine.dispose)
 
     async def close(self) -> None:
+        with suppress(StoreError):
+            self._look()  # what has gone is saved while its files are still open
         for task in (self._probe, self._rescue):
             if task is not None:
                 await asyncio.gather(task, return_exceptions=True)

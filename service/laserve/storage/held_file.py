@@ -17,6 +17,20 @@ from laserve.storage.log_id import rescued
 _SIDE_FILES = ("", "-wal", "-shm")
 #: First byte that SQLite's readers lock, and how many (SHARED_FIRST and SHARED_SIZE in its sources).
 _SHARED_BYTES = (0x40000002, 510)
+#: Whether a rescued copy has a decision that the database lacks, or its last event. An event vouches for all
+#: before it, and feedback is written with its event.
+_LACKING = """
+    SELECT EXISTS (
+        SELECT 1 FROM rescued.decisions AS theirs
+        WHERE NOT EXISTS (SELECT 1 FROM main.decisions AS ours WHERE ours.id = theirs.id)
+    ) OR EXISTS (
+        SELECT 1 FROM (SELECT position, checksum FROM rescued.events ORDER BY position DESC LIMIT 1) AS theirs
+        WHERE NOT EXISTS (
+            SELECT 1 FROM main.events AS ours
+            WHERE ours.position = theirs.position AND ours.checksum = theirs.checksum
+        )
+    )
+"""
 
 
 class _Identity(NamedTuple):
@@ -106,11 +120,25 @@ class HeldFile:
         if self._anchor is None:
             raise OSError("the database was not open")
         copy = rescued(self.path)
-        copy.unlink(missing_ok=True)
-        copy.touch(mode=0o600)
-        with closing(sqlite3.connect(copy)) as target:
+        fresh = copy.with_name(f"{copy.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        with closing(sqlite3.connect(fresh)) as target:
             self._anchor.backup(target)
-        return copy
+        return fresh.replace(copy)
+
+    def lacks(self) -> Path | None:
+        """The rescued copy, unless all its decisions and events are in the database as well."""
+        copy = rescued(self.path)
+        if self._anchor is None or not copy.exists():
+            return None
+        try:
+            self._anchor.execute("ATTACH DATABASE ? AS rescued", (f"{copy.resolve().as_uri()}?mode=ro",))
+            (lacking,) = self._anchor.execute(_LACKING).fetchone()
+            self._anchor.execute("DETACH DATABASE rescued")
+        except sqlite3.Error:  # a copy that cannot be read says nothing about what it holds
+            return copy
+        return copy if lacking else None
 
     def release(self) -> None:
         """Let others have it; after all other connections are closed, since this drops their locks."""

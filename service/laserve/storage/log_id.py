@@ -17,13 +17,15 @@ def rescued(path: Path) -> Path:
 
 def check_not_gone(path: Path) -> None:
     """Raise ConfigError when there was a log at this path, and now there is no database, or an empty file."""
-    if _beside(path).exists() and not (path.is_file() and path.stat().st_size):
-        copy = rescued(path)
-        raise ConfigError(
-            f"data_dir: the database {path} is gone, but {_beside(path).name} says that it held a log; "
-            f"bring it back{f' ({copy} is a copy)' if copy.exists() else ''}, "
-            f"or remove {_beside(path)} to begin a new log"
-        )
+    left = [file for file in (_beside(path), rescued(path)) if file.exists()]
+    if not left or (path.is_file() and path.stat().st_size):
+        return
+    names = " and ".join(str(file) for file in left)
+    copy = f" ({rescued(path)} is a copy)" if rescued(path) in left else ""
+    raise ConfigError(
+        f"data_dir: the database {path} is gone, but it held a log; bring it back{copy}, "
+        f"or remove {names} to begin a new log"
+    )
 
 
 class LogId:

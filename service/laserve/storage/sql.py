@@ -1,6 +1,7 @@
 """The store over SQLAlchemy Core, on SQLite."""
 
 import hashlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,6 +18,8 @@ from laserve.storage.log_writer import CLOCK, SqlLogWriter, find_decision
 from laserve.storage.pages import DecisionPage, decision_page
 from laserve.types import Decision, Event
 
+logger = logging.getLogger(__name__)
+
 _PAGE = 1000
 #: Snapshots kept; the older ones are there in case the newest is torn.
 _SNAPSHOTS = 3
@@ -28,6 +31,8 @@ class SqlStore:
     def __init__(self, path: Path | None, *, read_only: bool = False, max_bytes: int | None = None) -> None:
         self._database = Database(path, read_only=read_only, max_bytes=max_bytes)
         self._read_only = read_only
+        #: Whether its file stays when it is closed.
+        self._lasting = path is not None
         self._id: LogId | None = None
 
     @property
@@ -49,6 +54,8 @@ class SqlStore:
         self._id = LogId(self.path, read_only=self._read_only)
         if first is None or first.position == 1:  # else its beginning is missing, which who reads it will say
             self._id.agree(None if first is None else first.checksum)
+        if first is None and self._lasting and not self._read_only:
+            logger.warning("%s holds no log: a new one begins", self.path)
 
     async def close(self) -> None:
         await self._database.close()
