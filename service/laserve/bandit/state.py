@@ -97,7 +97,7 @@ class BanditState:
         """
         try:
             self._fold(event)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise CorruptLog(f"event {event.position} cannot be folded in: {error!r}") from error
 
     def _fold(self, event: Event) -> None:

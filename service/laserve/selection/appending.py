@@ -131,9 +131,10 @@ async def append_default(
     Raises:
         Gone: the decision was deleted.
         Conflict: feedback has taught, or the default is there already.
+        Damaged: what is stored of the decision cannot be used; its default is not due any more.
     """
+    await log.settle(decision_id)
     decision = await log.decision(decision_id)
-    await log.settle(decision.id)
     identity, played, reward = f"default:{decision.id}", decision.scored_by, decision.default_reward
     said = {"default_reward": reward}
     known = await log.feedback("", identity) or await log.taught(decision.id)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from laserve.bandit.blending import Lesson
@@ -103,8 +102,12 @@ class FeedbackLog:
         Raises:
             StoreError: the database refused; nothing was recorded.
         """
-        with suppress(Conflict, Gone):
+        try:
             await self._batches.submit(Lapse(decision_id=decision_id))
+        except Damaged as error:
+            logger.warning("no default reward is learned: %s", error.message)
+        except (Conflict, Gone):
+            pass
 
     async def append(self, *events: Event) -> None:
         """Append events that are not feedback, all or none; once this returns they are durable and folded.
@@ -185,10 +188,17 @@ class FeedbackLog:
             return await self._write(batch)
         except CorruptLog as error:  # raised before the commit: nothing of the batch is in the log
             if len(batch) == 1:
-                logger.exception("an event is refused, since it cannot be folded in")
-                return [Damaged(f"nothing was recorded: {error.message}")]
+                return [await self._refuse(batch[0], error)]
         # Each by itself, so that the one that cannot be folded in costs nobody else his answer.
         return [result for item in batch for result in await self._commit([item])]
+
+    async def _refuse(self, item: Resolution | Lapse | Events, error: CorruptLog) -> Damaged:
+        """The answer to an item of which no event can be made that the log could be replayed with."""
+        logger.error("an event is refused, since it cannot be folded in: %s", error.message)
+        if isinstance(item, Lapse):  # or it would be due again at once, for ever
+            async with self._store.writing() as log:
+                await log.settle(item.decision_id)
+        return Damaged(f"nothing was recorded: {error.message}")
 
     async def _write(
         self, batch: Sequence[Resolution | Lapse | Events]
@@ -228,7 +238,19 @@ class FeedbackLog:
     async def _append(
         self, log: LogWriter, item: Resolution | Lapse | Events, state: BanditState, now: float
     ) -> tuple[FeedbackOutcome | Events, Events, Decision | None]:
-        """What the item is answered, the events that it has become, and the decision that they are about."""
+        """What the item is answered, the events that it has become, and the decision that they are about.
+
+        Raises:
+            CorruptLog: what is stored of its decision cannot be made an event.
+        """
+        try:
+            return await self._appended(log, item, state, now)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise CorruptLog(f"no event can be made of it: {error!r}") from error
+
+    async def _appended(
+        self, log: LogWriter, item: Resolution | Lapse | Events, state: BanditState, now: float
+    ) -> tuple[FeedbackOutcome | Events, Events, Decision | None]:
         if isinstance(item, tuple):
             placed = tuple([await log.append(replace(event, created_at=now)) for event in item])
             return placed, placed, None

@@ -3,13 +3,13 @@
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import delete, func, insert, select, update
 
-from laserve.errors import CorruptLog
+from laserve.errors import CorruptLog, Damaged
 from laserve.storage import rows, tables
 from laserve.storage.base import Logged, LogWriter, Snapshot, StoredFeedback, Wanted
 from laserve.storage.database import Database
@@ -103,7 +103,8 @@ class SqlStore:
 
     async def erase(self, decision_id: str, now: float) -> None:
         async with self._database.transaction() as connection:
-            await find_decision(connection, decision_id)
+            with suppress(Damaged):  # whatever else is stored of it, its texts can be removed
+                await find_decision(connection, decision_id)
             decisions, feedback = tables.decisions, tables.feedback
             await connection.execute(
                 update(decisions)

@@ -101,6 +101,32 @@ def test_events_may_come_one_by_one_or_many_at_once(
         np.testing.assert_allclose(batched.theta(arm), single.theta(arm), rtol=1e-8, atol=1e-10)
 
 
+@settings(max_examples=50)
+@given(lessons=LESSONS, first=st.integers(0, 20), discount=st.sampled_from([None, 1.0, 0.9]), probe=VECTORS)
+def test_a_model_that_adopts_a_fork_is_the_one_that_folds(
+    lessons: list[Any], first: int, discount: float | None, probe: np.ndarray
+) -> None:
+    script, folding = started(discount)
+    _, adopting = started(discount)
+    events = []
+    for place, (number, x, updates) in enumerate(lessons):
+        if place == first:
+            events.append(script.join("late", MEAN.tolist()))
+        context, _ = script.taught.get(str(number), (x, ()))
+        events.append(script.teach(str(number), context, updates))
+    for batch in (events[:first], events[first:]):
+        fork = adopting.state.fork()
+        for event in batch:
+            fork.apply(event)
+        adopting.adopt(fork, batch)
+        folding.apply(*batch)
+    assert adopting.state is fork
+    assert adopting.state.digest() == folding.state.digest()
+    arms = list(folding.state.arms)
+    np.testing.assert_array_equal(adopting.means(probe, arms), folding.means(probe, arms))
+    np.testing.assert_array_equal(adopting.widths(probe, arms), folding.widths(probe, arms))
+
+
 def test_with_a_discount_an_arm_is_inverted_once_for_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     script, model = started(0.9)
     events = [script.teach(str(n), np.ones(D), [Update(arm="loglik", reward=1.0)]) for n in range(7)]

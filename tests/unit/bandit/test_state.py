@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -5,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from builders import Script, make_arm_event, make_start, make_teaching
+from builders import Script, make_arm_event, make_change, make_start, make_teaching
 from laserve.bandit.arm_state import ArmState
+from laserve.bandit.blending import Lesson
 from laserve.bandit.state import BanditState
 from laserve.errors import CorruptLog
 from laserve.types import Event, Update
@@ -547,3 +549,104 @@ def test_losses_survive_a_snapshot_and_are_part_of_the_digest(
     assert restored.discount == state.discount
     restored.arms["loglik"].loss = float(np.nextafter(restored.arms["loglik"].loss, np.inf))
     assert restored.digest() != state.digest()
+
+
+QUALITIES = st.lists(SIXTEENTHS, min_size=4, max_size=4)
+
+
+@st.composite
+def whole_logs(draw: st.DrawFn) -> list[Event]:
+    """Events of every kind: lessons, corrections, comparisons, changes, arms that come, go and come back."""
+    scaling = draw(st.sampled_from([None, "quantile"]))
+    script = Script(
+        prior_diagonal=[1.0, 2.0, 30.0],
+        prior_mean=[0.5, 0.0, 0.0],
+        arms=ARMS,
+        discount=draw(st.sampled_from([1.0, 0.5])),
+    )
+    script.events[0] = make_start(
+        prior_diagonal=[1.0, 2.0, 30.0], discount=script.discount, reward_scaling=scaling
+    )
+    for _ in range(draw(st.integers(0, 12))):
+        position = len(script.events) + 1
+        match draw(st.sampled_from(["lesson", "lesson", "lesson", "nothing", "join", "state", "change"])):
+            case "lesson":
+                decision, x = draw(st.integers(0, 4)), draw(VECTORS)
+                context, before = script.taught.get(str(decision), (x, ()))
+                updates = draw(UPDATES)
+                if before:  # another arm cannot have been drawn
+                    others = [update for update in updates if update.arm != before[0].arm]
+                    updates = [replace(updates[0], arm=before[0].arm), *others]
+                scores = {arm: draw(QUALITIES) for arm in ARMS}
+                lesson = Lesson.of("all", scores, draw(QUALITIES))
+                script.teach(
+                    str(decision),
+                    context,
+                    updates,
+                    propensity=0.25,
+                    blend=draw(st.sampled_from([None, lesson and lesson.to_json()])),
+                )
+            case "nothing":
+                script.events.append(make_teaching(position, None, []))
+            case "join":
+                script.join(draw(st.sampled_from([*ARMS, "late"])), [0.25, 0.0, 0.0])
+            case "state":
+                script.events.append(
+                    arm_state(
+                        position, draw(st.sampled_from(ARMS)), draw(st.sampled_from(["enabled", "retired"]))
+                    )
+                )
+            case "change":
+                kept = draw(st.sampled_from([0.0, 0.5, 1.0]))
+                arm = draw(st.sampled_from([None, *ARMS]))
+                what = "generator" if arm is None else "arm"
+                script.events.append(make_change(position, what, kept=kept, arm=arm))
+    return script.events
+
+
+@settings(max_examples=200, deadline=None)
+@given(events=whole_logs(), data=st.data())
+def test_a_fork_folds_on_as_its_original_would_and_leaves_it_as_it_was(
+    events: list[Event], data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(1, len(events)))
+    state = folded(events[:first])
+    before, whole = state.digest(), state.to_bytes()
+    fork = state.fork()
+    assert fork.digest() == before
+    for place, event in enumerate(events[first:], start=first + 1):
+        fork.apply(event)
+        assert fork.digest() == folded(events[:place]).digest()
+    assert (state.digest(), state.to_bytes()) == (before, whole)
+
+    changed = fork.digest()
+    for event in events[first:]:  # and the other way round
+        state.apply(event)
+    assert fork.digest() == changed == state.digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x": np.ones(2)},
+        {"x": np.ones(4)},
+        {"x": np.ones((3, 1))},
+        {"body": {"kind": "reward"}},
+        {"body": {"kind": "reward", "played": "loglik", "ordinal": 2, "drawn": "loglik", "propensity": "x"}},
+        {"body": {"kind": "reward", "played": ["loglik"], "ordinal": 2}},
+        {"updates": (Update(arm="loglik", reward=1e9),)},
+        {"updates": (Update(arm="loglik", reward=math.inf),)},
+        {"updates": (Update(arm="loglik", reward=math.nan),)},
+        {"updates": (Update(arm="loglik", reward="much"),)},  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+def test_whatever_cannot_be_folded_is_a_corrupt_log_that_names_the_event(change: dict[str, Any]) -> None:
+    start = make_start(prior_diagonal=[1.0, 2.0, 30.0], reward_scaling="quantile")
+    state = folded([start, make_arm_event(2, "loglik", [0.5, 0.0, 0.0])])
+    lesson = make_teaching(3, np.ones(D), [Update(arm="loglik", reward=0.5)])
+    state.fork().apply(lesson)
+    digest = state.digest()
+    with pytest.raises(CorruptLog, match=r"\bevent 3\b"):
+        state.fork().apply(replace(lesson, **change))
+    assert state.digest() == digest

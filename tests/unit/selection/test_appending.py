@@ -1,70 +1,19 @@
 """What a feedback event carries, so that the fold needs nothing else."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import numpy as np
 import pytest
 
-from builders import make_arm_event, make_decision, make_feedback, make_start, make_teaching
+from builders import make_feedback, make_teaching
+from houses import ARMS, House, decided
 from laserve.errors import InvalidRequest
-from laserve.metrics import Metrics
-from laserve.selection.feedback import FeedbackLog
-from laserve.selection.learner import Learner, fold
+from laserve.selection.learner import fold
 from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.verification import verify
-from laserve.storage.sql import SqlStore
-from laserve.types import Decision, Event, Update
+from laserve.types import Update
 
-ARMS = ("consensus", "loglik", "relevance")
 DISCOUNT = 0.5
-
-
-class House:
-    """A store and the log of feedback over it, as a service has them."""
-
-    def __init__(self, discount: float) -> None:
-        self.store = SqlStore(None)
-        self.learner = Learner(seed=0)
-        self.log = self.made()
-        self.first = [make_start(prior_diagonal=[1.0, 1.0], discount=discount)]
-        self.first += [make_arm_event(2 + place, name, [0.5, 0.0]) for place, name in enumerate(ARMS)]
-
-    def made(self, reward_range: RewardRange = UNIT) -> FeedbackLog:
-        return FeedbackLog(
-            store=self.store,
-            learner=self.learner,
-            metrics=Metrics(),
-            snapshot_every=1000,
-            reward_range=reward_range,
-        )
-
-    async def restart(self, reward_range: RewardRange) -> None:
-        """As with another `feedback.reward_range`."""
-        await self.log.close()
-        self.log = self.made(reward_range)
-        await self.log.start()
-
-    async def open(self) -> "House":
-        await self.store.open()
-        async with self.store.writing() as log:
-            self.learner.apply([await log.append(event) for event in self.first])
-        await self.log.start()
-        return self
-
-    async def close(self) -> None:
-        await self.log.close()
-        await self.store.close()
-
-    async def say(self, number: int, reward: float, **changes: Any) -> None:
-        await self.log.record(make_feedback("reward", reward, decision_id=f"d-{number}", **changes))
-
-    async def events(self) -> list[Event]:
-        return [event async for event in self.store.events(after=len(self.first))]
-
-
-def decided(number: int, **changes: Any) -> Decision:
-    return make_decision(id=f"d-{number}", x=np.array([1.0, number / 4]), **changes)
 
 
 @pytest.fixture

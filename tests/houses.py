@@ -1,0 +1,84 @@
+"""A store and the log of feedback over it, as a service has them, in this process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builders import make_arm_event, make_decision, make_feedback, make_start
+from laserve.metrics import Metrics
+from laserve.selection.feedback import FeedbackLog
+from laserve.selection.learner import Learner
+from laserve.selection.reward_range import UNIT, RewardRange
+from laserve.storage.sql import SqlStore
+from laserve.types import Decision, Event, FeedbackOutcome
+
+ARMS = ("consensus", "loglik", "relevance")
+
+
+def decided(number: int, **changes: Any) -> Decision:
+    return make_decision(id=f"d-{number}", x=np.array([1.0, number / 4]), **changes)
+
+
+class House:
+    """A store, a learner and the log of feedback.
+
+    Args:
+        path: the database; None for a temporary one.
+    """
+
+    def __init__(self, discount: float, path: Path | None = None) -> None:
+        self.store = SqlStore(path)
+        self.learner = Learner(seed=0)
+        self.log = self.made()
+        self.first = [make_start(prior_diagonal=[1.0, 1.0], discount=discount)]
+        self.first += [make_arm_event(2 + place, name, [0.5, 0.0]) for place, name in enumerate(ARMS)]
+
+    def made(self, reward_range: RewardRange = UNIT) -> FeedbackLog:
+        return FeedbackLog(
+            store=self.store,
+            learner=self.learner,
+            metrics=Metrics(),
+            snapshot_every=1000,
+            reward_range=reward_range,
+        )
+
+    async def restart(self, reward_range: RewardRange) -> None:
+        """As with another `feedback.reward_range`."""
+        await self.log.close()
+        self.log = self.made(reward_range)
+        await self.log.start()
+
+    async def open(self) -> "House":
+        await self.store.open()
+        async with self.store.writing() as log:
+            new = await log.tip() == 0
+        if new:
+            async with self.store.writing() as log:
+                for event in self.first:
+                    await log.append(event)
+        await self.learner.load(self.store)
+        await self.log.start()
+        return self
+
+    async def close(self) -> None:
+        await self.log.close()
+        await self.store.close()
+
+    async def say(self, number: int, reward: float, **changes: Any) -> FeedbackOutcome:
+        return await self.log.record(make_feedback("reward", reward, decision_id=f"d-{number}", **changes))
+
+    async def events(self) -> list[Event]:
+        return [event async for event in self.store.events(after=len(self.first))]
+
+
+@asynccontextmanager
+async def opened(path: Path, discount: float = 1.0) -> AsyncIterator[House]:
+    """A house on this database, closed when the block ends."""
+    house = await House(discount, path).open()
+    try:
+        yield house
+    finally:
+        await house.close()
