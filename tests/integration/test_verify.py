@@ -3,11 +3,25 @@
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from integration.operation import FAKE, Ended, digest_in, on_disk, sql, verify, verify_here
+from integration.operation import (
+    FAKE,
+    Ended,
+    assert_one_line,
+    digest_in,
+    on_disk,
+    refused,
+    sql,
+    verify,
+    verify_here,
+)
+from laserve.storage import rows
+from laserve.types import Event, Update
 from processes import launch, serving
 
 FEEDBACK = 23
@@ -214,3 +228,108 @@ def test_a_torn_snapshot_does_not_keep_a_service_from_starting(copy: Path) -> No
     with serving(copy / "log", *FAKE, env=on_disk(copy, policy__learn_from="reward")) as server:
         policy = server.client.get("/policy").json()
     assert (policy["log_position"], policy["digest"]) == (LAST, digest)
+
+
+def poison(folder: Path, event: Event) -> int:
+    """Append an event with a right checksum, as earlier versions did without folding it first."""
+    [(position, previous)] = sql(
+        folder, "SELECT position, checksum FROM events ORDER BY position DESC LIMIT 1"
+    )
+    row = rows.event_row(replace(event, position=position + 1), previous)
+    statement = f"INSERT INTO events ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+    sql(folder, statement, *row.values())
+    return int(position + 1)
+
+
+TEACHING = Event(
+    kind="feedback",
+    created_at=1.0,
+    decision_id="d-1",
+    x=np.ones(58),
+    updates=(Update(arm="loglik", reward=0.5),),
+    body={
+        "kind": "reward",
+        "played": "loglik",
+        "drawn": "loglik",
+        "propensity": 0.5,
+        "reward": 0.5,
+        "learned": True,
+        "ordinal": 21,
+    },
+)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        replace(TEACHING, x=np.ones(8)),
+        replace(TEACHING, x=None),
+        replace(TEACHING, body={}),
+        replace(TEACHING, body=TEACHING.body | {"ordinal": 6}),
+        replace(TEACHING, body=TEACHING.body | {"propensity": "much"}),
+        replace(TEACHING, updates=(Update(arm="unknown", reward=0.5),)),
+        Event(kind="arm", created_at=1.0),
+        Event(kind="from the future", created_at=1.0),
+    ],
+    ids=["context", "no context", "no body", "number", "propensity", "arm", "no name", "kind"],
+)
+def test_a_log_that_was_poisoned_is_refused_by_the_event_and_verifies_up_to_it(
+    copy: Path, event: Event
+) -> None:
+    digest = digest_in(verify_here(copy))
+    position = poison(copy, event)
+    assert position == LAST + 1
+    assert_refused(copy, rf"\bevent {position}\b")
+    done = verify_here(copy, "--to", str(LAST))
+    assert (done.status, digest_in(done)) == (0, digest)
+
+
+def test_neither_a_service_starts_nor_verify_fails_with_a_traceback_on_a_poisoned_log(copy: Path) -> None:
+    position = poison(copy, replace(TEACHING, x=np.ones(8)))
+    assert_refused(copy, rf"\bevent {position}\b", by=verify)
+    said = refused(copy / "log", env=on_disk(copy, policy__learn_from="reward"))
+    assert_one_line(said, f"event {position} ")
+
+
+def test_a_part_of_the_log_is_verified_by_itself(copy: Path) -> None:
+    digests = {}
+    for to in range(1, LAST + 1):
+        done = verify_here(copy, "--to", str(to))
+        assert (done.status, done.err) == (0, "")
+        feedback = max(to - FIRST + 1, 0)
+        assert f": the first {to} events, {feedback} of them feedback, verified" in done.out
+        digests[to] = digest_in(done)
+        newest_within = f"at {newest(copy)}, equal" if to >= newest(copy) else "none"
+        assert f"snapshot: {newest_within}" in done.out
+    assert len(set(digests.values())) == LAST
+    assert digests[LAST] == digest_in(verify_here(copy))
+    for position in (newest(copy, 1), newest(copy)):
+        assert sql(copy, "SELECT digest FROM snapshots WHERE position = ?", position) == [
+            (digests[position],)
+        ]
+
+
+def test_what_is_wrong_behind_a_part_of_the_log_does_not_matter_to_it(copy: Path) -> None:
+    sql(copy, "UPDATE events SET payload = replace(payload, 'reward', 'rewarD') WHERE position = 12")
+    change_feedback(copy, 15, "reward = NULL")
+    sql(copy, "DELETE FROM events WHERE position = ?", LAST)
+    assert verify_here(copy, "--to", "11").status == 0
+    for to in (12, 13, LAST):
+        done = verify_here(copy, "--to", str(to))
+        assert (done.status, done.out) == (1, "")
+        assert_one_line(done.err, "event 12 ")
+
+
+def test_what_is_wrong_within_a_part_of_the_log_is_named(copy: Path) -> None:
+    change_feedback(copy, 12, "reward = NULL")
+    assert verify_here(copy, "--to", "11").status == 0
+    assert_one_line(verify_here(copy, "--to", "12").err, "event 12")
+    sql(copy, "DELETE FROM events WHERE position = ?", LAST)
+    assert_one_line(verify_here(copy, "--to", str(LAST)).err, f"event {LAST} was acknowledged")
+
+
+def test_a_part_that_is_longer_than_the_log_is_refused_by_name(copy: Path) -> None:
+    done = verify_here(copy, "--to", str(LAST + 1))
+    assert (done.status, done.out) == (1, "")
+    assert_one_line(done.err, "laserve: to: ", str(LAST + 1), f"ends at {LAST}")
+    assert verify_here(copy, "--to", "0").status == 2

@@ -75,15 +75,19 @@ def state() -> None:
 
 @state.command()
 @configured
+@click.option("--to", type=click.IntRange(1), help="Position of the last event to look at; else all of them.")
 @refusing
-def verify(config: Path | None, profile: str | None) -> None:
+def verify(config: Path | None, profile: str | None, to: int | None) -> None:
     """Replay the log from nothing and compare; exit status 1 when anything does not hold."""
     from laserve.app import make_store
     from laserve.config import load
     from laserve.selection.verification import verify_store
 
     settings = load(config=config, profile=profile)
-    result = asyncio.run(verify_store(make_store(settings, read_only=True)))
-    click.echo(f"{settings.database}: {result.events} events, {result.feedback} of them feedback, verified")
+    result = asyncio.run(verify_store(make_store(settings, read_only=True), to=to))
+    some = "" if to is None else "the first "
+    click.echo(
+        f"{settings.database}: {some}{result.events} events, {result.feedback} of them feedback, verified"
+    )
     click.echo(f"snapshot: {'none' if result.snapshot is None else f'at {result.snapshot}, equal'}")
     click.echo(f"digest: {result.digest}")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from laserve.bandit.state import BanditState
-from laserve.errors import CorruptLog
+from laserve.errors import CorruptLog, InvalidRequest
 from laserve.storage.base import Snapshot, Store
 
 
@@ -18,25 +18,32 @@ class Verified:
     digest: str
 
 
-async def verify_store(store: Store) -> Verified:
+async def verify_store(store: Store, *, to: int | None = None) -> Verified:
     """Open a store, `verify` it and close it."""
     try:
         await store.open()
-        return await verify(store)
+        return await verify(store, to=to)
     finally:
         await store.close()
 
 
-async def verify(store: Store) -> Verified:
+async def verify(store: Store, *, to: int | None = None) -> Verified:
     """Check the chain of checksums, the snapshot and the acknowledged feedback against a fresh replay.
+
+    Args:
+        to: position of the last event to look at; None for the whole log.
 
     Raises:
         CorruptLog: naming the first thing that does not hold.
+        InvalidRequest: the log ends before `to`.
     """
     state = BanditState()
     # Read before the replay: what they promise must be in the log, also while a service goes on writing it.
     snapshot = await store.latest_snapshot()
     acknowledged = max((row.position for row in await store.feedback_rows()), default=0)
+    promised = max(acknowledged, snapshot.position if snapshot else 0)
+    if to is not None and snapshot is not None and snapshot.position > to:
+        snapshot = None
     rewards: dict[int, tuple[str | None, float | None, bool]] = {}
     async for event in store.events():
         state.apply(event)
@@ -44,9 +51,12 @@ async def verify(store: Store) -> Verified:
             _compare(snapshot, state)
         if event.kind == "feedback":
             rewards[event.position] = (event.decision_id, event.body["reward"], event.body["learned"])
-    promised = max(acknowledged, snapshot.position if snapshot else 0)
-    if promised > state.position:
+        if event.position == to:
+            break
+    if to != state.position and promised > state.position:
         raise CorruptLog(f"the log ends at {state.position}, but event {promised} was acknowledged")
+    if to is not None and to > state.position:
+        raise InvalidRequest(f"to: is {to}, but the log ends at {state.position}", param="to")
     rows = [row for row in await store.feedback_rows() if row.position <= state.position]
     for row in rows:
         if rewards.pop(row.position, None) != (row.decision_id, row.reward, row.learned):
