@@ -185,9 +185,13 @@ class Database:
         """Raise StoreError unless it can be read, and written where it refused a write."""
         self._look()
         if not self.refusing:
-            async with self.reading() as connection:
-                for table in (tables.decisions, tables.events, tables.feedback):
-                    await connection.execute(select(table).limit(1))
+            try:
+                async with self.reading() as connection:
+                    for table in (tables.decisions, tables.events, tables.feedback):
+                        await connection.execute(select(table).limit(1))
+            except StoreError:
+                self.refusing = True
+                raise
             return
         if self._probe is None or self._probe.done():  # one for all who ask: a locked database lets each wait
             self._probe = asyncio.ensure_future(self._write_something())
@@ -198,13 +202,10 @@ class Database:
         """Write into each table what a request writes, and remove it again, in one transaction."""
         async with self.transaction() as connection:
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if self._suspect:
-                await _check_pages(connection)
             for table in (tables.decisions, tables.events, tables.feedback):
                 row, itself = _probe_row(table)
                 await connection.execute(insert(table).values(row))
                 await connection.execute(delete(table).where(itself))
-        self._suspect = False
         self._doubts.probe_passed()
         if (doubt := self._doubts.reason) is not None:
             raise StoreError(doubt)
@@ -253,6 +254,9 @@ class Database:
                     if self._kept_out > kept_out:  # while this one waited; it would wait as long once more
                         raise OSError("database is locked")
                     async with self._open_engine().begin() as connection:
+                        if self._suspect:
+                            await _check_pages(connection)
+                            self._suspect = False
                         yield connection
                 self._look()  # what is acknowledged must lie where the next start will look
         except StoreError as error:
@@ -270,6 +274,7 @@ class Database:
 
 async def _check_pages(connection: AsyncConnection) -> None:
     """Raise StoreError when pages of the file are missing or damaged."""
+    await connection.exec_driver_sql("PRAGMA shrink_memory")  # pages are to be read, not remembered
     problem = await connection.scalar(text("PRAGMA quick_check(1)"))
     if problem != "ok":
         raise StoreError(f"the database is damaged: {problem}")
