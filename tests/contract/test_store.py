@@ -36,8 +36,8 @@ many = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChe
 
 
 @asynccontextmanager
-async def opened(path: Path | None, *, read_only: bool = False) -> AsyncIterator[SqlStore]:
-    store = SqlStore(path, read_only=read_only)
+async def opened(path: Path | None, **options: Any) -> AsyncIterator[SqlStore]:
+    store = SqlStore(path, **options)
     try:
         await store.open()
         yield store
@@ -415,6 +415,198 @@ class TestChecksums:
         sql(store.path, "UPDATE events SET checksum = 'other' WHERE position = 3")
         with pytest.raises(CorruptLog, match=r"\bevent 4\b"):
             await read(store, after=3)
+
+
+class TestKnowingTheLogAgain:
+    """`LogWriter.checksum`: by it a log is known again, up to a position."""
+
+    async def test_an_empty_log_has_no_checksum(self, store: Store) -> None:
+        async with store.writing() as log:
+            assert [await log.checksum(position) for position in (0, 1, -1)] == ["", "", ""]
+
+    async def test_each_event_has_the_checksum_of_its_row(self, store: SqlStore) -> None:
+        await append(store, *(samples.event(number) for number in range(1, 6)))
+        rows = [row[0] for row in sql(store.path, "SELECT checksum FROM events ORDER BY position")]
+        async with store.writing() as log:
+            assert [await log.checksum(position) for position in range(1, 6)] == rows
+            assert await log.checksum(0) == await log.checksum(6) == ""
+        async with store.writing() as log:  # in whatever order
+            assert [await log.checksum(position) for position in (5, 3, 5, 1)] == [
+                rows[4],
+                rows[2],
+                rows[4],
+                rows[0],
+            ]
+
+    async def test_who_appends_sees_the_checksums_of_what_was_appended(self, store: SqlStore) -> None:
+        await append(store, samples.event(1))
+        async with store.writing() as log:
+            before = await log.checksum(1)
+            await log.append(samples.event(2))
+            await log.append(samples.event(3))
+            seen = [await log.checksum(position) for position in (1, 2, 3, 4)]
+            assert (await log.tip(), seen[0], seen[3]) == (3, before, "")
+        rows = [row[0] for row in sql(store.path, "SELECT checksum FROM events ORDER BY position")]
+        assert seen[:3] == rows
+
+    async def test_what_is_undone_has_no_checksum(self, store: Store) -> None:
+        await append(store, samples.event(1))
+        with pytest.raises(ZeroDivisionError):
+            async with store.writing() as log:
+                await log.append(samples.event(2))
+                raise ZeroDivisionError
+        async with store.writing() as log:
+            assert (await log.tip(), await log.checksum(2)) == (1, "")
+
+    async def test_a_checksum_vouches_for_all_events_before(self, store: Store, tmp_path: Path) -> None:
+        await append(store, *(samples.event(number) for number in (1, 2, 3)))
+        async with opened(tmp_path / "other.db") as other:
+            await append(other, *(samples.event(number) for number in (1, 9, 3)))
+            async with store.writing() as ours, other.writing() as theirs:
+                same = [
+                    await ours.checksum(position) == await theirs.checksum(position) for position in (1, 2, 3)
+                ]
+        assert same == [True, False, False]
+
+
+class TestStopping:
+    """A store that was told to take no write any more, since what was acknowledged could be lost."""
+
+    @pytest.fixture
+    async def stopped(self, store: SqlStore) -> SqlStore:
+        await store.add_decisions([samples.decision("d-1"), samples.decision("d-2")])
+        async with store.writing() as log:
+            await log.append(samples.event(1))
+            await log.add_feedback(samples.feedback(1))
+        await store.add_snapshot(snapshot(1))
+        assert not store.refusing
+        await store.check()
+        store.stop("told to stop")
+        return store
+
+    @pytest.mark.parametrize("name", ["add_decisions", "erase", "expire_texts", "writing", "add_snapshot"])
+    async def test_every_write_is_refused_with_the_reason(self, stopped: SqlStore, name: str) -> None:
+        before = dump(stopped.path)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="told to stop"):
+                await CALLS[name](stopped)
+        assert dump(stopped.path) == before
+
+    async def test_a_check_raises_the_reason_each_time_and_nothing_mends_it(self, stopped: SqlStore) -> None:
+        for _ in range(5):
+            assert stopped.refusing
+            with pytest.raises(StoreError, match="told to stop"):
+                await stopped.check()
+
+    async def test_the_first_reason_is_the_one_that_is_told(self, stopped: SqlStore) -> None:
+        stopped.stop("another reason")
+        with pytest.raises(StoreError, match="told to stop"):
+            await stopped.check()
+
+    async def test_all_can_be_read_on(self, stopped: SqlStore) -> None:
+        assert (await stopped.decision("d-1")).id == "d-1"
+        assert positions(await read(stopped)) == [1]
+        assert await stopped.feedback_rows() == [samples.feedback(1)]
+        assert await stopped.latest_snapshot() == snapshot(1)
+        assert (await stopped.due(10), await stopped.pending()) == (["d-1", "d-2"], 2)
+
+    async def test_a_transaction_that_is_under_way_is_undone(self, store: SqlStore) -> None:
+        with pytest.raises(StoreError, match="told to stop"):
+            async with store.writing() as log:
+                await log.append(samples.event(1))
+                store.stop("told to stop")
+                await store.check()
+        assert await read(store) == []
+
+    async def test_the_next_store_on_the_file_takes_writes(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "laserve.db") as first:
+            await append(first, samples.event(1))
+            first.stop("told to stop")
+        async with opened(tmp_path / "laserve.db") as second:
+            assert not second.refusing
+            assert positions(await append(second, samples.event(2))) == [2]
+
+
+class TestReadiness:
+    """`refusing`, and `check`, which ends it by a write of its own."""
+
+    @staticmethod
+    def refuse(store: SqlStore, table: str) -> None:
+        sql(
+            store.path,
+            f"CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table} "
+            "BEGIN SELECT RAISE(ABORT, 'not today'); END",
+        )
+
+    @pytest.mark.parametrize("table", ["decisions", "events", "feedback"])
+    async def test_it_refuses_until_each_table_takes_rows_again(self, store: SqlStore, table: str) -> None:
+        self.refuse(store, table)
+        with pytest.raises(StoreError, match="not today"):
+            await store.add_decisions([samples.decision()])
+            async with store.writing() as log:
+                await log.append(samples.event(1))
+                await log.add_feedback(samples.feedback(1))
+        assert store.refusing
+        for _ in range(3):
+            with pytest.raises(StoreError, match="not today"):
+                await store.check()
+            assert store.refusing
+        sql(store.path, f"DROP TRIGGER refuse_{table}")
+        await store.check()
+        assert not store.refusing
+
+    @pytest.mark.parametrize("table", ["decisions", "events", "feedback"])
+    async def test_a_table_that_cannot_be_read_is_noticed_before_it_is_written(
+        self, store: SqlStore, table: str
+    ) -> None:
+        sql(store.path, f"ALTER TABLE {table} RENAME TO away")
+        for _ in range(2):
+            with pytest.raises(StoreError, match=f"no such table: {table}"):
+                await store.check()
+            assert store.refusing
+        sql(store.path, f"ALTER TABLE away RENAME TO {table}")
+        await store.check()
+        assert not store.refusing
+
+    async def test_its_own_write_leaves_nothing_behind(self, store: SqlStore) -> None:
+        await store.add_decisions([samples.decision("d-1")])
+        await append(store, samples.event(1))
+        before = dump(store.path)
+        self.refuse(store, "decisions")
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                await store.add_decisions([samples.decision("d-2")])
+            with pytest.raises(StoreError):
+                await store.check()
+        sql(store.path, "DROP TRIGGER refuse_decisions")
+        await store.check()
+        assert dump(store.path) == before
+        assert positions(await append(store, samples.event(2))) == [2]
+
+    async def test_its_own_write_uses_no_room_up(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "laserve.db", max_bytes=2**20) as store:
+            pages = []
+            for number in range(20):
+                self.refuse(store, "decisions")
+                with pytest.raises(StoreError, match="not today"):
+                    await store.add_decisions([samples.decision("refused")])
+                sql(store.path, "DROP TRIGGER refuse_decisions")
+                await store.check()
+                await store.add_decisions([samples.decision(f"small {number}")])
+                pages += sql(store.path, "PRAGMA page_count")[0]
+            assert pages[-1] - pages[0] < 20  # that is what the decisions take
+
+            number, large = 0, {"filler": "x" * 20_000}
+            with pytest.raises(StoreError, match="full"):
+                for number in range(1000):
+                    await store.add_decisions([samples.decision(f"d-{number}", metadata=large)])
+            assert number > 2**20 / 20_000 * 0.7  # the room that its write needed is there for decisions
+            with pytest.raises(StoreError, match="full"):
+                await store.check()
+            for each in range(number):
+                await store.erase(f"d-{each}", now=5.0)
+            await store.check()
+            await store.add_decisions([samples.decision("now")])
 
 
 class TestDefaults:

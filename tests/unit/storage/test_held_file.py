@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -241,3 +242,15 @@ def test_a_release_of_a_file_that_has_gone_keeps_its_write_ahead_log(path: Path)
         shutil.copy(path, path.with_name("fresh"))
         path.with_name("fresh").replace(path)
     assert rows(path) == [1]  # by the log beside it
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm"])
+def test_a_release_writes_nothing_once_a_side_file_has_gone(path: Path, end: str) -> None:
+    # The database may have been brought back in place by then, and the side files may be another program's.
+    copy = path.with_name("copy")
+    with held(path):
+        side(path, end).unlink()
+        side(path, end).write_bytes(b"another program's")
+        subprocess.run(["cp", path, copy], check=True)  # opening it here would give up this process's locks
+    assert side(path, end).read_bytes() == b"another program's"
+    assert path.read_bytes() == copy.read_bytes()
