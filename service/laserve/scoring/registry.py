@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from inspect import Parameter
 from typing import Any, cast
 
 from laserve.errors import ConfigError
@@ -23,6 +24,9 @@ KINDS = {
     "vllm": "laserve.scoring.vllm:VllmRewardModel",
     "fake": "laserve.scoring.fake:FakeRewardModel",
 }
+
+#: Parameters that stand for any number of arguments, and so for no option of their own.
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def create(kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]) -> RewardModel:
@@ -60,16 +64,18 @@ def _build(
     build: Callable[..., Any], kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]
 ) -> RewardModel:
     parameters = inspect.signature(build).parameters
-    allowed = [name for name in parameters if name not in shared]
+    named = {name: parameter for name, parameter in parameters.items() if parameter.kind not in _VARIADIC}
+    parts = {name: part for name, part in shared.items() if name in named}
+    allowed = [name for name in named if name not in shared]
+    takes_any = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values())
     for option in options:
-        if option not in allowed:
+        if option in parts or (option not in allowed and not takes_any):
             raise ConfigError(
                 f"options.{option}: kind {kind!r} has no such option; it has: {', '.join(allowed) or 'none'}"
             )
     for name in allowed:
-        if name not in options and parameters[name].default is inspect.Parameter.empty:
+        if name not in options and named[name].default is Parameter.empty:
             raise ConfigError(f"options.{name}: kind {kind!r} needs it")
-    parts = {name: part for name, part in shared.items() if name in parameters}
     try:
         return cast(RewardModel, build(**parts, **options))
     except (TypeError, ValueError) as error:

@@ -25,11 +25,21 @@ class Brevity:
     async def score(self, request, candidates):
         return [-len(candidate.text) for candidate in candidates]
 
+class Open(Brevity):
+    def __init__(self, *rest, encoder, unit="characters", **more):
+        super().__init__(encoder=encoder, unit=unit)
+        self.more = more
+
+class Listing(Brevity):
+    def __init__(self, *rest, encoder):
+        super().__init__(encoder=encoder)
+
 class Odd: ...
 
 NOTHING = 3
 """
 NAMES = {"brevity": "Brevity", "gone": "Gone", "odd": "Odd", "nothing": "NOTHING"}
+NAMES |= {"open": "Open", "listing": "Listing"}
 
 
 def install(site: Path, distribution: str, entries: dict[str, str]) -> None:
@@ -63,7 +73,10 @@ async def test_an_installed_model_gets_its_options_and_the_parts_it_asks_for() -
     ("options", "message"),
     [
         ({}, r"options.name: no installed package has a reward model None"),
-        ({"name": "os"}, r"options.name: no installed .* 'os'; there are: .*brevity, gone, nothing, odd"),
+        (
+            {"name": "os"},
+            r"options.name: no installed .* 'os'; there are: .*brevity, gone, listing, nothing, odd, open",
+        ),
         ({"name": "gone"}, r"options.name: 'gone' of first cannot be imported: .*Gone"),
         ({"name": "nothing"}, r"options.name: 'nothing' of first is no class and no function"),
         ({"name": "odd"}, r"options.name: 'odd' is no reward model: it has no kind, free, needs_all, load"),
@@ -75,6 +88,24 @@ async def test_an_installed_model_gets_its_options_and_the_parts_it_asks_for() -
 def test_what_is_wrong_with_a_plugin_names_the_option(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         create(**options)
+
+
+def test_a_plugin_that_takes_any_option_gets_those_that_it_does_not_name() -> None:
+    model = create(name="open", unit="words", size=3, cache={"mb": 1})
+    assert (model.encoder, model.more) == ("the encoder", {"size": 3, "cache": {"mb": 1}})
+    assert create(name="open").more == {}
+
+
+def test_a_plugin_that_takes_any_option_still_has_its_parts_from_the_service_alone() -> None:
+    with pytest.raises(ConfigError, match=r"options.encoder: kind 'python' has no such option"):
+        create(name="open", encoder=1)
+
+
+def test_a_plugin_with_a_list_of_arguments_loads_and_has_no_option_of_that_name() -> None:
+    assert create(name="listing").encoder == "the encoder"
+    for option in ("rest", "size"):
+        with pytest.raises(ConfigError, match=f"options.{option}: .* has no such option; it has: none"):
+            create(name="listing", **{option: 1})
 
 
 def test_a_name_that_several_packages_claim_is_refused(site: Path) -> None:
