@@ -26,6 +26,23 @@ def test_defaults_are_valid_and_complete() -> None:
     assert settings.storage.retention == "full"
 
 
+def test_settings_without_arguments_are_the_defaults_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    defaults = load()
+    monkeypatch.setenv("LASERVE_SERVER__PORT", "1")
+    monkeypatch.setenv("PORT", "2")
+    assert Settings() == defaults
+
+
+def test_the_higher_source_wins_name_by_name_and_a_list_is_taken_whole() -> None:
+    high = {"server": {"port": 1}, "context": {"tasks": ["a"]}}
+    low = {"server": {"port": 2, "host": "h"}, "context": {"tasks": ["b", "c"]}, "log": {"level": "debug"}}
+    settings = Settings.of([high, low])
+    assert (settings.server.port, settings.server.host) == (1, "h")
+    assert (settings.context.tasks, settings.log.level) == (("a",), "debug")
+
+
 @pytest.mark.parametrize("missing", range(6))
 def test_flags_beat_the_environment_beats_port_beats_yaml_beats_the_profile_beats_defaults(
     missing: int, yaml_file: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,6 @@
 """Settings: the sections and where their values come from."""
 
-from laserve.config.loading import PROFILES, load
+from laserve.config.loading import PREFIX, PROFILES, load
 from laserve.config.prior import Expected, read_prior
 from laserve.config.sections import (
     MAX_CANDIDATES,
@@ -16,7 +16,7 @@ from laserve.config.sections import (
     ServerSettings,
     StorageSettings,
 )
-from laserve.config.settings import PREFIX, Settings
+from laserve.config.settings import Settings
 
 __all__ = [
     "MAX_CANDIDATES",

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
+from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource
 
-from laserve.config.settings import PREFIX, Settings
+from laserve.config.settings import Settings
 from laserve.errors import ConfigError
 
+PREFIX = "LASERVE_"
 #: Not settings: what clients read, and what Kubernetes puts there for a Service named laserve.
 _FOREIGN = re.compile(r"API_KEY$|SERVICE_(HOST|PORT)|PORT($|_)")
 
@@ -53,13 +55,6 @@ def load(
     """
     if profile is not None and profile not in PROFILES:
         raise ConfigError(f"--profile: no {profile!r}; there are: {', '.join(PROFILES)}")
-    server = {name.lower(): os.environ[name] for name in ("HOST", "PORT") if os.environ.get(name)}
-    layers = [
-        dict(flags or {}),
-        {"server": server} if server else {},
-        _read_yaml(config),
-        PROFILES.get(profile or "", {}),
-    ]
     unknown = [
         f"{PREFIX}{name}: no such setting"
         for name in (key.removeprefix(PREFIX) for key in os.environ if key.startswith(PREFIX))
@@ -67,14 +62,35 @@ def load(
     ]
     if unknown:
         raise ConfigError("; ".join(unknown))
+    server = {name.lower(): os.environ[name] for name in ("HOST", "PORT") if os.environ.get(name)}
+    layers = [
+        flags or {},
+        _Environment()(),
+        {"server": server} if server else {},
+        _read_yaml(config),
+        PROFILES.get(profile or "", {}),
+    ]
     try:
-        return Settings(layers=layers)  # type: ignore[call-arg]
+        return Settings.of(layers)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error))) from None
-    except SettingsError as error:
-        field = str(error).partition('field "')[2].partition('"')[0]
-        names = sorted(key for key in os.environ if key.startswith(f"{PREFIX}{field}".upper()))
-        raise ConfigError(f"{' or '.join(names)}: a list or mapping is given as JSON") from None
+
+
+class _Environment(EnvSettingsSource):
+    """The variables that begin with the prefix; two underscores lead into a section."""
+
+    def __init__(self) -> None:
+        # Of the class, the source reads the fields and the configuration, which every model has.
+        super().__init__(Settings, env_prefix=PREFIX, env_nested_delimiter="__")  # type: ignore[arg-type]
+
+    def prepare_field_value(
+        self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool
+    ) -> Any:
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except ValueError:  # its text may quote a secret
+            names = sorted(key for key in os.environ if key.startswith(f"{PREFIX}{field_name}".upper()))
+            raise ConfigError(f"{' or '.join(names)}: a list or mapping is given as JSON") from None
 
 
 def _explain(error: ValidationError) -> list[str]:

@@ -1,15 +1,10 @@
 """All settings: the sections together, and what must hold between them."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from laserve.config.sections import (
     ArmSettings,
@@ -19,23 +14,14 @@ from laserve.config.sections import (
     LogSettings,
     PolicySettings,
     ScoringSettings,
+    Section,
     ServerSettings,
     StorageSettings,
 )
 
-PREFIX = "LASERVE_"
 
-
-class Settings(BaseSettings):
-    """All settings."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        nested_model_default_partial_update=True,
-    )
+class Settings(Section):
+    """All settings; without arguments, the defaults."""
 
     data_dir: Path = Field(
         Path("~/.local/share/laserve"), description="Folder of the database; also `LASERVE_DATA_DIR`."
@@ -107,14 +93,22 @@ class Settings(BaseSettings):
         return (self.data_dir / "models",) if folders is None else folders
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        layers: list[dict[str, Any]] = init_settings.init_kwargs["layers"]  # type: ignore[attr-defined]
-        flags, *rest = (InitSettingsSource(settings_cls, layer) for layer in layers)
-        return (flags, env_settings, *rest)
+    def of(cls, layers: Sequence[Mapping[str, Any]]) -> Self:
+        """The settings of several sources, the highest first; mappings are merged name by name.
+
+        Raises:
+            ValidationError: a setting is wrong or unknown.
+        """
+        merged: dict[str, Any] = {}
+        for layer in layers:
+            merged = _over(merged, layer)
+        return cls.model_validate(merged)
+
+
+def _over(high: Mapping[str, Any], low: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the higher source, and of the lower one those that the higher one does not have."""
+    merged = {**low, **high}
+    for name in low.keys() & high.keys():
+        if isinstance(high[name], Mapping) and isinstance(low[name], Mapping):
+            merged[name] = _over(high[name], low[name])
+    return merged
