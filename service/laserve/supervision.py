@@ -205,7 +205,7 @@ class Supervisor(Generic[E]):
         return True
 
     def _pause_s(self, failures: int) -> float:
-        """None before the first failure, then doubling."""
+        """Seconds until the next start: 0 without a failure before it, then doubling."""
         if not failures:
             return 0.0
         return min(self._first_pause_s * 2.0 ** min(failures - 1, 30), self._longest_pause_s)
