@@ -6,12 +6,13 @@ import pytest
 
 from laserve.config import Expected, read_prior
 from laserve.errors import ConfigError
-from laserve.evaluation.prior import Pseudo, write
+from laserve.evaluation.prior import write
 
 
 def test_what_evaluate_rm_writes_is_read(tmp_path: Path) -> None:
-    write(tmp_path / "prior.json", {"loglik": Pseudo(reward=0.25, n=10)})
-    assert read_prior(tmp_path / "prior.json") == {"loglik": Expected(reward=0.25, n=10)}
+    told = {"loglik": Expected(reward=0.25, n=10), "relevance": Expected(reward=1.0, n=0.5)}
+    write(tmp_path / "prior.json", told)
+    assert read_prior(tmp_path / "prior.json") == told
 
 
 @pytest.mark.parametrize(

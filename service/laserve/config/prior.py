@@ -8,7 +8,7 @@ from laserve.errors import ConfigError
 
 
 class Expected(BaseModel):
-    """Pseudo-observations of one arm."""
+    """Pseudo-observations of one arm: as if it had answered `n` requests, whatever their context."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+from laserve.config import Expected
 
 #: Pseudo-observations of an arm, unless told otherwise: few, since the rows are not the users' requests.
 PRIOR_N = 10
@@ -20,16 +22,7 @@ class Qualities:
     sources: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pseudo:
-    """As if the arm had answered `n` requests and earned this mean reward, whatever their context."""
-
-    #: In [0, 1].
-    reward: float
-    n: int
-
-
-def prior(sets: Sequence[Qualities], *, limit: int = PRIOR_N) -> dict[str, Pseudo]:
+def prior(sets: Sequence[Qualities], *, limit: int = PRIOR_N) -> dict[str, Expected]:
     """Pseudo-observations on the bias of each arm that has a quality on all sets.
 
     The reward is the mean quality over all rows of all sets. It is in the unit of the learned metric where
@@ -46,13 +39,13 @@ def prior(sets: Sequence[Qualities], *, limit: int = PRIOR_N) -> dict[str, Pseud
     rows = sum(one.rows for one in sets)
     n = min(limit, sum(one.sources for one in sets))
     return {
-        arm: Pseudo(reward=sum(one.by_arm[arm] * one.rows for one in sets) / rows, n=n)
+        arm: Expected(reward=sum(one.by_arm[arm] * one.rows for one in sets) / rows, n=n)
         for arm in sets[0].by_arm
         if all(arm in one.by_arm for one in sets)
     }
 
 
-def write(path: Path, found: Mapping[str, Pseudo]) -> None:
-    """Write ``{arm: {"reward": float, "n": int}}`` as JSON."""
-    rows = {arm: asdict(one) for arm, one in found.items()}
+def write(path: Path, found: Mapping[str, Expected]) -> None:
+    """Write ``{arm: {"reward": float, "n": float}}`` as JSON, which `laserve.config.read_prior` reads."""
+    rows = {arm: one.model_dump() for arm, one in found.items()}
     path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
