@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 
 from laserve.models import PACKAGED
 
-#: How names of options end that are secret, whatever they belong to; headers may hold one.
-_SECRET = ("api_key", "password", "secret", "token", "headers", "authorization")
 #: Of vLLM's ``AsyncEngineArgs`` those that change what a model computes; the others say how fast.
 _COMPUTING = frozenset(
     {
@@ -79,17 +77,6 @@ def place(url: str) -> str:
         return ""
     host = parts.netloc.rpartition("@")[2].lower()
     return f"{parts.scheme.lower()}://{host}{parts.path.rstrip('/').removesuffix('/v1')}"
-
-
-def public(value: Any) -> Any:
-    """A value of a setting without what is secret in it, and with names that JSON can sort."""
-    if isinstance(value, Mapping):
-        return {
-            str(name): public(inner)
-            for name, inner in value.items()
-            if not str(name).lower().endswith(_SECRET)
-        }
-    return [public(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _files(folder: Path) -> str:

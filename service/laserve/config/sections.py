@@ -1,10 +1,13 @@
 """The sections of the settings; their descriptions are their documentation."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from laserve.config.secrets import public
 
 MAX_CANDIDATES = 64
 
@@ -20,9 +23,13 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
 
 
 class Section(BaseModel):
-    """A group of settings; unknown names are refused."""
+    """A group of settings; unknown names are refused. Its text shows no secret."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, public(value)
 
 
 class ServerSettings(Section):

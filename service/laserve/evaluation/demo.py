@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from laserve import textmetrics
+from laserve.config.secrets import public_text
 from laserve.errors import ConfigError, LaserveError
 from laserve.evaluation.questions import Question, built_in, read
 from laserve.progress import progress
@@ -157,10 +158,10 @@ async def _check_ready(client: httpx.AsyncClient) -> None:
         answer = await client.get("/readyz")
     except httpx.HTTPError as error:
         raise ConfigError(
-            f"--url: no service at {client.base_url}: {error}; start one: laserve serve"
+            public_text(f"--url: no service at {client.base_url}: {error}; start one: laserve serve")
         ) from error
     if answer.status_code != 200:
-        raise ConfigError(f"--url: the service at {client.base_url} is not ready: {answer.text}")
+        raise ConfigError(public_text(f"--url: the service at {client.base_url} is not ready: {answer.text}"))
 
 
 async def _call(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:

@@ -19,6 +19,7 @@ from laserve import __version__
 from laserve.api.service import Service
 from laserve.app import make_service
 from laserve.config import Settings
+from laserve.config.secrets import public
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError, Unscorable
 from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe, write
 from laserve.evaluation.readers.cases import Case, Stored
@@ -37,8 +38,6 @@ _PATIENCE_S = 3600.0
 PAUSES_S = (1.0, 5.0, 30.0)
 #: Kind of arms that need the log-probabilities of the candidates.
 _LOGLIK = "loglik"
-#: Options of arms that are secrets.
-_SECRET = "api_key"  # noqa: S105 - the name of one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +200,7 @@ def _recipe(service: Service) -> Recipe:
         loaded = service.arms.get(arm.name)
         if loaded is not None and loaded.usable and not loaded.combines:
             arms.append(
-                PoolArm(name=arm.name, kind=arm.kind, options=_public(arm.options), free=loaded.model.free)
+                PoolArm(name=arm.name, kind=arm.kind, options=public(arm.options), free=loaded.model.free)
             )
     generation = settings.generation
     sampling: dict[str, Any] = generation.defaults.model_dump(exclude={"timeout_s"})
@@ -213,15 +212,6 @@ def _recipe(service: Service) -> Recipe:
         features=service.context.names,
         laserve=__version__,
     )
-
-
-def _public(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options without what is a secret."""
-    return {
-        name: _public(value) if isinstance(value, Mapping) else value
-        for name, value in options.items()
-        if name != _SECRET
-    }
 
 
 def _request(case: Case, settings: Settings) -> Request:

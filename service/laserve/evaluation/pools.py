@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from laserve.config.secrets import public
 from laserve.errors import ConfigError
 from laserve.types import Vector
 
@@ -61,7 +62,8 @@ class Recipe:
     laserve: str
 
     def as_json(self) -> dict[str, Any]:
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        """As files and reports hold it: without secrets, also where an older file had some."""
+        return json.loads(json.dumps(public(asdict(self))))  # type: ignore[no-any-return]
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "Recipe":

@@ -3,7 +3,8 @@
 from typing import Any
 
 from laserve.config import GenerationSettings
-from laserve.fingerprints import computing, fingerprint, model_content, place, public
+from laserve.config.secrets import public
+from laserve.fingerprints import computing, fingerprint, model_content, place
 from laserve.generation.prompts import TEMPLATE
 
 #: Options of the fake that say how fast it is.

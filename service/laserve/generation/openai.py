@@ -11,6 +11,7 @@ import httpx
 import httpx_sse
 
 from laserve.config import GenerationSettings
+from laserve.config.secrets import public_text
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
 from laserve.generation.base import Rendered, check_finish
 from laserve.generation.prompts import render
@@ -44,7 +45,7 @@ class RemoteTokenizer:
         try:
             answer = await self._client.post("/tokenize", json={"model": self._model} | body)
         except httpx.HTTPError as error:
-            raise EngineError(f"the vLLM server does not answer: {error!r}") from error
+            raise EngineError(f"the vLLM server does not answer: {_say(error)}") from error
         if answer.status_code in (400, 422):
             raise InvalidRequest(f"the vLLM server refused the request: {_reason(answer)}")
         if answer.is_error:
@@ -85,6 +86,8 @@ class OpenAIGenerator:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             transport=transport,
         )
+        #: For messages.
+        self._name = public_text(str(self._client.base_url))
         self._wanted_len = settings.max_model_len
         self._tokenizer = RemoteTokenizer(self._client, self.model)
         self._problem: str | None = None
@@ -94,17 +97,13 @@ class OpenAIGenerator:
         try:
             answer = await self._client.get("/v1/models", timeout=_CONNECT_S)
             if answer.status_code in (401, 403):
-                raise ConfigError(f"generation.api_key: {self._client.base_url} refuses it")
+                raise ConfigError(f"generation.api_key: {self._name} refuses it")
             answer.raise_for_status()
             served = {model["id"]: model for model in answer.json()["data"]}
         except httpx.HTTPError as error:
-            raise EngineError(
-                f"generation.url: no vLLM server at {self._client.base_url}: {error!r}"
-            ) from error
+            raise EngineError(f"generation.url: no vLLM server at {self._name}: {_say(error)}") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"generation.url: {self._client.base_url} is no OpenAI-compatible server"
-            ) from error
+            raise ConfigError(f"generation.url: {self._name} is no OpenAI-compatible server") from error
         if self.model not in served:
             raise ConfigError(
                 f"generation.model: the server has no {self.model!r}; it has: {', '.join(served)}"
@@ -139,7 +138,7 @@ class OpenAIGenerator:
         try:
             answer = await self._client.get("/health", timeout=_CONNECT_S)
         except httpx.HTTPError as error:
-            return f"the vLLM server does not answer: {error!r}"
+            return f"the vLLM server does not answer: {_say(error)}"
         return f"the vLLM server is not well: {answer.status_code}" if answer.is_server_error else None
 
     def retire(self) -> None: ...
@@ -179,9 +178,13 @@ class OpenAIGenerator:
                             finished += 1
                             yield _candidate(choice, part, strip=rendered.strip)
         except (httpx.HTTPError, httpx_sse.SSEError) as error:
-            raise EngineError(f"the vLLM server broke off: {error!r}") from error
+            raise EngineError(f"the vLLM server broke off: {_say(error)}") from error
         if finished < sampling.n:
             raise EngineError(f"the vLLM server sent {finished} of {sampling.n} candidates")
+
+
+def _say(error: Exception) -> str:
+    return public_text(repr(error))
 
 
 async def _check(response: httpx.Response) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from laserve.config.secrets import is_secret, public_text
 from laserve.errors import Forbidden, InvalidRequest
 from laserve.models import PACKAGED
 from laserve.scoring.folders import adapter_folder
@@ -16,11 +17,8 @@ PATHS = frozenset({"model", "adapter", "reference", "tokenizer"})
 URLS = frozenset({"url"})
 #: Kinds whose `model` is a name that their server knows.
 SERVED = frozenset({"remote", "judge"})
-#: Options that only the configuration may set: they run code, open doors or are secret.
-REFUSED = frozenset(
-    {"api_key", "engine_args", "env", "extra_body", "extra_headers", "headers", "trust_remote_code"}
-)
-_SECRET = ("api_key", "password", "secret", "_token")
+#: Options that only the configuration may set, besides secrets: they run code or open doors.
+REFUSED = frozenset({"engine_args", "env", "extra_body", "trust_remote_code"})
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -56,7 +54,7 @@ class Allowed:
                 param="kind",
             )
         for place, name, value in _leaves(options, "options"):
-            if name in REFUSED or name.lower().endswith(_SECRET):
+            if name in REFUSED or is_secret(name):
                 raise Forbidden(f"{place}: only the configuration may set it", param=place)
             if value is not None:
                 self._check_value(kind, place, name, value)
@@ -89,8 +87,8 @@ class Allowed:
     def _check_url(self, place: str, value: str) -> None:
         if not any(_at_or_below(value, allowed) for allowed in self._urls):
             raise Forbidden(
-                f"{place}: {value!r} is not at or below one of scoring.allow_urls: "
-                f"{', '.join(self._urls) or 'none'}",
+                f"{place}: {public_text(value)!r} is not at or below one of scoring.allow_urls: "
+                f"{public_text(', '.join(self._urls)) or 'none'}",
                 param=place,
             )
 

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from laserve.config.secrets import public, public_text
 from laserve.errors import ConfigError
-from laserve.fingerprints import computing, fingerprint, model_content, place, public
+from laserve.fingerprints import computing, fingerprint, model_content, place
 from laserve.scoring import python, registry
 from laserve.scoring.allowed import PATHS, SERVED, URLS
 from laserve.scoring.folders import adapter_folder
@@ -55,4 +56,4 @@ def _content(kind: str, name: str, value: Any) -> Any:
         return place(value)
     if name in PATHS:
         return model_content(str(adapter_folder(value)) if name == "adapter" else value)
-    return value
+    return public_text(value)

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from laserve.config.secrets import public_text
 from laserve.errors import ArmFailed, ConfigError, Unscorable
 
 _CONNECT_S = 10.0
@@ -33,8 +34,8 @@ class RemoteServer:
         if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
             # httpx would say so with each request, and quote the key.
             raise ValueError("api_key: has a line break or another character that no HTTP header may hold")
-        #: For messages: without a user's name or password.
-        self.name = str(parsed.copy_with(userinfo=b""))
+        #: For messages.
+        self.name = public_text(str(parsed))
         self._client = httpx.AsyncClient(
             base_url=url.rstrip("/").removesuffix("/v1"),
             headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
@@ -93,4 +94,4 @@ class RemoteServer:
 
 
 def _say(error: httpx.HTTPError) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return public_text(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 from laserve.bench.selection import HTML, MARKDOWN, POOL
 from laserve.cli import main
 from laserve.evaluation.pools import read
+from laserve.scoring import python
+from laserve.scoring.fake import FakeRewardModel
 
 QA = [
     {
@@ -62,6 +64,31 @@ def test_a_pool_is_built_and_told_as_json_markdown_and_html(tmp_path: Path, data
     assert {path.name for path in report.iterdir()} == {HTML, MARKDOWN, POOL}
     assert "linucb:delayed" in result.output
     assert "What was found" in result.output
+
+
+def test_secrets_of_arms_are_in_no_file_that_is_written(
+    tmp_path: Path, data: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Plugin(FakeRewardModel):
+        def __init__(self, **options: Any) -> None:
+            super().__init__()
+
+    monkeypatch.setattr(python, "find", lambda name: Plugin)
+    options = {"name": "stub", "unit": "words", "token": "s3cret", "url": "http://ann:s3cret@host"}
+    options |= {"nested": [{"Authorization": "s3cret"}], "extra_headers": "s3cret"}
+    arms = [
+        {"name": "consensus", "kind": "consensus"},
+        {"name": "stub", "kind": "python", "options": options},
+    ]
+    config = tmp_path / "laserve.yaml"
+    config.write_text(json.dumps({"arms": arms}))
+    report, out = tmp_path / "report", tmp_path / "selection.json"
+    result = bench(*data, "--config", str(config), "--report", str(report), "--json", str(out))
+    assert result.exit_code == 0, result.output
+    told = json.loads(out.read_text())["pool"]["arms"][1]["options"]
+    assert told == {"name": "stub", "unit": "words", "url": "http://host", "nested": [{}]}
+    for file in (out, *report.iterdir()):
+        assert b"s3cret" not in file.read_bytes(), file
 
 
 def test_a_pool_that_is_there_is_not_built_again(tmp_path: Path, data: list[str]) -> None:

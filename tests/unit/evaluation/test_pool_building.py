@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from laserve.config import Settings, load
 from laserve.errors import ConfigError, EngineError, Unscorable
@@ -15,6 +16,9 @@ from laserve.evaluation.pools import Pool, read
 from laserve.evaluation.readers.cases import Case
 from laserve.evaluation.readers.files import read_tasks
 from laserve.evaluation.seen import Seen
+from laserve.evaluation.unfinished import Unfinished
+from laserve.scoring import python
+from laserve.scoring.fake import FakeRewardModel
 from laserve.scoring.loglik import LogLikelihood
 
 ROWS = [
@@ -198,11 +202,47 @@ async def test_two_files_with_the_same_ids_are_refused(tmp_path: Path) -> None:
         await build(settings(), cases(tmp_path, ROWS) * 2, out=tmp_path / "pool.parquet")
 
 
-async def test_secrets_of_arms_do_not_reach_the_pool(tmp_path: Path) -> None:
-    arms = [{"name": "fake", "kind": "fake", "options": {"salt": "x"}}]
-    pool = await build(settings(arms=arms), cases(tmp_path, ROWS[:1]), out=tmp_path / "pool.parquet")
-    assert pool.recipe.arms[0].options == {"salt": "x"}
-    kept = pool_building._public(
-        {"url": "http://x", "api_key": "secret", "extra": {"api_key": "secret", "n": 1}}
-    )
-    assert kept == {"url": "http://x", "extra": {"n": 1}}
+SECRET = "s3cret-of-the-house"
+OPTIONS = {
+    "name": "stub",
+    "unit": "words",
+    "token": SECRET,
+    "url": f"http://ann:{SECRET}@host/v1?api_key={SECRET}&n=1",
+    "headers": {"anything": SECRET},
+    "clients": [{"X-Api-Key": SECRET, "password": [SECRET], "n": 1}],
+}
+
+
+class Plugin(FakeRewardModel):
+    """A reward model of another package, which takes any option."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options = options
+
+
+async def test_secrets_of_arms_reach_neither_the_pool_nor_its_unfinished_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(python, "find", lambda name: Plugin)
+    unfinished: list[str] = []
+    finish = Unfinished.finish
+
+    def kept(file: Unfinished) -> None:
+        unfinished.append(file.path.read_text())
+        finish(file)
+
+    monkeypatch.setattr(Unfinished, "finish", kept)
+    out = tmp_path / "pool.parquet"
+    arms = [{"name": "stub", "kind": "python", "options": OPTIONS}]
+    pool = await build(settings(arms=arms), cases(tmp_path, ROWS[:1]), out=out)
+    told = {
+        "name": "stub",
+        "unit": "words",
+        "url": "http://host/v1?api_key=***&n=1",
+        "clients": [{"n": 1}],
+    }
+    assert pool.recipe.arms[0].options == read(out).recipe.arms[0].options == told
+    assert SECRET not in unfinished[0]
+    assert SECRET not in repr(parquet.read_schema(out).metadata)
+    assert SECRET.encode() not in out.read_bytes()

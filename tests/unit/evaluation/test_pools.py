@@ -1,6 +1,7 @@
 """A pool keeps what it was made of, and comes back from its file as it was."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ def test_every_number_survives_json(x: list[float], qualities: list[float]) -> N
     assert back.x.tolist() == x
     assert back.qualities.tolist() == qualities
     assert back.scores["a"].tolist() == qualities[::-1]
+
+
+def test_secrets_in_the_options_of_an_older_pool_go_no_further(tmp_path: Path) -> None:
+    pool = make_pool(make_pool_question({"a": [1.0, 0.0]}, [0.0, 1.0]))
+    arm = replace(pool.recipe.arms[0], options={"token": "hidden", "url": "http://ann:hidden@host", "n": 1})
+    old = replace(pool, recipe=replace(pool.recipe, arms=(arm,)))
+    write(old, tmp_path / "pool.parquet")
+    assert read(tmp_path / "pool.parquet").recipe.arms[0].options == {"url": "http://host", "n": 1}
+    assert "hidden" not in json.dumps(old.recipe.as_json())
 
 
 def test_columns_are_named_so_that_other_tools_can_read_them(tmp_path: Path) -> None:

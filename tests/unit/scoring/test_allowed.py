@@ -159,13 +159,24 @@ def test_any_other_url_is_forbidden(allowed: Allowed, url: str, name: str) -> No
     assert caught.value.param == f"options.{name}"
 
 
+def test_a_refused_url_is_told_without_what_is_secret_in_it_or_in_the_configuration() -> None:
+    allowed = Allowed(kinds=["fake"], folders=(), urls=["http://ann:configured@rm.local"])
+    with pytest.raises(Forbidden) as caught:
+        allowed.check("fake", {"url": "http://ann:posted@rm.local/?token=posted"})
+    assert "'http://rm.local/?token=***' is not at or below" in caught.value.message
+    assert "allow_urls: http://rm.local" in caught.value.message
+    assert "posted" not in caught.value.message
+
+
 @pytest.mark.parametrize("url", ["rm.local", ""])
 def test_a_url_without_a_scheme_is_forbidden(allowed: Allowed, url: str) -> None:
     with pytest.raises(Forbidden):
         allowed.check("fake", {"url": url})
 
 
-@pytest.mark.parametrize("name", [*sorted(REFUSED), "judge_api_key", "hub_token", "client_secret"])
+@pytest.mark.parametrize(
+    "name", [*sorted(REFUSED), "judge_api_key", "apiKey", "X-Api-Key", "token", "Authorization", "headers"]
+)
 @pytest.mark.parametrize("value", ["x", {"a": 1}, None, False])
 @pytest.mark.parametrize("nested", [False, True])
 def test_secrets_and_what_runs_code_come_from_the_configuration_alone(

@@ -57,6 +57,53 @@ def test_speed_faults_secrets_and_defaults_that_are_spelled_out_do_not(
     assert arm_fingerprint(kind, base) == arm_fingerprint(kind, base | change)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "known"),
+    [
+        ("fake", {"salt": "a"}, "60b9c519cbed5b74"),
+        ("relevance", {"window_words": 200}, "6d99884156b13f24"),
+        ("judge", JUDGE | {"api_key": "s", "concurrency": 2}, "af705862820bc14a"),
+        (
+            "judge",
+            {"url": "https://user:pw@Host:8000/v1/?key=s", "model": "m", "scale": [1, 5]},
+            "c4fbdd3b48495368",
+        ),
+        (
+            "judge",
+            JUDGE
+            | {
+                "extra_body": {
+                    "top_k": 5,
+                    "api_key": "s",
+                    "headers": {"a": "b"},
+                    "stop": ["a", "b"],
+                    "chat_template_kwargs": {"x": True},
+                }
+            },
+            "68d1ff137b52e7b8",
+        ),
+        ("judge", JUDGE | {"prompt": "Grade {answer}, see http://a.b/c?x=1&y=2 (a@b)"}, "8e3a8f6c681d0ccd"),
+    ],
+)
+def test_a_fingerprint_in_a_log_of_before_is_still_the_one_of_the_same_options(
+    kind: str, options: dict[str, Any], known: str
+) -> None:
+    assert arm_fingerprint(kind, options) == known
+
+
+@pytest.mark.parametrize(
+    "secret", [{"X-Api-Key": "s"}, {"auth": ["user", "s"]}, {"proxy": "http://u:s@proxy"}]
+)
+def test_a_secret_in_the_options_of_a_plugin_is_not_in_its_fingerprint(
+    secret: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(python, "find", lambda name: adapter)
+    other = json.loads(json.dumps(secret).replace("s@", "t@").replace('"s"', '"t"'))
+    assert other != secret
+    one, two = ({"name": "brevity", "nested": [options], **options} for options in (secret, other))
+    assert arm_fingerprint("python", one) == arm_fingerprint("python", two) is not None
+
+
 def test_an_adapter_is_known_by_what_is_in_its_folder(tmp_path: Path) -> None:
     one, same, other = adapter(tmp_path / "a"), adapter(tmp_path / "b"), adapter(tmp_path / "c", 2.0)
     assert arm_fingerprint("vllm", {"adapter": one}) == arm_fingerprint("vllm", {"adapter": same})

@@ -79,6 +79,10 @@ async def test_a_request_that_fails_costs_the_arm(
     assert KEY not in caught.value.message
 
 
+def test_messages_name_the_server_without_a_secret_parameter() -> None:
+    assert RemoteServer("http://ann:hidden@host/v1?api_key=hidden").name == "http://host/v1?api_key=***"
+
+
 @pytest.mark.parametrize("url", ["models.example", "ftp://models.example", "http://", "", "http://a:b", 7])
 def test_a_url_that_is_none_is_refused(url: Any) -> None:
     with pytest.raises(ValueError, match=r"^url: "):
