@@ -16,7 +16,7 @@ from laserve.bandit.exploration import Exploration
 from laserve.bandit.registry import Policies, learners
 from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings
 from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
-from laserve.errors import ConfigError, LaserveError
+from laserve.errors import ConfigError, InvalidRequest
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.models import resolve
@@ -79,7 +79,7 @@ def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -
             try:
                 return FakeGenerator(max_model_len=generation.max_model_len, **generation.engine_args)
             except TypeError as error:
-                raise ConfigError(f"generation.engine_args: {error}") from error
+                raise ConfigError.at("generation.engine_args", str(error)) from error
 
 
 def make_shared(settings: Settings, encoder: Encoder, engines: PoolingEngines) -> Mapping[str, Any]:
@@ -93,7 +93,9 @@ def make_arms(settings: Settings, shared: Mapping[str, Any], metrics: Metrics) -
         try:
             arms.append(make_arm(arm, shared, metrics))
         except ConfigError as error:
-            raise ConfigError(f"arms.{place}.{error.message}") from error
+            if error.param is None:
+                raise ConfigError.at(f"arms.{place}", error.message) from error
+            raise ConfigError(f"arms.{place}.{error.message}", param=f"arms.{place}.{error.param}") from error
     return Arms(arms, metrics=metrics)
 
 
@@ -118,9 +120,9 @@ def make_policies(policy: PolicySettings, arms: Callable[[], Sequence[str]]) -> 
         observe=observe,
     )
     try:
-        made.get(policy.name)
-    except LaserveError as error:
-        raise ConfigError(f"policy.name: {error.message.removeprefix('policy: ')}") from error
+        made.get(policy.name, param="policy.name")
+    except InvalidRequest as error:
+        raise ConfigError(error.message, param=error.param) from error
     return made
 
 

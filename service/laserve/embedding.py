@@ -106,8 +106,8 @@ class SentenceEncoder:
             from transformers import AutoModel, AutoTokenizer
             from transformers.utils import logging
         except ImportError as error:
-            raise ConfigError(
-                f"context.encoder: {error}; pip install 'laserve[encoder]', or set it to hash"
+            raise ConfigError.at(
+                "context.encoder", f"{error}; pip install 'laserve[encoder]', or set it to hash"
             ) from error
 
         logging.disable_progress_bar()
@@ -118,7 +118,7 @@ class SentenceEncoder:
             with weights.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, ValueError) as error:
-            raise ConfigError(f"context.encoder: cannot load {self.path}: {error}") from error
+            raise ConfigError.at("context.encoder", f"cannot load {self.path}: {error}") from error
         self._model.eval().to(self.device)
         self.dimension = int(self._model.config.hidden_size)
         self.fingerprint = f"sentence-{digest[:16]}-{self.max_tokens}"

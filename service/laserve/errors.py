@@ -1,7 +1,7 @@
 """Every error that laserve raises on purpose.
 
 LaserveError
-├── ConfigError            a setting is wrong, or disagrees with the log
+├── ConfigError            a setting is wrong, or disagrees with the log; ``param`` names it
 ├── InvalidRequest         the request breaks a bound; ``param`` names the field
 │   └── TooLarge           the body is larger than ``server.max_body_bytes``
 ├── Unauthorized           no API key, or an unknown one
@@ -22,7 +22,7 @@ LaserveError
 └── CorruptLog             the event log does not verify
 """
 
-from typing import Any
+from typing import Any, Self
 
 
 class LaserveError(Exception):
@@ -39,9 +39,14 @@ class LaserveError(Exception):
 
 
 class ConfigError(LaserveError):
-    """A setting is wrong or contradicts the log; the message names it."""
+    """A setting is wrong or contradicts the log; ``param`` names it, and so does the message."""
 
     code = "invalid_setting"
+
+    @classmethod
+    def at(cls, param: str, reason: str) -> Self:
+        """The error of one setting, option or flag: its name, then what is wrong with it."""
+        return cls(f"{param}: {reason}", param=param)
 
 
 class InvalidRequest(LaserveError):

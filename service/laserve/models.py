@@ -104,7 +104,7 @@ def prepare(name: str, cache: Path, report: Report = lambda line: None) -> Path:
     try:
         return _write(model, source, cache, report)
     except OSError as error:
-        raise ConfigError(f"cache_dir: cannot prepare {name} in {cache}: {error}") from error
+        raise ConfigError.at("cache_dir", f"cannot prepare {name} in {cache}: {error}") from error
     except ImportError as error:
         raise ConfigError(f"model {name!r} needs torch, transformers, gguf, accelerate: {error}") from error
 

@@ -129,7 +129,8 @@ def _listen(settings: Settings) -> socket.socket:
         )
     except OSError as error:
         raise ConfigError(
-            f"server.host, server.port: cannot listen on {host}:{port}: {error.strerror}"
+            f"server.host, server.port: cannot listen on {host}:{port}: {error.strerror}",
+            param="server.port",
         ) from error
     # asyncio sets this only on sockets that it makes itself; without it a small answer waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -39,7 +39,7 @@ class FolderTokenizer:
             # Said either way: left open, transformers asks on the terminal.
             self._tokenizer: Any = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{setting}: no tokenizer at {path}: {error}") from error
+            raise ConfigError.at(setting, f"no tokenizer at {path}: {error}") from error
 
     async def encode(self, text: str, *, literal: bool = False) -> Sequence[int]:
         return await self._run(text, add_special_tokens=False, split_special_tokens=literal)
@@ -94,9 +94,10 @@ class FolderTokenizer:
         from jinja2 import TemplateError
 
         if not self._tokenizer.chat_template:
-            raise ConfigError(
-                f"{self._setting}: the model has no chat template; save one with its tokenizer "
-                "(chat_template.jinja beside tokenizer.json)"
+            raise ConfigError.at(
+                self._setting,
+                "the model has no chat template; save one with its tokenizer "
+                "(chat_template.jinja beside tokenizer.json)",
             )
         holes = [_HOLE.format(place) for place in range(len(roles))]
         turns = [{"role": role, "content": hole} for role, hole in zip(roles, holes, strict=True)]

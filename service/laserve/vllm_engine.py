@@ -152,7 +152,7 @@ class VllmStart:
                 dead.start_again()
                 return dead
         except ValueError as error:
-            raise ConfigError(f"{self._section}: vLLM refuses these settings: {error}") from error
+            raise ConfigError.at(self._section, f"vLLM refuses these settings: {error}") from error
         except (RuntimeError, OSError) as error:
             raise EngineError(f"the engine did not start: {error}") from error
 
@@ -163,7 +163,7 @@ class VllmStart:
         try:
             arguments = AsyncEngineArgs(**self._arguments)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{self._section}.engine_args: {error}") from error
+            raise ConfigError.at(f"{self._section}.engine_args", str(error)) from error
         return VllmEngine(AsyncLLM.from_engine_args(arguments))
 
     def interrupt(self) -> None:

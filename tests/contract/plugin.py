@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from laserve.errors import ConfigError
 from laserve.types import Candidate, Request, Vector
 
 
@@ -16,7 +17,7 @@ class Brevity:
 
     def __init__(self, *, unit: str = "characters") -> None:
         if unit not in ("characters", "words"):
-            raise ValueError("unit: is neither characters nor words")
+            raise ConfigError.at("options.unit", "is neither characters nor words")
         self.unit = unit
 
     async def load(self) -> None: ...

@@ -187,6 +187,7 @@ def test_a_wrong_setting_in_the_file_is_named(content: str, expected: str, yaml_
     with pytest.raises(ConfigError) as caught:
         load(config=yaml_file)
     lines = caught.value.message.splitlines()
+    assert lines[0].startswith(caught.value.param or "no setting")
     assert any(line.startswith(expected.format(path=yaml_file)) for line in lines), caught.value.message
 
 
@@ -213,6 +214,7 @@ def test_a_wrong_setting_in_the_environment_is_named(
     with pytest.raises(ConfigError) as caught:
         load()
     assert expected.lower() in caught.value.message.lower()
+    assert caught.value.message.startswith(caught.value.param or "no setting")
 
 
 def test_a_setting_that_must_be_json_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

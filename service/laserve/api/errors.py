@@ -72,8 +72,10 @@ def _place(problem: Any) -> list[str]:
 
 
 def _reason(problem: Any) -> str:
-    message: str = problem["msg"].removeprefix("Value error, ")
+    message: str = problem["msg"]
     match problem["type"]:
+        case "value_error":  # one of ours
+            message = str(problem["ctx"]["error"])
         case "extra_forbidden":
             return "no such field"
         case "json_invalid":

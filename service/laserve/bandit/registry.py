@@ -79,15 +79,22 @@ class Policies:
         arm, live_share = self._observe
         return Observed(policy=policy, arm=arm, live_share=live_share)
 
-    def get(self, name: str) -> Policy | Ensemble:
-        """Raises InvalidRequest when there is none of that name."""
+    def get(self, name: str, *, param: str = "policy") -> Policy | Ensemble:
+        """The policy of a name.
+
+        Args:
+            param: the field or setting that holds the name.
+
+        Raises:
+            InvalidRequest: there is none of that name.
+        """
         if name in self._named:
             return self._named[name]
         kind, colon, arm = name.partition(":")
         if (kind, colon) != ("fixed", ":"):
             known = ", ".join(self.names)
-            raise InvalidRequest(f"policy: no policy {name!r}; there are: {known}", param="policy")
+            raise InvalidRequest(f"{param}: no policy {name!r}; there are: {known}", param=param)
         if arm not in self.arms:
             known = ", ".join(self.arms)
-            raise InvalidRequest(f"policy: no arm {arm!r}; there are: {known}", param="policy")
+            raise InvalidRequest(f"{param}: no arm {arm!r}; there are: {known}", param=param)
         return FixedArm(arm)

@@ -51,7 +51,7 @@ def run(
         LaserveError: something was lost or doubled, or the service did not recover.
     """
     if unknown := set(fault) - FAULTS.keys():
-        raise ConfigError(f"--fault: no {min(unknown)!r}; there are: {', '.join(FAULTS)}")
+        raise ConfigError.at("--fault", f"no {min(unknown)!r}; there are: {', '.join(FAULTS)}")
     console = Console(stderr=True)
     arguments = [f"--profile={profile}"] if profile else []
     arguments += [f"--config={config.absolute()}"] if config else []
@@ -63,7 +63,9 @@ def run(
             console.print(f"left out, for want of a vLLM engine of its own: {', '.join(left_out)}")
         chosen = [name for name in wanted if name not in left_out]
         if not chosen:
-            raise ConfigError(f"--fault: generation.kind {settings.generation.kind} allows none of these")
+            raise ConfigError.at(
+                "--fault", f"generation.kind {settings.generation.kind} allows none of these"
+            )
         results = asyncio.run(_run(Subject(settings, arguments, Path(folder)), chosen, repetitions, console))
     figures = {
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",

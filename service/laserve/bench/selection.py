@@ -111,7 +111,7 @@ def _fit(told: str) -> tuple[str, list[str]]:
     """Name and parts of a cross-fitted arm."""
     name, named, parts = told.partition("=")
     if not (name and named and parts):
-        raise ConfigError(f"--cross-fit: is NAME=ARM,ARM, not {told!r}")
+        raise ConfigError.at("--cross-fit", f"is NAME=ARM,ARM, not {told!r}")
     return name, parts.split(",")
 
 
@@ -126,7 +126,7 @@ def _pool(
         return _asked_for(pool, path, *_cases(data, cut)) if data else pool
     seen.check(configured)
     if not data:
-        raise ConfigError(f"--data: needed to build a pool, since {path} is not there")
+        raise ConfigError.at("--data", f"needed to build a pool, since {path} is not there")
     cases, left_out = _cases(data, cut)
     path.parent.mkdir(parents=True, exist_ok=True)
     return asyncio.run(build(settings, cases, out=path, left_out=left_out, seen=seen, at_once=at_once))
@@ -154,7 +154,7 @@ def _asked_for(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping[
     wanted = {case.key for case in cases}
     there = {question.key for question in pool.questions}
     if not wanted & there:
-        raise ConfigError(f"--pool: {path} has no question of --data; remove it, or leave --data out")
+        raise ConfigError.at("--pool", f"{path} has no question of --data; remove it, or leave --data out")
     lacking = Counter({"not in the pool": len(wanted - there)})
     kept = tuple(question for question in pool.questions if question.key in wanted)
     return replace(pool, questions=kept, left_out=Counter(left_out) + lacking)

@@ -54,14 +54,14 @@ def load(
         ConfigError: with a line for each setting that is wrong or unknown.
     """
     if profile is not None and profile not in PROFILES:
-        raise ConfigError(f"--profile: no {profile!r}; there are: {', '.join(PROFILES)}")
+        raise ConfigError.at("--profile", f"no {profile!r}; there are: {', '.join(PROFILES)}")
     unknown = [
-        f"{PREFIX}{name}: no such setting"
+        f"{PREFIX}{name}"
         for name in (key.removeprefix(PREFIX) for key in os.environ if key.startswith(PREFIX))
         if name.partition("__")[0].lower() not in Settings.model_fields and not _FOREIGN.match(name)
     ]
     if unknown:
-        raise ConfigError("; ".join(unknown))
+        raise ConfigError("; ".join(f"{name}: no such setting" for name in unknown), param=unknown[0])
     server = {name.lower(): os.environ[name] for name in ("HOST", "PORT") if os.environ.get(name)}
     layers = [
         flags or {},
@@ -73,7 +73,7 @@ def load(
     try:
         return Settings.of(layers)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error))) from None
+        raise _refused(error) from None
 
 
 class _Environment(EnvSettingsSource):
@@ -90,21 +90,30 @@ class _Environment(EnvSettingsSource):
             return super().prepare_field_value(field_name, field, value, value_is_complex)
         except ValueError:  # its text may quote a secret
             names = sorted(key for key in os.environ if key.startswith(f"{PREFIX}{field_name}".upper()))
-            raise ConfigError(f"{' or '.join(names)}: a list or mapping is given as JSON") from None
+            raise ConfigError(
+                f"{' or '.join(names)}: a list or mapping is given as JSON", param=names[0]
+            ) from None
 
 
-def _explain(error: ValidationError) -> list[str]:
-    lines = []
+def _refused(error: ValidationError) -> ConfigError:
+    """What is wrong with the settings, a line for each."""
     details = error.errors(include_url=False, include_input=False)
+    lines, places = [], []
     for detail in details:
         if any(len(other["loc"]) > len(detail["loc"]) == _shared(other, detail) for other in details):
             continue  # the reason stands deeper
-        place = ".".join(str(part) for part in detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            message = "no such setting"
-        lines.append(f"{place}: {message}" if place else message)
-    return lines
+        places.append(".".join(str(part) for part in detail["loc"]))
+        lines.append(f"{places[-1]}: {_reason(detail)}")
+    return ConfigError("\n".join(lines), param=places[0])
+
+
+def _reason(detail: Any) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            return "no such setting"
+        case "value_error":  # one of ours
+            return str(detail["ctx"]["error"])
+    return str(detail["msg"])
 
 
 def _shared(one: Any, other: Any) -> int:
@@ -121,18 +130,18 @@ def _read_yaml(path: Path | None) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config: cannot read {path}: {error}") from error
+        raise ConfigError.at("--config", f"cannot read {path}: {error}") from error
     except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a secret
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"--config: {path}{place}: is not YAML: {error.problem}") from None
+        raise ConfigError.at("--config", f"{path}{place}: is not YAML: {error.problem}") from None
     except yaml.YAMLError:
-        raise ConfigError(f"--config: {path} is not YAML") from None
+        raise ConfigError.at("--config", f"{path} is not YAML") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"--config: {path} must hold settings by name, not a {type(content).__name__}")
+        raise ConfigError.at("--config", f"{path} must hold settings by name, not a {type(content).__name__}")
     for name in content:
         if not isinstance(name, str):
-            raise ConfigError(f"{name}: no such setting")
+            raise ConfigError.at(str(name), "no such setting")
     return content

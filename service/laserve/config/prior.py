@@ -30,8 +30,8 @@ def read_prior(path: Path) -> dict[str, Expected]:
     try:
         return _FORM.validate_json(path.expanduser().read_bytes())
     except OSError as error:
-        raise ConfigError(f"policy.prior: {path}: {error.strerror}") from error
+        raise ConfigError.at("policy.prior", f"{path}: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "file"
-        raise ConfigError(f"policy.prior: {path}: {place}: {first['msg']}") from error
+        raise ConfigError.at("policy.prior", f"{path}: {place}: {first['msg']}") from error

@@ -18,6 +18,7 @@ from laserve.config.sections import (
     ServerSettings,
     StorageSettings,
 )
+from laserve.errors import ConfigError
 
 
 class Settings(Section):
@@ -54,31 +55,41 @@ class Settings(Section):
     def _consistent(self) -> "Settings":
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
-            raise ValueError("arms: names must differ from each other")
+            raise ConfigError.at("arms", "names must differ from each other")
         kind, _, arm = self.policy.name.partition(":")
         if kind == "fixed" and arm not in names:
-            raise ValueError(f"policy.name: {self.policy.name!r} names no arm; there are: {', '.join(names)}")
+            raise ConfigError.at(
+                "policy.name", f"{self.policy.name!r} names no arm; there are: {', '.join(names)}"
+            )
         if self.policy.mode == "observe":
             if self.policy.observe_arm not in names:
-                raise ValueError(
-                    f"policy.observe_arm: names no arm; mode 'observe' needs one of: {', '.join(names)}"
+                raise ConfigError.at(
+                    "policy.observe_arm", f"names no arm; mode 'observe' needs one of: {', '.join(names)}"
                 )
             if kind.startswith("ensemble-"):
-                raise ValueError(f"policy.mode: {self.policy.name!r} draws no arm that could be observed")
+                raise ConfigError.at(
+                    "policy.mode", f"{self.policy.name!r} draws no arm that could be observed"
+                )
         if self.policy.prior is not None and self.policy.reward_scaling != "none":
-            raise ValueError("policy.prior: expects rewards as they are; policy.reward_scaling scales them")
+            raise ConfigError.at(
+                "policy.prior", "expects rewards as they are; policy.reward_scaling scales them"
+            )
         if self.feedback.default_reward is not None:
             low, high = self.feedback.reward_range
             if not low <= self.feedback.default_reward <= high:
-                raise ValueError(
-                    f"feedback.default_reward: is outside of feedback.reward_range, {low:.12g} to {high:.12g}"
+                raise ConfigError.at(
+                    "feedback.default_reward",
+                    f"is outside of feedback.reward_range, {low:.12g} to {high:.12g}",
                 )
             if self.feedback.wait_s is None:
-                raise ValueError("feedback.default_reward: needs feedback.wait_s, after which it is learned")
+                raise ConfigError.at(
+                    "feedback.default_reward", "needs feedback.wait_s, after which it is learned"
+                )
             if self.policy.learn_from not in ("reward", "thumb"):
-                raise ValueError(
-                    "feedback.default_reward: speaks of the returned answer alone; set policy.learn_from to "
-                    "'reward' or 'thumb', which do so too"
+                raise ConfigError.at(
+                    "feedback.default_reward",
+                    "speaks of the returned answer alone; set policy.learn_from to "
+                    "'reward' or 'thumb', which do so too",
                 )
         return self
 
@@ -98,6 +109,7 @@ class Settings(Section):
 
         Raises:
             ValidationError: a setting is wrong or unknown.
+            ConfigError: settings contradict each other.
         """
         merged: dict[str, Any] = {}
         for layer in layers:

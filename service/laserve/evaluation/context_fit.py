@@ -42,7 +42,7 @@ async def fit(settings: Settings, data: Sequence[Path], out: Path) -> str:
 
     requests = [request for path in data for request in _requests(path)]
     if len(requests) <= COMPONENTS:
-        raise ConfigError(f"--data: {len(requests)} requests; more than {COMPONENTS} are needed")
+        raise ConfigError.at("--data", f"{len(requests)} requests; more than {COMPONENTS} are needed")
     encoder = make_encoder(settings)
     await encoder.load()
     try:

@@ -157,11 +157,13 @@ async def _check_ready(client: httpx.AsyncClient) -> None:
     try:
         answer = await client.get("/readyz")
     except httpx.HTTPError as error:
-        raise ConfigError(
-            public_text(f"--url: no service at {client.base_url}: {error}; start one: laserve serve")
+        raise ConfigError.at(
+            "--url", public_text(f"no service at {client.base_url}: {error}; start one: laserve serve")
         ) from error
     if answer.status_code != 200:
-        raise ConfigError(public_text(f"--url: the service at {client.base_url} is not ready: {answer.text}"))
+        raise ConfigError.at(
+            "--url", public_text(f"the service at {client.base_url} is not ready: {answer.text}")
+        )
 
 
 async def _call(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:

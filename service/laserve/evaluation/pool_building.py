@@ -126,7 +126,7 @@ async def build(
         Unavailable: the engine failed; the run can be taken up again.
     """
     if len({case.key for case in cases}) < len(cases):
-        raise ConfigError("--data: two files have the same name and ids; rename one")
+        raise ConfigError.at("--data", "two files have the same name and ids; rename one")
     async with _loaded(_patient(settings)) as service:
         recipe = _recipe(service)
         builder = Builder(service=service, recipe=recipe, seen=seen or Seen())
@@ -134,7 +134,7 @@ async def build(
             unfit = await _build_all(builder, cases, unfinished, at_once)
     found = tuple(unfinished.done[case.key] for case in cases if case.key in unfinished.done)
     if not found:
-        raise ConfigError("--data: no question fits the generator")
+        raise ConfigError.at("--data", "no question fits the generator")
     pool = Pool(recipe=recipe, questions=found, left_out={**(left_out or {}), **unfit})
     await asyncio.to_thread(write, pool, out)
     unfinished.finish()
@@ -181,7 +181,7 @@ async def _loaded(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(service.generator.close)
         await load(service)
         if not service.arms.ready:
-            raise ConfigError("arms: none could be loaded")
+            raise ConfigError.at("arms", "none could be loaded")
         yield service
 
 

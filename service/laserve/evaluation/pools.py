@@ -193,11 +193,13 @@ def read(path: Path) -> Pool:
         table = parquet.read_table(path)
         about = json.loads((table.schema.metadata or {})[_KEY])
         if about["format"] != FORMAT:
-            raise ConfigError(f"--pool: {path} has format {about['format']}, this version reads {FORMAT}")
+            raise ConfigError.at(
+                "--pool", f"{path} has format {about['format']}, this version reads {FORMAT}"
+            )
         return Pool(
             recipe=Recipe.of_json(about["recipe"]),
             questions=tuple(map(PoolQuestion.of_json, table.to_pylist())),
             left_out=about["left_out"],
         )
     except (OSError, pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"--pool: {path} is no pool that laserve has written: {error!r}") from error
+        raise ConfigError.at("--pool", f"{path} is no pool that laserve has written: {error!r}") from error

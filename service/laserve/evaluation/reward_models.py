@@ -68,7 +68,7 @@ async def run(
         InvalidRequest: a row cannot be read.
     """
     if prior_out and not (data or correctness):
-        raise ConfigError("--prior-out: needs --data or --correctness; a preference is no quality")
+        raise ConfigError.at("--prior-out", "needs --data or --correctness; a preference is no quality")
     files = [(path.name, *_held(read, path, hold_out, rows)) for path in data]
     sets = [
         (kind, [row for path in paths for row in _held(kind.read, path, hold_out, rows)[1]])
@@ -96,7 +96,7 @@ async def run(
         await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if prior_out:
         if not (found := prior(qualities, limit=prior_n)):
-            raise ConfigError("--prior-out: no arm scored every row of --data and --correctness")
+            raise ConfigError.at("--prior-out", "no arm scored every row of --data and --correctness")
         await asyncio.to_thread(write, prior_out, found)
 
 
@@ -111,7 +111,9 @@ def _held(
     found = read_file(path)
     train, held = split(found, hold_out) if hold_out < 1 else ([], found)
     if not held:
-        raise ConfigError(f"{path} has no row to score; give --hold-out 1 to score all of it")
+        raise ConfigError(
+            f"{path} has no row to score; give --hold-out 1 to score all of it", param="--hold-out"
+        )
     return train, held[:rows]
 
 

@@ -42,7 +42,7 @@ async def loaded_arms(settings: Settings) -> AsyncIterator[Arms]:
         stack.push_async_callback(arms.close)
         await arms.load()
         if not arms.ready:
-            raise ConfigError("arms: none could be loaded")
+            raise ConfigError.at("arms", "none could be loaded")
         yield arms
 
 

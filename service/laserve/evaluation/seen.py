@@ -29,7 +29,7 @@ class Seen:
         """Raise ConfigError when an arm is none of these: a wrong name would let one score what it knows."""
         for arm in self.rows:
             if arm not in arms:
-                raise ConfigError(f"--trained-on: no arm {arm!r}; there are: {', '.join(arms)}")
+                raise ConfigError.at("--trained-on", f"no arm {arm!r}; there are: {', '.join(arms)}")
 
     @classmethod
     def read(cls, path: Path) -> "Seen":
@@ -38,7 +38,9 @@ class Seen:
             content = json.loads(path.read_text(encoding="utf-8"))
             rows = {arm: frozenset(map(_text, names)) for arm, names in content.items()}
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(f"--trained-on: {path}: needs {{arm: [ids or sources]}}: {error}") from error
+            raise ConfigError.at(
+                "--trained-on", f"{path}: needs {{arm: [ids or sources]}}: {error}"
+            ) from error
         return cls(rows=rows)
 
 
@@ -55,7 +57,7 @@ def held_out(pool: Pool, seen: Seen) -> Pool:
     )
     kept = pool.leaving_out(REASON, trained)
     if pool.questions and not kept.questions:
-        raise ConfigError("--trained-on: every question was seen by some arm in its training")
+        raise ConfigError.at("--trained-on", "every question was seen by some arm in its training")
     return kept
 
 
@@ -70,9 +72,11 @@ def cross_fitted(pool: Pool, name: str, parts: Sequence[str], seen: Seen) -> Poo
     """
     for part in parts:
         if part not in pool.arms:
-            raise ConfigError(f"--cross-fit: no arm {part!r} in the pool; there are: {', '.join(pool.arms)}")
+            raise ConfigError.at(
+                "--cross-fit", f"no arm {part!r} in the pool; there are: {', '.join(pool.arms)}"
+            )
     if name in set(pool.arms) - set(parts):
-        raise ConfigError(f"--cross-fit: {name!r} is another arm of the pool")
+        raise ConfigError.at("--cross-fit", f"{name!r} is another arm of the pool")
     first = next(arm for arm in pool.recipe.arms if arm.name == parts[0])
     whole = PoolArm(
         name=name, kind=first.kind, options={**first.options, "cross_fit": list(parts)}, free=first.free

@@ -58,14 +58,15 @@ class Unfinished:
             head = json.loads(lines[0])
             recipe = Recipe.of_json(head["recipe"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"--pool: {self.path} is no unfinished pool; remove it") from error
+            raise ConfigError.at("--pool", f"{self.path} is no unfinished pool; remove it") from error
         if head["format"] != FORMAT or recipe.as_json() != self._recipe.as_json():
             changed = [
                 name for name, value in recipe.as_json().items() if value != self._recipe.as_json()[name]
             ]
-            raise ConfigError(
-                f"--pool: {self.path} was begun with another {', '.join(changed) or 'format'}; "
-                "go on with the same settings, or remove it"
+            raise ConfigError.at(
+                "--pool",
+                f"{self.path} was begun with another {', '.join(changed) or 'format'}; "
+                "go on with the same settings, or remove it",
             )
         for line in lines[1:-1]:  # what follows the last line break, has broken off
             row = json.loads(line)

@@ -97,21 +97,21 @@ class OpenAIGenerator:
         try:
             answer = await self._client.get("/v1/models", timeout=_CONNECT_S)
             if answer.status_code in (401, 403):
-                raise ConfigError(f"generation.api_key: {self._name} refuses it")
+                raise ConfigError.at("generation.api_key", f"{self._name} refuses it")
             answer.raise_for_status()
             served = {model["id"]: model for model in answer.json()["data"]}
         except httpx.HTTPError as error:
             raise EngineError(f"generation.url: no vLLM server at {self._name}: {_say(error)}") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"generation.url: {self._name} is no OpenAI-compatible server") from error
+            raise ConfigError.at("generation.url", f"{self._name} is no OpenAI-compatible server") from error
         if self.model not in served:
-            raise ConfigError(
-                f"generation.model: the server has no {self.model!r}; it has: {', '.join(served)}"
+            raise ConfigError.at(
+                "generation.model", f"the server has no {self.model!r}; it has: {', '.join(served)}"
             )
         length = served[self.model].get("max_model_len")
         if length is None:
-            raise ConfigError(
-                "generation.url: the server does not tell max_model_len; a vLLM server is needed"
+            raise ConfigError.at(
+                "generation.url", "the server does not tell max_model_len; a vLLM server is needed"
             )
         self.max_model_len = min(int(length), self._wanted_len or int(length))
         self._watcher = asyncio.create_task(self._watch(), name="watch-vllm-server")

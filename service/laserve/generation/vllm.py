@@ -206,8 +206,9 @@ class VllmGenerator:
         try:
             from vllm.platforms import current_platform
         except ImportError as error:
-            raise ConfigError(
-                f"generation.kind: {error}; pip install 'laserve[vllm]', or `make install` for the CPU build"
+            raise ConfigError.at(
+                "generation.kind",
+                f"{error}; pip install 'laserve[vllm]', or `make install` for the CPU build",
             ) from error
 
         settings = self._settings
@@ -237,7 +238,7 @@ class VllmGenerator:
             try:
                 arguments["max_num_batched_tokens"] = self._model_length(arguments)
             except (TypeError, ValueError) as error:
-                raise ConfigError(f"generation.engine_args: {error}") from error
+                raise ConfigError.at("generation.engine_args", str(error)) from error
         return {name: value for name, value in arguments.items() if value is not None}
 
     def _model_length(self, arguments: dict[str, Any]) -> int:

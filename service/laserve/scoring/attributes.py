@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from laserve.errors import Unscorable
+from laserve.errors import ConfigError, Unscorable
 from laserve.scoring.classifier import Dtype, load_classifier
 from laserve.scoring.inprocess import InProcess
 from laserve.scoring.pretrained import check_options
@@ -49,7 +49,7 @@ class AttributesModel(InProcess):
         self._attributes = tuple(attributes)
         self._weights = dict.fromkeys(attributes, 1.0) if weights is None else dict(weights)
         if unknown := self._unknown(self._weights):
-            raise ValueError(f"weights: {unknown}")
+            raise ConfigError.at("options.weights", unknown)
         _check_weights(self._weights)
         super().__init__(
             partial(
@@ -85,12 +85,12 @@ class AttributesModel(InProcess):
 
 def _check_names(attributes: Any) -> None:
     if not isinstance(attributes, list | tuple) or not all(isinstance(name, str) for name in attributes):
-        raise ValueError("attributes: a list of the outputs' names is needed, in their order")
+        raise ConfigError.at("options.attributes", "a list of the outputs' names is needed, in their order")
     if not attributes or len(set(attributes)) != len(attributes):
-        raise ValueError("attributes: at least one name is needed, and all must differ")
+        raise ConfigError.at("options.attributes", "at least one name is needed, and all must differ")
 
 
 def _check_weights(weights: Mapping[str, Any]) -> None:
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-            raise ValueError(f"weights.{name}: is no finite number")
+            raise ConfigError.at(f"options.weights.{name}", "is no finite number")

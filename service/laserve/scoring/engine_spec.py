@@ -68,8 +68,8 @@ class EngineSpec:
         try:
             from vllm.platforms import current_platform
         except ImportError as error:
-            raise ConfigError(
-                f"kind: {error}; pip install 'laserve[vllm]', or `make install` for the CPU build"
+            raise ConfigError.at(
+                "kind", f"{error}; pip install 'laserve[vllm]', or `make install` for the CPU build"
             ) from error
 
         arguments: dict[str, Any] = {

@@ -79,7 +79,7 @@ class PoolingEngine:
             raise
         except Exception as error:  # the worker's own error comes as text, in one of several types
             self._llm()  # where it has died, this says so
-            raise ConfigError(f"options.adapter: vLLM refuses {folder}: {error}") from error
+            raise ConfigError.at("options.adapter", f"vLLM refuses {folder}: {error}") from error
         return adapter
 
     async def remove_adapter(self, folder: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from laserve.errors import ArmFailed
+from laserve.errors import ArmFailed, ConfigError
 from laserve.types import Candidate, Request, Vector
 
 _FAULTS = ("raise", "hang", "nan", "some-nan", "shape")
@@ -41,7 +41,7 @@ class FakeRewardModel:
         fault_file: str | None = None,
     ) -> None:
         if fault not in (None, *_FAULTS):
-            raise ValueError(f"fault: no {fault!r}; there are: {', '.join(_FAULTS)}")
+            raise ConfigError.at("options.fault", f"no {fault!r}; there are: {', '.join(_FAULTS)}")
         self.salt = salt
         self.delay_s = delay_s
         self.fail_after = 0 if fail else fail_after

@@ -112,16 +112,19 @@ def check_adapter(
     file = path / "adapter_config.json"
     config = _json(file, setting, "save the adapter with PEFT's save_pretrained")
     if config.get("peft_type") != "LORA":
-        raise ConfigError(f"{setting}: {file} is of peft_type {config.get('peft_type')!r}; only LORA is read")
+        raise ConfigError.at(
+            setting, f"{file} is of peft_type {config.get('peft_type')!r}; only LORA is read"
+        )
     weights = path / _ADAPTER_WEIGHTS
     if not weights.is_file():
-        raise ConfigError(f"{setting}: {_no_weights(path, _ADAPTER_WEIGHTS)}")
+        raise ConfigError.at(setting, _no_weights(path, _ADAPTER_WEIGHTS))
     shapes = read_shapes(weights, setting)
     rank = max([_whole(config.get("r")), *map(_whole, (config.get("rank_pattern") or {}).values())])
     if max_rank is not None and rank > max_rank:
-        raise ConfigError(
-            f"{setting}: {file} has rank {rank}, and the engine takes {max_rank}; "
-            f"set engine_args.max_lora_rank to {rank} or more"
+        raise ConfigError.at(
+            setting,
+            f"{file} has rank {rank}, and the engine takes {max_rank}; "
+            f"set engine_args.max_lora_rank to {rank} or more",
         )
     _check_base(weights, shapes, base, setting, transposed=config.get("fan_in_fan_out") is True)
     head = next((name for name in shapes if _head_of(_bare(name)) is not None), None)
@@ -135,16 +138,17 @@ def check_chat_template(folder: Path, setting: str = "model") -> None:
     file = folder / "tokenizer_config.json"
     settings = _json(file, setting, "save the tokenizer beside the model") if file.is_file() else {}
     if not settings.get("chat_template") and not (folder / "chat_template.jinja").is_file():
-        raise ConfigError(
-            f"{setting}: {folder} has no chat template; save the one that the reward model was trained with "
-            "as chat_template.jinja there"
+        raise ConfigError.at(
+            setting,
+            f"{folder} has no chat template; save the one that the reward model was trained with "
+            "as chat_template.jinja there",
         )
 
 
 def _folder(folder: str | Path, setting: str) -> Path:
     path = _at_home(folder)
     if not path.is_dir():
-        raise ConfigError(f"{setting}: there is no folder {path}; nothing is fetched from a model hub")
+        raise ConfigError.at(setting, f"there is no folder {path}; nothing is fetched from a model hub")
     return path
 
 
@@ -159,19 +163,20 @@ def _json(file: Path, setting: str, remedy: str) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{setting}: {file.parent} has no {file.name}; {remedy}") from error
+        raise ConfigError.at(setting, f"{file.parent} has no {file.name}; {remedy}") from error
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{setting}: {file} cannot be read: {error}; {remedy}") from error
+        raise ConfigError.at(setting, f"{file} cannot be read: {error}; {remedy}") from error
     if not isinstance(value, dict):
-        raise ConfigError(f"{setting}: {file} holds no JSON object; {remedy}")
+        raise ConfigError.at(setting, f"{file} holds no JSON object; {remedy}")
     return value
 
 
 def _check_code(file: Path, config: Mapping[str, Any], trusted: bool, setting: str) -> None:
     if config.get("auto_map") and not trusted:
-        raise ConfigError(
-            f"{setting}: {file} has the model bring code of its own (auto_map); read that code; kinds "
-            "that have the option run it with trust_remote_code: true"
+        raise ConfigError.at(
+            setting,
+            f"{file} has the model bring code of its own (auto_map); read that code; kinds "
+            "that have the option run it with trust_remote_code: true",
         )
 
 
@@ -180,14 +185,14 @@ def _model_shapes(path: Path, setting: str) -> Shapes:
     if index.is_file():
         listed = _json(index, setting, "copy it again").get("weight_map")
         if not isinstance(listed, dict) or not listed:
-            raise ConfigError(f"{setting}: {index} lists no weights; copy it again")
+            raise ConfigError.at(setting, f"{index} lists no weights; copy it again")
         files = [path / name for name in sorted(set(map(str, listed.values())))]
     else:
         files = [path / _WEIGHTS]
     shapes: dict[str, tuple[int, ...]] = {}
     for file in files:
         if not file.is_file():
-            raise ConfigError(f"{setting}: {_no_weights(path, file.name)}")
+            raise ConfigError.at(setting, _no_weights(path, file.name))
         shapes |= read_shapes(file, setting)
     return shapes
 
@@ -207,19 +212,20 @@ def _check_labels(
 ) -> None:
     heads = {name: shape for name, shape in shapes.items() if _head_of(name) is not None}
     if not heads:
-        raise ConfigError(
-            f"{setting}: {path} holds no head (score.weight or the like), only a language model; "
-            "name a sequence-classification model, or an adapter with a head"
+        raise ConfigError.at(
+            setting,
+            f"{path} holds no head (score.weight or the like), only a language model; "
+            "name a sequence-classification model, or an adapter with a head",
         )
     labels = _labels(config)
     for name, shape in heads.items():
         if shape[:1] != (num_labels,):
-            raise ConfigError(
-                f"{setting}: {path} has {shape[0]} outputs in {name}, and {_wanted(num_labels)}"
+            raise ConfigError.at(
+                setting, f"{path} has {shape[0]} outputs in {name}, and {_wanted(num_labels)}"
             )
     if labels != num_labels:
-        raise ConfigError(
-            f"{setting}: {path / 'config.json'} has num_labels {labels}, and {_wanted(num_labels)}"
+        raise ConfigError.at(
+            setting, f"{path / 'config.json'} has num_labels {labels}, and {_wanted(num_labels)}"
         )
 
 
@@ -234,16 +240,16 @@ def _check_head(
     file: Path, shapes: Shapes, head: str | None, *, base: ModelFolder, num_labels: int, setting: str
 ) -> None:
     if head is None:
-        raise ConfigError(
-            f"{setting}: {file} holds no head; train it with task_type='SEQ_CLS', or with "
-            "modules_to_save=['score']"
+        raise ConfigError.at(
+            setting,
+            f"{file} holds no head; train it with task_type='SEQ_CLS', or with modules_to_save=['score']",
         )
     rows, *inputs = shapes[head]
     if rows != num_labels:
-        raise ConfigError(f"{setting}: {file} has {rows} outputs in {head}, and {_wanted(num_labels)}")
+        raise ConfigError.at(setting, f"{file} has {rows} outputs in {head}, and {_wanted(num_labels)}")
     hidden = base.config.get("hidden_size")
     if hidden is not None and inputs not in ([hidden], []):
-        raise ConfigError(_other_base(file, base, setting, f"{head} is of size {inputs}, not {hidden}"))
+        raise _other_base(file, base, setting, f"{head} is of size {inputs}, not {hidden}")
 
 
 def _wanted(num_labels: int) -> str:
@@ -263,7 +269,7 @@ def _check_base(file: Path, shapes: Shapes, base: ModelFolder, setting: str, *, 
         found = 0 if weight is None else weight[1 - place if transposed else place]
         if found != size:
             there = "has no such module" if weight is None else f"has {found} there, not {size}"
-            raise ConfigError(_other_base(file, base, setting, f"{name}: the model {there}"))
+            raise _other_base(file, base, setting, f"{name}: the model {there}")
 
 
 def _adapted(shapes: Shapes) -> Iterator[tuple[str, str, int, int]]:
@@ -275,9 +281,9 @@ def _adapted(shapes: Shapes) -> Iterator[tuple[str, str, int, int]]:
                 yield name, f"{module}.weight", place, shape[axis]
 
 
-def _other_base(file: Path, base: ModelFolder, setting: str, why: str) -> str:
-    return (
-        f"{setting}: {file} is not an adapter of {base.path}; name the model that it was trained on ({why})"
+def _other_base(file: Path, base: ModelFolder, setting: str, why: str) -> ConfigError:
+    return ConfigError.at(
+        setting, f"{file} is not an adapter of {base.path}; name the model that it was trained on ({why})"
     )
 
 

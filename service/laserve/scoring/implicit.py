@@ -54,9 +54,11 @@ class ImplicitReward(InProcess):
     ) -> None:
         check_options(dtype=dtype, max_model_len=max_model_len, batch_tokens=batch_tokens)
         if (reference is None) == (adapter is None):
-            raise ValueError("give one of reference and adapter: what the policy is compared with")
+            raise ConfigError.at(
+                "options", "give one of reference and adapter: what the policy is compared with"
+            )
         if not beta > 0:
-            raise ValueError("beta: must be above 0")
+            raise ConfigError.at("options.beta", "must be above 0")
         self._beta = beta
         super().__init__(
             partial(
@@ -157,7 +159,7 @@ def _load(
     else:
         other = _language_model(resolve(reference or "", cache_dir), "options.reference", device, dtype)
         if other.config.get_text_config().vocab_size != policy.config.get_text_config().vocab_size:
-            raise ConfigError("options.reference: has another vocabulary than options.model")
+            raise ConfigError.at("options.reference", "has another vocabulary than options.model")
         ours, theirs = _logits(policy), _logits(other)
         configs = (policy.config, other.config)
         length = min(longest(config, max_model_len) for config in configs)
@@ -195,7 +197,7 @@ def _with_and_without(model: Any, path: str, adapter: str, device: str) -> tuple
     base = check_model(path, num_labels=None, setting="options.model")
     folder = check_adapter(adapter_folder(adapter), base, num_labels=None, setting="options.adapter")
     if folder.head is not None:
-        raise ConfigError(f"options.adapter: {folder.path} has the head of a classifier ({folder.head})")
+        raise ConfigError.at("options.adapter", f"{folder.path} has the head of a classifier ({folder.head})")
     adapted = with_adapter(model, folder.path).to(device).eval()
 
     def without(**inputs: Any) -> Any:

@@ -73,7 +73,7 @@ class InProcess:
         try:
             self._backend = await self._worker.call(self._load)
         except ImportError as error:
-            raise ConfigError(f"kind: {error}; pip install 'laserve[encoder]'") from error
+            raise ConfigError.at("kind", f"{error}; pip install 'laserve[encoder]'") from error
         except (RuntimeError, MemoryError, AssertionError) as error:  # the last where torch has no CUDA
             raise ArmFailed(f"its model could not be loaded: {error}") from error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from laserve.errors import ArmFailed
+from laserve.errors import ArmFailed, ConfigError
 from laserve.scoring.remote_server import RemoteServer
 from laserve.types import Candidate, Request, Vector
 
@@ -71,14 +71,23 @@ class Judge:
     ) -> None:
         unknown = sorted(set(re.findall(r"\{(\w+)\}", prompt)) - set(_FIELDS))
         if unknown:
-            raise ValueError(f"prompt: has no field {', '.join(unknown)}; there are: {', '.join(_FIELDS)}")
+            raise ConfigError.at(
+                "options.prompt", f"has no field {', '.join(unknown)}; there are: {', '.join(_FIELDS)}"
+            )
         if "{answer}" not in prompt:
-            raise ValueError("prompt: {answer} is needed, which stands for the candidate")
+            raise ConfigError.at("options.prompt", "{answer} is needed, which stands for the candidate")
         low, high = scale
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError("scale: the lowest grade and a higher one are needed, such as [1, 10]")
-        if max_tokens < 1 or concurrency < 1 or temperature < 0:
-            raise ValueError("max_tokens and concurrency must be at least 1, temperature at least 0")
+            raise ConfigError.at(
+                "options.scale", "the lowest grade and a higher one are needed, such as [1, 10]"
+            )
+        for name, value, least in (
+            ("max_tokens", max_tokens, 1),
+            ("concurrency", concurrency, 1),
+            ("temperature", temperature, 0),
+        ):
+            if value < least:
+                raise ConfigError.at(f"options.{name}", f"must be at least {least}")
         self._server = RemoteServer(url, api_key=api_key)
         self._wanted, self._model = model, ""
         self._prompt = prompt

@@ -56,7 +56,7 @@ class PairTokenizer(FolderTokenizer):
             self._thread, self._tokenizer, _FIRST, _SECOND
         )
         if not pair.is_fast:
-            raise ConfigError(f"{self._setting}: its tokenizer has no tokenizer.json; save it as a fast one")
+            raise ConfigError.at(self._setting, "its tokenizer has no tokenizer.json; save it as a fast one")
         owners, ids = pair.sequence_ids(0), pair.input_ids
         first, second = owners.index(0), owners.index(1)
         end = len(owners) - owners[::-1].index(0)

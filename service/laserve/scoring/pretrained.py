@@ -13,13 +13,13 @@ DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 
 def check_options(*, dtype: str, max_model_len: int | None, batch_tokens: int) -> None:
-    """Raise ValueError for options that no model can have."""
+    """Raise ConfigError for options that no model can have."""
     if dtype not in DTYPES:
-        raise ValueError(f"dtype: no {dtype!r}; there are: {', '.join(DTYPES)}")
+        raise ConfigError.at("options.dtype", f"no {dtype!r}; there are: {', '.join(DTYPES)}")
     if max_model_len is not None and max_model_len < SHORTEST:
-        raise ValueError(f"max_model_len: must be at least {SHORTEST}")
+        raise ConfigError.at("options.max_model_len", f"must be at least {SHORTEST}")
     if batch_tokens < 1:
-        raise ValueError("batch_tokens: must be at least 1")
+        raise ConfigError.at("options.batch_tokens", "must be at least 1")
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def quiet(setting: str, path: str | Path) -> Iterator[None]:
     try:
         from transformers.utils import logging
     except ImportError as error:
-        raise ConfigError(f"{setting}: {error}; pip install 'laserve[encoder]'") from error
+        raise ConfigError.at(setting, f"{error}; pip install 'laserve[encoder]'") from error
 
     before = logging.get_verbosity()
     logging.set_verbosity_error()
@@ -36,9 +36,9 @@ def quiet(setting: str, path: str | Path) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ConfigError(f"{setting}: {path} needs a package that is missing: {error}") from error
+        raise ConfigError.at(setting, f"{path} needs a package that is missing: {error}") from error
     except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{setting}: cannot load {path}: {error}") from error
+        raise ConfigError.at(setting, f"cannot load {path}: {error}") from error
     finally:
         logging.set_verbosity(before)
 
@@ -52,7 +52,7 @@ def with_adapter(core: Any, folder: Path) -> Any:
     try:
         from peft import PeftModel
     except ImportError as error:
-        raise ConfigError("options.adapter: needs PEFT; pip install 'laserve[train]'") from error
+        raise ConfigError.at("options.adapter", "needs PEFT; pip install 'laserve[train]'") from error
     with quiet("options.adapter", folder):
         return PeftModel.from_pretrained(core, folder, autocast_adapter_dtype=False)
 
@@ -73,7 +73,7 @@ def longest(config: Any, wanted: int | None) -> int:
         None,
     )
     if most is None and wanted is None:
-        raise ConfigError("options.max_model_len: the model's config does not tell its length; set one")
+        raise ConfigError.at("options.max_model_len", "the model's config does not tell its length; set one")
     if most is not None and wanted is not None and wanted > most:
-        raise ConfigError(f"options.max_model_len: {wanted} is more than the {most} tokens of the model")
+        raise ConfigError.at("options.max_model_len", f"{wanted} is more than the {most} tokens of the model")
     return wanted or most or 0

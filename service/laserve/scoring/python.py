@@ -20,19 +20,21 @@ def find(name: Any) -> Callable[..., Any]:
     found = [point for point in points if point.name == name]
     if not found:
         installed = ", ".join(sorted(points.names)) or "none"
-        raise ConfigError(
-            f"options.name: no installed package has a reward model {name!r}; there are: {installed}"
+        raise ConfigError.at(
+            "options.name", f"no installed package has a reward model {name!r}; there are: {installed}"
         )
     if len({point.value for point in found}) > 1:
-        raise ConfigError(f"options.name: several packages have {name!r}: {', '.join(map(_owner, found))}")
+        raise ConfigError.at(
+            "options.name", f"several packages have {name!r}: {', '.join(map(_owner, found))}"
+        )
     try:
         build = found[0].load()
     except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"options.name: {name!r} of {_owner(found[0])} cannot be imported: {error}"
+        raise ConfigError.at(
+            "options.name", f"{name!r} of {_owner(found[0])} cannot be imported: {error}"
         ) from error
     if not callable(build):
-        raise ConfigError(f"options.name: {name!r} of {_owner(found[0])} is no class and no function")
+        raise ConfigError.at("options.name", f"{name!r} of {_owner(found[0])} is no class and no function")
     return build  # type: ignore[no-any-return]
 
 
@@ -46,7 +48,7 @@ def check(name: Any, model: Any) -> None:
     """Raise ConfigError unless it has all that `laserve.scoring.base.RewardModel` asks for."""
     missing = [member for member in _MEMBERS if not hasattr(model, member)]
     if missing:
-        raise ConfigError(f"options.name: {name!r} is no reward model: it has no {', '.join(missing)}")
+        raise ConfigError.at("options.name", f"{name!r} is no reward model: it has no {', '.join(missing)}")
 
 
 def _owner(point: EntryPoint) -> str:

@@ -55,7 +55,7 @@ def builder(kind: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     if kind == "python":  # made by other packages
         return python.find(options.get("name"))
     if kind not in KINDS:
-        raise ConfigError(f"kind: no scorer kind {kind!r}; there are: {', '.join(KINDS)}")
+        raise ConfigError.at("kind", f"no scorer kind {kind!r}; there are: {', '.join(KINDS)}")
     module, _, name = KINDS[kind].partition(":")
     return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
 
@@ -70,13 +70,14 @@ def _build(
     takes_any = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values())
     for option in options:
         if option in parts or (option not in allowed and not takes_any):
-            raise ConfigError(
-                f"options.{option}: kind {kind!r} has no such option; it has: {', '.join(allowed) or 'none'}"
+            raise ConfigError.at(
+                f"options.{option}",
+                f"kind {kind!r} has no such option; it has: {', '.join(allowed) or 'none'}",
             )
     for name in allowed:
         if name not in options and named[name].default is Parameter.empty:
-            raise ConfigError(f"options.{name}: kind {kind!r} needs it")
+            raise ConfigError.at(f"options.{name}", f"kind {kind!r} needs it")
     try:
         return cast(RewardModel, build(**parts, **options))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"options: {error}") from error
+        raise ConfigError.at("options", str(error)) from error

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from laserve.embedding import Encoder
-from laserve.errors import ArmFailed, LaserveError
+from laserve.errors import ArmFailed, ConfigError, LaserveError
 from laserve.types import Candidate, Request, Vector
 
 
@@ -27,7 +27,7 @@ class Relevance:
 
     def __init__(self, *, encoder: Encoder, window_words: int = 100, stride_words: int = 75) -> None:
         if not 0 < stride_words <= window_words:
-            raise ValueError("stride_words must be in 1..window_words")
+            raise ConfigError.at("options.stride_words", "must be in 1..window_words")
         self.window_words = window_words
         self.stride_words = stride_words
         self._encoder = encoder

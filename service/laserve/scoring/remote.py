@@ -65,9 +65,11 @@ class RemoteModel:
         max_model_len: int | None = None,
     ) -> None:
         if endpoint not in get_args(Endpoint):
-            raise ValueError(f"endpoint: no {endpoint!r}; there are: {', '.join(get_args(Endpoint))}")
+            raise ConfigError.at(
+                "options.endpoint", f"no {endpoint!r}; there are: {', '.join(get_args(Endpoint))}"
+            )
         if max_model_len is not None and max_model_len < SHORTEST:
-            raise ValueError(f"max_model_len: must be at least {SHORTEST}")
+            raise ConfigError.at("options.max_model_len", f"must be at least {SHORTEST}")
         self._server = RemoteServer(url, api_key=api_key)
         self._endpoint = endpoint
         self._folder, self._cache_dir = tokenizer, cache_dir
@@ -87,7 +89,9 @@ class RemoteModel:
         self._model, card = await self._server.find(self._wanted)
         served = card.get("max_model_len")
         if served is None and self._wanted_len is None:
-            raise ConfigError(f"options.max_model_len: {self._server.name} does not tell its length; set one")
+            raise ConfigError.at(
+                "options.max_model_len", f"{self._server.name} does not tell its length; set one"
+            )
         self._max_model_len = min(int(each) for each in (served, self._wanted_len) if each is not None)
         await self._try()
 
@@ -148,10 +152,12 @@ class RemoteModel:
             async with asyncio.timeout(_TRY_S):
                 await self._ask(texts, 1)
         except TimeoutError as error:
-            raise ConfigError(f"options.url: {self._server.name} scored nothing in {_TRY_S:g} s") from error
+            raise ConfigError.at(
+                "options.url", f"{self._server.name} scored nothing in {_TRY_S:g} s"
+            ) from error
         except Unscorable as error:
-            raise ConfigError(
-                f"options.endpoint: {error.message}; is it a classifier with one label?"
+            raise ConfigError.at(
+                "options.endpoint", f"{error.message}; is it a classifier with one label?"
             ) from error
         except ArmFailed as error:
-            raise ConfigError(f"options.endpoint: {error.message}") from error
+            raise ConfigError.at("options.endpoint", error.message) from error

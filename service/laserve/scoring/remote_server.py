@@ -28,12 +28,14 @@ class RemoteServer:
         try:
             parsed = httpx.URL(url)
         except (httpx.InvalidURL, TypeError):
-            raise ValueError("url: is none") from None  # what it says may quote a password
+            raise ConfigError.at("options.url", "is none") from None  # what it says may quote a password
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError("url: must begin with http:// or https:// and name a host")
+            raise ConfigError.at("options.url", "must begin with http:// or https:// and name a host")
         if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
             # httpx would say so with each request, and quote the key.
-            raise ValueError("api_key: has a line break or another character that no HTTP header may hold")
+            raise ConfigError.at(
+                "options.api_key", "has a line break or another character that no HTTP header may hold"
+            )
         #: For messages.
         self.name = public_text(str(parsed))
         self._client = httpx.AsyncClient(
@@ -53,20 +55,22 @@ class RemoteServer:
         try:
             answer = await self._client.get("/v1/models", timeout=_CONNECT_S)
             if answer.status_code in (401, 403):
-                raise ConfigError(f"options.api_key: {self.name} refuses it")
+                raise ConfigError.at("options.api_key", f"{self.name} refuses it")
             if answer.is_error:
-                raise ConfigError(f"options.url: {self.name} answered {answer.status_code} to /v1/models")
+                raise ConfigError.at(
+                    "options.url", f"{self.name} answered {answer.status_code} to /v1/models"
+                )
             served = {str(card["id"]): card for card in answer.json()["data"]}
         except httpx.HTTPError as error:
-            raise ConfigError(f"options.url: no model server at {self.name}: {_say(error)}") from error
+            raise ConfigError.at("options.url", f"no model server at {self.name}: {_say(error)}") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"options.url: {self.name} is no OpenAI-compatible server") from error
+            raise ConfigError.at("options.url", f"{self.name} is no OpenAI-compatible server") from error
         names = ", ".join(served) or "none"
         if model is None and len(served) != 1:
-            raise ConfigError(f"options.model: {self.name} serves several models; name one of: {names}")
+            raise ConfigError.at("options.model", f"{self.name} serves several models; name one of: {names}")
         chosen = next(iter(served)) if model is None else model
         if chosen not in served:
-            raise ConfigError(f"options.model: {self.name} has no {chosen!r}; it has: {names}")
+            raise ConfigError.at("options.model", f"{self.name} has no {chosen!r}; it has: {names}")
         return chosen, served[chosen]
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:

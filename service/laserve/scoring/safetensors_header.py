@@ -23,21 +23,21 @@ def read_shapes(file: Path, setting: str) -> Shapes:
     Raises:
         ConfigError: it cannot be read, is not of this format, or ends before its tensors do.
     """
-    broken = f"{setting}: {file} is damaged or incomplete; copy or save it again"
+    broken = f"{file} is damaged or incomplete; copy or save it again"
     try:
         size = file.stat().st_size
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(_PREFIX), "little")
             if not 0 < length <= min(_LONGEST, size - _PREFIX):
-                raise ConfigError(broken)
+                raise ConfigError.at(setting, broken)
             header: dict[str, Any] = json.loads(opened.read(length))
         header.pop("__metadata__", None)
         shapes = {name: tuple(map(int, tensor["shape"])) for name, tensor in header.items()}
         end = max((int(tensor["data_offsets"][1]) for tensor in header.values()), default=0)
     except OSError as error:
-        raise ConfigError(f"{setting}: {file} cannot be read: {error}") from error
+        raise ConfigError.at(setting, f"{file} cannot be read: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ConfigError(broken) from error
+        raise ConfigError.at(setting, broken) from error
     if size != _PREFIX + length + end:
-        raise ConfigError(f"{broken} (it has {size} bytes, not {_PREFIX + length + end})")
+        raise ConfigError.at(setting, f"{broken} (it has {size} bytes, not {_PREFIX + length + end})")
     return shapes

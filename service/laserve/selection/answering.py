@@ -15,7 +15,7 @@ from laserve.errors import NotReady
 from laserve.generation.base import Generator, Rendered
 from laserve.selection.arms import Arms
 from laserve.selection.context import ContextBuilder
-from laserve.selection.deciding import decide, in_order, out_of_time
+from laserve.selection.deciding import decide, in_order, out_of_time, shortfalls_of
 from laserve.selection.judging import Judging
 from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
@@ -120,6 +120,7 @@ class Answerer:
             tokens = rendered.tokens + sum(candidate.tokens for candidate in candidates)
             judging.learn(verdict, seconds=clock.spent["total"], tokens=tokens)
 
+        shortfalls = shortfalls_of(request, verdict, candidates)
         decision = decide(
             decision_id=decision_id,
             request=request,
@@ -128,6 +129,7 @@ class Answerer:
             draw=draw,
             verdict=verdict,
             candidates=candidates,
+            shortfalls=shortfalls,
         )
         decision = self._window.open(
             replace(
@@ -140,7 +142,7 @@ class Answerer:
         await self._decisions.submit(self._retention.redact(replace(decision, timings=dict(clock.spent))))
         clock.lap("store")
         decision = replace(decision, timings=dict(clock.spent))
-        self._observer.decided(decision, draw, verdict)
+        self._observer.decided(decision, draw, verdict, shortfalls)
         if decision.shadowed:
             self._shadows.submit(request, decision)
         yield decision

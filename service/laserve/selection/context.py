@@ -52,7 +52,7 @@ class Features:
             payload = source.read_bytes()
             tensors = load(payload)
             if not tensors["mean"].shape == tensors["sd"].shape == (len(SCALED),):
-                raise ConfigError(f"context.features: {path} has not {len(SCALED)} means and deviations")
+                raise ConfigError.at("context.features", f"{path} has not {len(SCALED)} means and deviations")
             return cls(
                 mean=tensors["mean"].astype(np.float64),
                 sd=tensors["sd"].astype(np.float64),
@@ -61,7 +61,7 @@ class Features:
                 fingerprint=hashlib.sha256(payload).hexdigest()[:16],
             )
         except (OSError, SafetensorError, KeyError) as error:
-            raise ConfigError(f"context.features: cannot read {path}: {error}") from error
+            raise ConfigError.at("context.features", f"cannot read {path}: {error}") from error
 
 
 class ContextBuilder:
@@ -94,9 +94,10 @@ class ContextBuilder:
         """Raise ConfigError when the loaded encoder does not fit the constants."""
         expected = self.features.components.shape[1]
         if self.encoder.dimension != expected:
-            raise ConfigError(
-                f"context.encoder: has {self.encoder.dimension} dimensions, the constants {expected}; "
-                "make others with `laserve fit-context` and set context.features"
+            raise ConfigError.at(
+                "context.encoder",
+                f"has {self.encoder.dimension} dimensions, the constants {expected}; "
+                "make others with `laserve fit-context` and set context.features",
             )
 
     def prior_diagonal(self, *, structure: float, embedding: float) -> Vector:

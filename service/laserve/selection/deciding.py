@@ -25,6 +25,18 @@ class Verdict:
     failed: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shortfall:
+    """Why a decision is less than what the request wants."""
+
+    #: What the metrics count it as: ``arm_failed``, ``unscored``, ``non_finite`` or ``timeout``.
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
 def in_order(finished: Sequence[Candidate], request: Request) -> tuple[Candidate, ...]:
     """Candidates by index; where some are missing, those that are there are numbered anew."""
     if not finished:
@@ -38,6 +50,22 @@ def out_of_time(request: Request) -> NoCandidate:
     return NoCandidate(f"timeout_s: no candidate finished within {request.timeout_s:g} s", param="timeout_s")
 
 
+def shortfalls_of(
+    request: Request, verdict: Verdict, candidates: Sequence[Candidate]
+) -> tuple[Shortfall, ...]:
+    """What falls short of a request, once its candidates are scored."""
+    found = [Shortfall(reason="arm_failed", detail=f"{name}: {why}") for name, why in verdict.failed.items()]
+    if verdict.scored_by is None:
+        found.append(Shortfall(reason="unscored", detail="every arm failed; best mean log-probability"))
+    elif dropped := int(np.isnan(verdict.by_arm[verdict.scored_by].scores).sum()):
+        detail = f"{verdict.scored_by}: {dropped} of {len(candidates)} candidates"
+        found.append(Shortfall(reason="non_finite", detail=detail))
+    if len(candidates) < request.sampling.n:
+        detail = f"{len(candidates)} of {request.sampling.n} candidates finished in time"
+        found.append(Shortfall(reason="timeout", detail=detail))
+    return tuple(found)
+
+
 def decide(
     *,
     decision_id: str,
@@ -47,6 +75,7 @@ def decide(
     draw: Draw,
     verdict: Verdict,
     candidates: tuple[Candidate, ...],
+    shortfalls: Sequence[Shortfall],
 ) -> Decision:
     first_with: dict[str, int] = {}
     for candidate in candidates:
@@ -74,23 +103,12 @@ def decide(
         same_text=tuple(first_with[candidate.text] for candidate in candidates),
         prompt_tokens=rendered.tokens,
         truncated=rendered.truncated or (winner is not None and winner.truncated),
-        degraded=_shortfalls(request, verdict, candidates),
+        degraded=tuple(map(str, shortfalls)),
         timings={},
         candidates=candidates,
         metadata=request.metadata,
         request=_texts(request),
     )
-
-
-def _shortfalls(request: Request, verdict: Verdict, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    reasons = [f"arm_failed: {name}: {why}" for name, why in verdict.failed.items()]
-    if verdict.scored_by is None:
-        reasons.append("unscored: every arm failed; best mean log-probability")
-    elif dropped := int(np.isnan(verdict.by_arm[verdict.scored_by].scores).sum()):
-        reasons.append(f"non_finite: {verdict.scored_by}: {dropped} of {len(candidates)} candidates")
-    if len(candidates) < request.sampling.n:
-        reasons.append(f"timeout: {len(candidates)} of {request.sampling.n} candidates finished in time")
-    return tuple(reasons)
 
 
 def _texts(request: Request) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
@@ -22,9 +21,6 @@ from laserve.types import ArmStatus, Event, Vector
 logger = logging.getLogger(__name__)
 
 _UNREADABLE = "its settings in the log are not of this version"
-#: How a constructor says which of its arguments is wrong.
-_ARGUMENT = re.compile(r"options: (\w+): (.*)", re.S)
-_MISSING = re.compile(r"options: .*required keyword-only arguments?: '(\w+)'")
 
 
 class Lifecycle:
@@ -91,9 +87,10 @@ class Lifecycle:
                 arm.loading = "unloaded"
                 self._arms.hide(arm)
             if name == self._kept and arm.status != "enabled":
-                raise ConfigError(
-                    f"policy.name: plays {name!r} alone, which is {arm.status} in this log; start with "
-                    f"another policy and enable it (PATCH /arms/{name})"
+                raise ConfigError.at(
+                    "policy.name",
+                    f"plays {name!r} alone, which is {arm.status} in this log; start with "
+                    f"another policy and enable it (PATCH /arms/{name})",
                 )
 
     async def add(self, settings: ArmSettings) -> Arm:
@@ -130,7 +127,8 @@ class Lifecycle:
             try:
                 arm = await asyncio.to_thread(self._made, settings)
             except ConfigError as error:
-                raise _refused(error) from error
+                message = error.message if error.param else f"options: {error.message}"
+                raise InvalidRequest(message, param=error.param or "options") from error
             if before is not None:
                 await _closed(before)
             self._settings[settings.name] = settings
@@ -265,7 +263,7 @@ class Lifecycle:
         except LaserveError:
             raise
         except Exception as error:
-            raise ConfigError(f"options: {type(error).__name__}: {error}") from error
+            raise ConfigError.at("options", f"{type(error).__name__}: {error}") from error
 
     def _begin(self, arm: Arm, work: Callable[[], Awaitable[None]]) -> None:
         """Let an arm's work follow what is under way for it."""
@@ -294,13 +292,3 @@ async def _closed(arm: Arm) -> None:
         await arm.model.close()
     except Exception as error:  # noqa: BLE001 - a scorer may raise anything
         logger.warning("arm %s could not be closed: %s", arm.name, type(error).__name__)
-
-
-def _refused(error: ConfigError) -> InvalidRequest:
-    """What a kind refuses in its settings, as an error of the request's field."""
-    message = error.message
-    if (found := _ARGUMENT.fullmatch(message)) is not None:
-        message = f"options.{found[1]}: {found[2]}"
-    elif (found := _MISSING.match(message)) is not None:
-        message = f"options.{found[1]}: is needed by this kind"
-    return InvalidRequest(message, param=message.partition(":")[0])

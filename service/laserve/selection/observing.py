@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from laserve.metrics import Metrics
-from laserve.selection.deciding import Verdict
+from laserve.selection.deciding import Shortfall, Verdict
 from laserve.selection.learner import Draw
 from laserve.types import Decision, task_label
 
@@ -19,7 +19,9 @@ class Observer:
         self._metrics = metrics
         self._tasks = tuple(tasks)
 
-    def decided(self, decision: Decision, draw: Draw, verdict: Verdict) -> None:
+    def decided(
+        self, decision: Decision, draw: Draw, verdict: Verdict, shortfalls: Sequence[Shortfall]
+    ) -> None:
         metrics = self._metrics
         task = task_label(decision.task, self._tasks)
         metrics.decisions.labels(decision.arm, decision.policy, task).inc()
@@ -43,5 +45,5 @@ class Observer:
         if decision.scored_by and (margin := verdict.by_arm[decision.scored_by].margin) is not None:
             metrics.rm_margin.labels(decision.scored_by).observe(margin)
         metrics.truncated.inc(decision.truncated)
-        for reason in decision.degraded:
-            metrics.degraded.labels(reason.partition(":")[0]).inc()
+        for shortfall in shortfalls:
+            metrics.degraded.labels(shortfall.reason).inc()

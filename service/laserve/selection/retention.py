@@ -74,7 +74,7 @@ def hash_key(folder: Path) -> bytes:
             half.replace(path)
         key = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"storage.hash_key: cannot keep a key at {path}: {error}") from error
+        raise ConfigError.at("storage.hash_key", f"cannot keep a key at {path}: {error}") from error
     if not key:
-        raise ConfigError(f"storage.hash_key: the key file {path} is empty; remove it or set a key")
+        raise ConfigError.at("storage.hash_key", f"the key file {path} is empty; remove it or set a key")
     return key

@@ -81,7 +81,7 @@ async def run(*, data: Sequence[Path], out: Path, cache: Path, recipe: Recipe) -
         train += shortened(ours, recipe.rows)
     packed = await _pack(train, tokenizer, recipe.max_tokens)
     if not packed:
-        raise ConfigError("--data: no row has answers that differ in quality and fit into --max-tokens")
+        raise ConfigError.at("--data", "no row has answers that differ in quality and fit into --max-tokens")
     logger.info("training on %d of %d groups", len(packed), len(train))
     model = await asyncio.to_thread(_train, base, packed, out, recipe)
     report: dict[str, Any] = {
@@ -115,11 +115,12 @@ def _check_out(out: Path, data: Sequence[Path], recipe: Recipe) -> None:
     ours = {"recipe": asdict(recipe), "data": _names(data)}
     marker = out / "run.json"
     if (out / RECIPE).exists():
-        raise ConfigError(f"--out: {out} holds a trained adapter already; name another folder")
+        raise ConfigError.at("--out", f"{out} holds a trained adapter already; name another folder")
     if marker.exists() and json.loads(marker.read_text(encoding="utf-8")) != ours:
-        raise ConfigError(
-            f"--out: {out} holds an interrupted run with another recipe or other data; "
-            "repeat its options, or name another folder"
+        raise ConfigError.at(
+            "--out",
+            f"{out} holds an interrupted run with another recipe or other data; "
+            "repeat its options, or name another folder",
         )
     out.mkdir(parents=True, exist_ok=True)
     marker.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")

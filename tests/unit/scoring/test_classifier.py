@@ -226,22 +226,23 @@ async def test_the_implicit_reward_is_the_log_ratio_of_two_models(decoder: Path,
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (TransformersModel, {"dtype": "int4"}, "dtype: no 'int4'"),
-        (TransformersModel, {"max_model_len": 8}, "max_model_len: must be at least 64"),
-        (TransformersModel, {"batch_tokens": 0}, "batch_tokens"),
-        (AttributesModel, {"attributes": []}, "attributes"),
-        (AttributesModel, {"attributes": "abc"}, "attributes"),
-        (AttributesModel, {"attributes": ["a", "a"]}, "attributes"),
-        (AttributesModel, {"attributes": ["a"], "weights": {"b": 1.0}}, "weights: no attribute 'b'"),
-        (AttributesModel, {"attributes": ["a"], "weights": {"a": float("nan")}}, "weights.a"),
-        (ImplicitReward, {}, "give one of reference and adapter"),
-        (ImplicitReward, {"reference": "a", "adapter": "b"}, "give one of reference and adapter"),
-        (ImplicitReward, {"reference": "a", "beta": 0}, "beta"),
+        (TransformersModel, {"dtype": "int4"}, "options.dtype: no 'int4'"),
+        (TransformersModel, {"max_model_len": 8}, "options.max_model_len: must be at least 64"),
+        (TransformersModel, {"batch_tokens": 0}, "options.batch_tokens"),
+        (AttributesModel, {"attributes": []}, "options.attributes"),
+        (AttributesModel, {"attributes": "abc"}, "options.attributes"),
+        (AttributesModel, {"attributes": ["a", "a"]}, "options.attributes"),
+        (AttributesModel, {"attributes": ["a"], "weights": {"b": 1.0}}, "options.weights: no attribute 'b'"),
+        (AttributesModel, {"attributes": ["a"], "weights": {"a": float("nan")}}, "options.weights.a"),
+        (ImplicitReward, {}, "options: give one of reference and adapter"),
+        (ImplicitReward, {"reference": "a", "adapter": "b"}, "options: give one of reference and adapter"),
+        (ImplicitReward, {"reference": "a", "beta": 0}, "options.beta"),
     ],
 )
 async def test_bad_options_are_refused(kind: Any, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=f"^{message}") as caught:
         kind(cache_dir=CACHE, model="anything", **options)
+    assert caught.value.message.startswith(f"{caught.value.param}: ")
 
 
 async def test_a_length_over_the_models_own_is_refused(classifier: Path) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from builders import make_candidates, make_documents, make_request
-from laserve.errors import ArmFailed
+from laserve.errors import ArmFailed, ConfigError
 from laserve.scoring.judge import PROMPT, Judge, parse_grade, render_question
 from laserve.scoring.remote_server import RemoteServer
 from laserve.types import Message
@@ -74,19 +74,21 @@ def test_fields_in_texts_are_not_filled_in() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prompt": "rate {answer} by {rules}"}, "prompt: has no field rules"),
-        ({"prompt": "rate it"}, "prompt: {answer} is needed"),
-        ({"scale": [5, 5]}, "scale"),
-        ({"scale": [1, float("inf")]}, "scale"),
-        ({"max_tokens": 0}, "max_tokens"),
-        ({"concurrency": 0}, "concurrency"),
-        ({"url": "judge.example"}, "url"),
-        ({"url": "ftp://judge.example"}, "url"),
+        ({"prompt": "rate {answer} by {rules}"}, "options.prompt: has no field rules"),
+        ({"prompt": "rate it"}, "options.prompt: {answer} is needed"),
+        ({"scale": [5, 5]}, "options.scale: "),
+        ({"scale": [1, float("inf")]}, "options.scale: "),
+        ({"max_tokens": 0}, "options.max_tokens: must be at least 1"),
+        ({"concurrency": 0}, "options.concurrency: must be at least 1"),
+        ({"temperature": -0.1}, "options.temperature: must be at least 0"),
+        ({"url": "judge.example"}, "options.url: "),
+        ({"url": "ftp://judge.example"}, "options.url: "),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=f"^{message}") as caught:
         Judge(**{"url": URL} | options)
+    assert caught.value.param == f"options.{next(iter(options))}"
 
 
 class Replies(httpx.AsyncBaseTransport):

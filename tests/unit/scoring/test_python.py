@@ -12,12 +12,16 @@ from laserve.scoring import registry
 
 MODULE = "laserve_test_plugins"
 CODE = """
+from laserve.errors import ConfigError
+
 class Brevity:
     kind, free, needs_all = "brevity", False, False
 
     def __init__(self, *, encoder, unit="characters"):
         if unit not in ("characters", "words"):
-            raise ValueError("unit: is neither characters nor words")
+            raise ConfigError.at("options.unit", "is neither characters nor words")
+        if encoder is None:
+            raise ValueError("encoder: is needed")
         self.encoder = encoder
 
     async def load(self): ...
@@ -82,12 +86,19 @@ async def test_an_installed_model_gets_its_options_and_the_parts_it_asks_for() -
         ({"name": "odd"}, r"options.name: 'odd' is no reward model: it has no kind, free, needs_all, load"),
         ({"name": "brevity", "size": 1}, r"options.size: kind 'python' has no such option; it has: unit"),
         ({"name": "brevity", "encoder": 1}, r"options.encoder: kind 'python' has no such option"),
-        ({"name": "brevity", "unit": "m"}, r"options: unit: is neither"),
+        ({"name": "brevity", "unit": "m"}, r"options.unit: is neither"),
     ],
 )
 def test_what_is_wrong_with_a_plugin_names_the_option(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=rf"^{message}") as caught:
         create(**options)
+    assert caught.value.message.startswith(f"{caught.value.param}: ")
+
+
+def test_another_error_of_a_plugin_is_of_its_options_whatever_its_text_says() -> None:
+    with pytest.raises(ConfigError, match=r"^options: encoder: is needed") as caught:
+        registry.create("python", {"name": "brevity"}, {"encoder": None})
+    assert caught.value.param == "options"
 
 
 def test_a_plugin_that_takes_any_option_gets_those_that_it_does_not_name() -> None:

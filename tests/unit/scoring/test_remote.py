@@ -140,8 +140,13 @@ async def test_a_server_that_is_not_there_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"endpoint": "rerank"}, "endpoint: no 'rerank'"), ({"max_model_len": 3}, "64")]
+    ("options", "message"),
+    [
+        ({"endpoint": "rerank"}, "options.endpoint: no 'rerank'"),
+        ({"max_model_len": 3}, "options.max_model_len: must be at least 64"),
+    ],
 )
 def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=f"^{message}") as caught:
         RemoteModel(**{"cache_dir": CACHE, "url": URL, "tokenizer": DECODER} | options)
+    assert caught.value.param == f"options.{next(iter(options))}"

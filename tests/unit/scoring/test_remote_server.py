@@ -85,18 +85,18 @@ def test_messages_name_the_server_without_a_secret_parameter() -> None:
 
 @pytest.mark.parametrize("url", ["models.example", "ftp://models.example", "http://", "", "http://a:b", 7])
 def test_a_url_that_is_none_is_refused(url: Any) -> None:
-    with pytest.raises(ValueError, match=r"^url: "):
+    with pytest.raises(ConfigError, match=r"^options.url: "):
         RemoteServer(url)
 
 
 @pytest.mark.parametrize("key", ["hidden\n", "hid\rden", "hidd\u00e9n"])
 def test_a_key_that_no_header_may_hold_is_refused_and_not_quoted(key: str) -> None:
-    with pytest.raises(ValueError, match=r"^api_key: ") as caught:
+    with pytest.raises(ConfigError, match=r"^options.api_key: ") as caught:
         RemoteServer("http://models.example", api_key=key)
     assert "hid" not in str(caught.value)
 
 
 def test_a_password_that_breaks_the_url_is_not_quoted() -> None:
-    with pytest.raises(ValueError, match=r"^url: ") as caught:
+    with pytest.raises(ConfigError, match=r"^options.url: ") as caught:
         RemoteServer("http://user:hidden#word@models.example")
     assert "hidden" not in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 from builders import make_candidate, make_candidates, make_request, make_sampling, make_why
 from laserve.errors import NoCandidate
 from laserve.generation.base import Rendered
-from laserve.selection.deciding import Verdict, decide, in_order
+from laserve.selection.deciding import Verdict, decide, in_order, shortfalls_of
 from laserve.selection.learner import Draw
 from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Decision, Request
@@ -25,14 +25,16 @@ def decided(
     request: Request | None = None,
 ) -> Decision:
     request = request or make_request(sampling=make_sampling(n=len(candidates)))
+    verdict = Verdict(scored_by=scored_by, by_arm=by_arm or {}, failed=failed or {})
     return decide(
         decision_id="decision-1",
         request=request,
         rendered=Rendered(token_ids=[1, 2, 3], sampling=request.sampling),
         x=np.array([1.0, 0.5]),
         draw=Draw(arm="loglik", propensity=0.75, why=make_why({"loglik": 0.75}), log_position=4),
-        verdict=Verdict(scored_by=scored_by, by_arm=by_arm or {}, failed=failed or {}),
+        verdict=verdict,
         candidates=candidates,
+        shortfalls=shortfalls_of(request, verdict, candidates),
     )
 
 

@@ -274,26 +274,21 @@ async def test_a_configured_arm_that_failed_is_loaded_again_by_enabling_it(lives
 
 
 @pytest.mark.parametrize(
-    ("message", "param", "told"),
+    ("error", "param", "told"),
     [
-        ("options.x: kind 'fake' has no such option", "options.x", "options.x: kind"),
-        ("options: fault: no 'x'; there are: raise", "options.fault", "options.fault: no 'x'"),
-        (
-            "options: F.__init__() missing 1 required keyword-only argument: 'model'",
-            "options.model",
-            "options.model: is needed",
-        ),
-        ("options: something else", "options", "options: something else"),
-        ("kind: no scorer kind", "kind", "kind: no"),
+        (ConfigError.at("options.x", "kind 'fake' has no such option"), "options.x", "options.x: kind"),
+        (ConfigError.at("options", "unit: is neither"), "options", "options: unit: is neither"),
+        (ConfigError.at("kind", "no scorer kind"), "kind", "kind: no scorer kind"),
+        (ConfigError("model: needs a package"), "options", "options: model: needs a package"),
+        (RuntimeError("salt: is wet"), "options", "options: RuntimeError: salt: is wet"),
     ],
 )
 async def test_what_a_kind_refuses_is_an_error_of_the_field(
-    life: Life, message: str, param: str, told: str
+    life: Life, error: Exception, param: str, told: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await life.add("new", ConfigError(message))
-    assert caught.value.param == param
-    assert caught.value.message.startswith(told)
+        await life.add("new", error)
+    assert (caught.value.param, caught.value.message.startswith(told)) == (param, True)
     assert life.states().keys() == {"one", "two"}
 
 

@@ -30,7 +30,7 @@ def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) 
         ConfigError: as `policies_of` does, the contexts have no bias, or the prior cannot be read.
     """
     if table.features[0] != BIAS:
-        raise ConfigError(f"--pool: the first feature of its contexts is not {BIAS!r}")
+        raise ConfigError.at("--pool", f"the first feature of its contexts is not {BIAS!r}")
     policies = policies_of(names, settings)
     ridge = prior_diagonal(
         table.features, structure=settings.prior_structure, embedding=settings.prior_embedding
@@ -60,15 +60,15 @@ def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Pol
         ConfigError: there is none of a name, it does not learn, or a scaling is set.
     """
     if settings.reward_scaling != "none":
-        raise ConfigError("policy.reward_scaling: a replay learns rewards as they are; set it to none")
+        raise ConfigError.at("policy.reward_scaling", "a replay learns rewards as they are; set it to none")
     known = make_policies(settings.model_copy(update={"name": "linucb"}), tuple)
     found = {}
     for name in names:
         try:
-            policy = None if name.partition(":")[0] in _BASELINES else known.get(name)
+            policy = None if name.partition(":")[0] in _BASELINES else known.get(name, param="--policy")
         except InvalidRequest as error:
-            raise ConfigError(f"--policy: {error.message.removeprefix('policy: ')}") from error
+            raise ConfigError(error.message, param=error.param) from error
         if policy is None or isinstance(policy, Ensemble):
-            raise ConfigError(f"--policy: {name!r} learns nothing")
+            raise ConfigError.at("--policy", f"{name!r} learns nothing")
         found[name] = policy
     return found

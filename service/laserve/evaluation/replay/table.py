@@ -58,7 +58,7 @@ def tabulate(pool: Pool) -> Table:
     """
     kept = [question for question in pool.questions if _available(pool, question).any()]
     if not kept:
-        raise ConfigError("--pool: no question has scores of any arm")
+        raise ConfigError.at("--pool", "no question has scores of any arm")
     available = np.array([_available(pool, question) for question in kept])
     return Table(
         ids=tuple(f"{question.file}/{question.id}" for question in kept),

@@ -34,6 +34,7 @@ def test_priors_are_those_of_the_settings() -> None:
     ("name", "message"),
     [
         ("nothing", "--policy: no policy 'nothing'"),
+        ("policy: nothing", "--policy: no policy 'policy: nothing'"),
         ("random", "'random' learns nothing"),
         ("fixed:a", "'fixed:a' learns nothing"),
         ("ensemble-mean", "'ensemble-mean' learns nothing"),
