@@ -43,15 +43,21 @@ def launch(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     through: Sequence[str] = (),
+    program: Sequence[str] = (sys.executable, "-m", "laserve"),
+    folder: Path | None = None,
 ) -> Server:
     """Start `laserve serve` on a free port without waiting for anything.
 
     Args:
         through: a command that becomes the command behind it, such as `env -i`.
+        program: the installed `laserve`.
+        folder: the working directory of the server.
     """
-    command = [*through, sys.executable, "-m", "laserve", "serve", "--port", "0", *arguments]
+    command = [*through, *program, "serve", "--port", "0", *arguments]
     with log.open("ab") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | dict(env or {}))
+        process = subprocess.Popen(
+            command, stdout=file, stderr=file, cwd=folder, env=os.environ | dict(env or {})
+        )
     return Server(process=process, log=log)
 
 

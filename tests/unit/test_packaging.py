@@ -1,4 +1,4 @@
-"""What the two distributions say of themselves."""
+"""The metadata of the two distributions."""
 
 import re
 import tomllib
@@ -27,7 +27,7 @@ def test_the_version_is_written_in_the_service_s_package_alone(distribution: str
     assert project["dynamic"] == ["version"]
 
 
-def test_the_client_says_the_version_that_is_installed() -> None:
+def test_the_client_has_the_version_of_the_service() -> None:
     assert laserve_client.__version__ == laserve.__version__
 
 
@@ -48,7 +48,7 @@ def test_the_links_have_the_well_known_labels_and_one_home(distribution: str) ->
 
 
 @pytest.mark.parametrize("distribution", FOLDERS)
-def test_the_classifiers_are_known_and_say_what_the_metadata_says(distribution: str) -> None:
+def test_the_classifiers_are_known_and_agree_with_the_other_metadata(distribution: str) -> None:
     core = metadata(distribution).core
     classifiers = core.classifiers  # an unknown one is an error of the build
     assert {classifier.split(" :: ")[0] for classifier in classifiers} >= {
