@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE ?= 1
 export VLLM_NO_USAGE_STATS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install models serve test format check bench lock clean
+.PHONY: help install models serve test format check bench dist lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,14 @@ bench: install ## The benchmarks; results in bench-results/.
 	@$(BIN)/laserve bench overhead --json bench-results/overhead.json
 	@$(BIN)/laserve bench faults --profile fake --json bench-results/faults.json
 	@$(BIN)/laserve bench bandit --json bench-results/bandit.json
+
+# Each wheel is built from its sdist, which shows that the sdist is complete.
+dist: install ## The sdists and wheels of service and client, in dist/.
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build --target sdist --directory dist
+	@cd clients/python && $(abspath $(BIN))/python -m hatchling build --target sdist --directory ../../dist
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+	@ls dist
 
 lock: ## Resolve the lock anew, where pip finds a CPU build of torch.
 	@$(PYTHON) deploy/make_lock.py > $(LOCK).new && mv $(LOCK).new $(LOCK)
