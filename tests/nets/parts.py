@@ -1,0 +1,38 @@
+"""The parts of the service that golden tests use; no other module of theirs imports any."""
+
+from laserve.app import create_app, make_service, make_store
+from laserve.bandit.state import BanditState
+from laserve.cli import main
+from laserve.config import GenerationSettings, Settings
+from laserve.config import load as load_settings
+from laserve.generation.identity import generator_fingerprint, template_fingerprint
+from laserve.running import load, running
+from laserve.scoring.identity import arm_fingerprint
+from laserve.selection.context import Features
+from laserve.selection.window import DefaultRewards
+from laserve.storage.base import LogWriter, Store
+from laserve.storage.sql import SqlStore
+from laserve.types import Decision, Event
+
+__all__ = [
+    "BanditState",
+    "Decision",
+    "DefaultRewards",
+    "Event",
+    "Features",
+    "GenerationSettings",
+    "LogWriter",
+    "Settings",
+    "SqlStore",
+    "Store",
+    "arm_fingerprint",
+    "create_app",
+    "generator_fingerprint",
+    "load",
+    "load_settings",
+    "main",
+    "make_service",
+    "make_store",
+    "running",
+    "template_fingerprint",
+]
