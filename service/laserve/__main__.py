@@ -1,7 +1,7 @@
 """``python -m laserve``, and the first module that a process started by multiprocessing imports."""
 
 from laserve.cli import main
-from laserve.orphans import end_with_parent
+from laserve.engines.orphans import end_with_parent
 
 end_with_parent()
 

@@ -17,8 +17,8 @@ from laserve import logs
 from laserve.api.service import ABORT_S, Service
 from laserve.app import create_app, make_service
 from laserve.config import Settings
+from laserve.engines.orphans import MARK
 from laserve.errors import ConfigError, LaserveError
-from laserve.orphans import MARK
 from laserve.running import load, running
 
 logger = logging.getLogger(__name__)

@@ -13,14 +13,14 @@ from typing import Any
 import uuid_utils
 
 from laserve.config import GenerationSettings
+from laserve.engines.supervisor import Supervisor
+from laserve.engines.vllm import VllmEngine, VllmStart
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
 from laserve.generation.base import Rendered, check_finish
 from laserve.generation.prompts import render
 from laserve.metrics import Metrics
-from laserve.supervision import Supervisor
 from laserve.tokenizer import FolderTokenizer
 from laserve.types import Candidate, Request, Sampling
-from laserve.vllm_engine import VllmEngine, VllmStart
 
 logger = logging.getLogger(__name__)
 

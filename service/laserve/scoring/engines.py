@@ -14,11 +14,11 @@ from typing import Any
 
 import uuid_utils
 
+from laserve.engines.supervisor import Supervisor
+from laserve.engines.vllm import VllmEngine, VllmStart
 from laserve.errors import ConfigError, EngineError, NotReady, Unavailable
 from laserve.metrics import Metrics
 from laserve.scoring.engine_spec import EngineSpec
-from laserve.supervision import Supervisor
-from laserve.vllm_engine import VllmEngine, VllmStart
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from laserve.vllm_engine import VllmEngine, VllmStart
+from laserve.engines.vllm import VllmEngine, VllmStart
 
 logger = logging.getLogger("engine")
 

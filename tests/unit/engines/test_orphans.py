@@ -6,11 +6,12 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from laserve.orphans import MARK, end_with_parent
+from laserve.engines.orphans import MARK, end_with_parent
 
 #: A server that starts a process below it. What both hold is their standard output.
 SERVER = """
@@ -18,7 +19,7 @@ import multiprocessing
 import signal
 import threading
 
-from laserve.orphans import end_with_parent
+from laserve.engines.orphans import end_with_parent
 
 
 def work():
@@ -73,3 +74,9 @@ def test_the_server_itself_watches_nobody(monkeypatch: pytest.MonkeyPatch) -> No
     before = threading.enumerate()
     end_with_parent()
     assert threading.enumerate() == before
+
+
+@pytest.mark.parametrize("module", ["laserve.engines.orphans", "laserve.orphans"])
+def test_entry_points_of_this_and_of_earlier_installations_lead_to_the_same_function(module: str) -> None:
+    entry = EntryPoint("laserve", f"{module}:end_with_parent", "vllm.general_plugins")
+    assert entry.load() is end_with_parent

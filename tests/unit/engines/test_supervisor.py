@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from laserve.engines.supervisor import Supervisor
 from laserve.errors import EngineError, NotReady
 from laserve.metrics import Metrics
-from laserve.supervision import Supervisor
 
 #: Far longer than anything here takes, for what must not happen meanwhile.
 LONG_S = 60.0

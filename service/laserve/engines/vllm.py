@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+from laserve.engines.orphans import MARK
 from laserve.errors import ConfigError, EngineError
-from laserve.orphans import MARK
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""vLLM engines: started, watched, started anew after their death, ended with their server."""
