@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from laserve.config import load
-from laserve.models import prepare
+from laserve.models.packaged import prepare
 
 SEED = 7
 

@@ -15,11 +15,11 @@ from laserve.api.service import Service
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.registry import Policies, learners
 from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings
-from laserve.embedding import Encoder, HashEncoder, SentenceEncoder
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
-from laserve.models import resolve
+from laserve.models.encoder import Encoder, HashEncoder, SentenceEncoder
+from laserve.models.packaged import resolve
 from laserve.scoring.allowed import Allowed
 from laserve.scoring.engines import PoolingEngines
 from laserve.scoring.identity import arm_fingerprint

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from laserve.config import load
-from laserve.models import prepare
+from laserve.models.packaged import prepare
 
 pytestmark = pytest.mark.engine
 

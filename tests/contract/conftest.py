@@ -18,8 +18,8 @@ from contract.reward_models import (  # noqa: F401 - fixtures
     vllm_arm,
 )
 from laserve.config import load
-from laserve.embedding import HashEncoder, SentenceEncoder
-from laserve.models import prepare
+from laserve.models.encoder import HashEncoder, SentenceEncoder
+from laserve.models.packaged import prepare
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

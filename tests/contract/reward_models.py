@@ -17,7 +17,7 @@ import pytest
 
 import tiny
 from laserve.config import load
-from laserve.models import prepare
+from laserve.models.packaged import prepare
 
 #: Seconds that vLLM's server may take to start.
 START_S = 240.0

@@ -1,4 +1,4 @@
-"""Every encoder keeps the protocol of `laserve.embedding`."""
+"""Every encoder keeps the protocol of `laserve.models.encoder`."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract import samples
-from laserve.embedding import Encoder, HashEncoder, Matrix, SentenceEncoder
 from laserve.errors import ConfigError
+from laserve.models.encoder import Encoder, HashEncoder, Matrix, SentenceEncoder
 
 TEXTS = (
     "who built the harbour clock",

@@ -19,11 +19,11 @@ from contract.reward_models import save_adapter
 from laserve.config import load
 from laserve.errors import ArmFailed, ConfigError, Unscorable
 from laserve.metrics import Metrics
+from laserve.models.folders import check_model
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring.engines import PoolingEngines
-from laserve.scoring.folders import check_model
 from laserve.scoring.rendering import render_candidate, render_prompt
 from laserve.scoring.vllm import VllmRewardModel
-from laserve.tokenizer import FolderTokenizer
 from laserve.types import Document, Request
 
 pytestmark = [

@@ -10,7 +10,7 @@ import pytest
 
 from contract.reward_models import SERVED
 from laserve.generation.prompts import render
-from laserve.tokenizer import FolderTokenizer
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.types import Document, Request, Sampling
 from processes import serving
 

@@ -26,12 +26,12 @@ from laserve.bench.scoring_texts import Texts, ready_adapter
 from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.metrics import Metrics
-from laserve.models import resolve
+from laserve.models.packaged import resolve
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.progress import progress
 from laserve.scoring.engines import PoolingEngines
 from laserve.scoring.rendering import render_candidate, render_prompt
 from laserve.scoring.vllm import VllmRewardModel
-from laserve.tokenizer import FolderTokenizer
 from laserve.types import Vector
 
 _MODEL = "smollm2-135m-instruct"

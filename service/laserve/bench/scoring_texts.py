@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from laserve.evaluation.questions import built_in
-from laserve.scoring.folders import adapter_folder
+from laserve.models.folders import adapter_folder
 from laserve.types import Candidate, Document, Request, Sampling
 
 #: Tokens of a candidate, about.

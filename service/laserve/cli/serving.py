@@ -31,7 +31,7 @@ def serve(config: Path | None, profile: str | None, host: str | None, port: int 
 def models(config: Path | None, profile: str | None) -> None:
     """Prepare the models of the settings into the cache folder."""
     from laserve.config import load
-    from laserve.models import PACKAGED, prepare
+    from laserve.models.packaged import PACKAGED, prepare
 
     settings = load(config=config, profile=profile)
     for name in (settings.context.encoder, settings.generation.model):

@@ -13,10 +13,10 @@ import numpy as np
 
 from laserve.app import make_encoder
 from laserve.config import Settings
-from laserve.embedding import Encoder
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.evaluation.questions import json_lines
 from laserve.generation.prompts import SOLVED
+from laserve.models.encoder import Encoder
 
 #: Features of the embedding.
 COMPONENTS = 32

@@ -4,8 +4,8 @@ from typing import Any
 
 from laserve.config import GenerationSettings
 from laserve.config.secrets import public
-from laserve.fingerprints import computing, fingerprint, model_content, place
 from laserve.generation.prompts import TEMPLATE
+from laserve.models.fingerprint import computing, fingerprint, model_content, place
 
 #: Options of the fake that say how fast it is.
 _PACE = frozenset({"delay_s"})

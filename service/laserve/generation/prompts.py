@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from laserve.errors import InvalidRequest
 from laserve.generation.base import Rendered, Tokenizer
-from laserve.tokenizer import shares
+from laserve.models.tokenizer import shares
 from laserve.types import Document, Request
 
 #: What ends an answer to a question, unless the request says otherwise.

@@ -19,7 +19,7 @@ from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
 from laserve.generation.base import Rendered, check_finish
 from laserve.generation.prompts import render
 from laserve.metrics import Metrics
-from laserve.tokenizer import FolderTokenizer
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.types import Candidate, Request, Sampling
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from laserve.config.secrets import is_secret, public_text
 from laserve.errors import Forbidden, InvalidRequest
-from laserve.models import PACKAGED
-from laserve.scoring.folders import adapter_folder
+from laserve.models.folders import adapter_folder
+from laserve.models.packaged import PACKAGED
 from laserve.scoring.registry import KINDS
 
 #: Options that name a folder, or a packaged model.

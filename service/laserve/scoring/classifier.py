@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from laserve.models import resolve
-from laserve.scoring.folders import adapter_folder, check_adapter, check_chat_template, check_model
+from laserve.models.folders import adapter_folder, check_adapter, check_chat_template, check_model
+from laserve.models.packaged import resolve
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring.inprocess import Backend, Job
 from laserve.scoring.kv_cache import Behind, Reader, tokens_of
 from laserve.scoring.pairs import PairTokenizer
 from laserve.scoring.pretrained import longest, quiet, with_adapter
-from laserve.tokenizer import FolderTokenizer
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 

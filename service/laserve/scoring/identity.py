@@ -6,10 +6,10 @@ from typing import Any
 
 from laserve.config.secrets import public, public_text
 from laserve.errors import ConfigError
-from laserve.fingerprints import computing, fingerprint, model_content, place
+from laserve.models.fingerprint import computing, fingerprint, model_content, place
+from laserve.models.folders import adapter_folder
 from laserve.scoring import python, registry
 from laserve.scoring.allowed import PATHS, SERVED, URLS
-from laserve.scoring.folders import adapter_folder
 
 #: Options that say how scores are come by, of any kind and of the fake.
 _MEANS = frozenset({"batch_tokens", "concurrency", "device", "trust_remote_code"})

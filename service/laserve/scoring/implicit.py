@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from laserve.errors import ConfigError
-from laserve.models import resolve
+from laserve.models.folders import adapter_folder, check_adapter, check_chat_template, check_model
+from laserve.models.packaged import resolve
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring.classifier import Dtype
-from laserve.scoring.folders import adapter_folder, check_adapter, check_chat_template, check_model
 from laserve.scoring.inprocess import InProcess, Job
 from laserve.scoring.kv_cache import Behind, Forward, Reader, ReadPrompt
 from laserve.scoring.pretrained import check_options, longest, quiet, with_adapter
-from laserve.tokenizer import FolderTokenizer
 from laserve.types import Candidate, Request, Vector
 
 #: Rows of logits that are made probabilities at once, in float32.

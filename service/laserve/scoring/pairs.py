@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from laserve.errors import ConfigError
-from laserve.tokenizer import FolderTokenizer
+from laserve.models.tokenizer import FolderTokenizer
 
 #: Any two words; what stands around them is how the model marks a pair.
 _FIRST, _SECOND = "a", "b"

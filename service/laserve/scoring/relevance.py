@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from laserve.embedding import Encoder
 from laserve.errors import ArmFailed, ConfigError, LaserveError
+from laserve.models.encoder import Encoder
 from laserve.types import Candidate, Request, Vector
 
 

@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from laserve.errors import ArmFailed, ConfigError, Unscorable
-from laserve.models import resolve
-from laserve.scoring.folders import check_chat_template
+from laserve.models.folders import check_chat_template
+from laserve.models.packaged import resolve
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring.pairs import PairTokenizer
 from laserve.scoring.pretrained import SHORTEST
 from laserve.scoring.remote_server import RemoteServer
 from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
 from laserve.scoring.requests import PerRequest
-from laserve.tokenizer import FolderTokenizer
 from laserve.types import Candidate, Request, Vector
 
 #: Seconds in which a server must have scored its first text.

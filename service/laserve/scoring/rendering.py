@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from laserve.errors import InvalidRequest, Unscorable
-from laserve.tokenizer import shares
+from laserve.models.tokenizer import shares
 from laserve.types import Document, Request
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from laserve.embedding import Encoder, Matrix
 from laserve.errors import ConfigError
+from laserve.models.encoder import Encoder, Matrix
 from laserve.types import Request, Vector
 
 #: Name of the feature that is always 1.

@@ -12,10 +12,10 @@ from laserve import __version__
 from laserve.errors import ConfigError
 from laserve.evaluation.accuracy import Accuracy, length_only, measure
 from laserve.evaluation.rows import Group, read, shortened, split
-from laserve.models import resolve
+from laserve.models.folders import check_model
+from laserve.models.packaged import resolve
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.progress import progress
-from laserve.scoring.folders import check_model
-from laserve.tokenizer import FolderTokenizer
 from laserve.training.packing import Packed, pack, scores
 
 logger = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ from builders import make_candidates, make_documents, make_request, make_samplin
 from contract.reward_models import save_classifier
 from laserve.config import load
 from laserve.errors import ConfigError, Unscorable
-from laserve.models import prepare
+from laserve.models.packaged import prepare
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring import kv_cache
 from laserve.scoring.attributes import AttributesModel
 from laserve.scoring.implicit import ImplicitReward
 from laserve.scoring.rendering import render_candidate, render_prompt
 from laserve.scoring.transformers import TransformersModel
-from laserve.tokenizer import FolderTokenizer
 from laserve.types import Request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from builders import make_request, make_sampling
 from laserve.config import load
 from laserve.errors import InvalidRequest, Unscorable
-from laserve.models import prepare
+from laserve.models.packaged import prepare
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
-from laserve.tokenizer import FolderTokenizer
 from laserve.types import Document, Message, Request
 
 #: Ids of the special tokens of `Characters`, which no character has.

@@ -10,7 +10,6 @@ import pytest
 
 from builders import StubModel, UnloadableModel, make_arm, make_teaching
 from laserve.config import ArmSettings
-from laserve.embedding import HashEncoder
 from laserve.errors import (
     ArmConflict,
     ArmFailed,
@@ -22,6 +21,7 @@ from laserve.errors import (
     StoreError,
 )
 from laserve.metrics import Metrics
+from laserve.models.encoder import HashEncoder
 from laserve.scoring.allowed import Allowed
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms

@@ -11,8 +11,8 @@ import pytest
 from builders import make_teaching
 from laserve.bandit.state import BanditState
 from laserve.config import Expected
-from laserve.embedding import HashEncoder
 from laserve.errors import ConfigError
+from laserve.models.encoder import HashEncoder
 from laserve.selection.changing import Fingerprints
 from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.learner import Learner

@@ -10,7 +10,7 @@ import torch
 
 import tiny
 from laserve.evaluation.rows import Group
-from laserve.tokenizer import FolderTokenizer
+from laserve.models.tokenizer import FolderTokenizer
 from laserve.training.packing import pack, scores
 from laserve.types import Document, Request, Sampling
 

@@ -5,9 +5,9 @@ from threading import Barrier
 
 import pytest
 
-from laserve import models
 from laserve.errors import ConfigError
-from laserve.models import PackagedModel, prepare, resolve
+from laserve.models import packaged as models
+from laserve.models.packaged import PackagedModel, prepare, resolve
 
 
 class Writer:

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from laserve.errors import ConfigError
-from laserve.scoring.folders import adapter_folder, check_adapter, check_chat_template, check_model
+from laserve.models.folders import adapter_folder, check_adapter, check_chat_template, check_model
 
 HIDDEN, RANK = 8, 4
 Q = "model.layers.0.self_attn.q_proj"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from laserve import fingerprints
-from laserve.fingerprints import fingerprint, model_content, place
+from laserve.models import fingerprint as fingerprints
+from laserve.models.fingerprint import fingerprint, model_content, place
 
 
 def model(folder: Path, *, seed: int = 0, **files: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from laserve.errors import ConfigError
-from laserve.scoring.safetensors_header import Shapes, read_shapes
+from laserve.models.safetensors_header import Shapes, read_shapes
 
 #: Adapters that come with laserve, each in a folder of its name.
 _ADAPTERS = Path(__file__).with_name("adapters")

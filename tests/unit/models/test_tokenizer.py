@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laserve import tokenizer
 from laserve.config import load
 from laserve.errors import ConfigError, InvalidRequest
-from laserve.models import prepare
-from laserve.tokenizer import FolderTokenizer, shares
+from laserve.models import tokenizer
+from laserve.models.packaged import prepare
+from laserve.models.tokenizer import FolderTokenizer, shares
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=8)
 

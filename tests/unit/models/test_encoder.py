@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laserve.embedding import HashEncoder
+from laserve.models.encoder import HashEncoder
 
 #: With one bucket, half of all words cancel the other half.
 DIMENSIONS = st.sampled_from([1, 2, 7, 384])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from laserve.models import PACKAGED
+from laserve.models.packaged import PACKAGED
 
 #: Of vLLM's ``AsyncEngineArgs`` those that change what a model computes; the others say how fast.
 _COMPUTING = frozenset(

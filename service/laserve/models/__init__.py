@@ -1,0 +1,1 @@
+"""Models on disk: packaged ones, folders, tokenizers, the sentence encoder, fingerprints."""
