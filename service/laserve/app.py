@@ -15,6 +15,7 @@ from laserve.api.service import Service
 from laserve.bandit.exploration import Exploration
 from laserve.bandit.registry import Policies, learners
 from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings
+from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
@@ -26,7 +27,6 @@ from laserve.scoring.identity import arm_fingerprint
 from laserve.selection.answering import Answerer
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
-from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner

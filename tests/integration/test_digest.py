@@ -15,8 +15,8 @@ import pytest_asyncio
 from numpy._core import _multiarray_umath as numpy_core
 
 from laserve.bandit.state import BanditState
+from laserve.context.features import ContextBuilder, Features
 from laserve.models.encoder import HashEncoder
-from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.learner import fold
 from laserve.storage.sql import SqlStore
 from laserve.types import Event, Update, Vector

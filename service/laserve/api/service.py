@@ -5,13 +5,13 @@ from typing import Literal
 
 from laserve.api.admission import Permits, Underway
 from laserve.config import Settings
+from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady, Unavailable
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.scoring.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.arms import Arms
-from laserve.selection.context import ContextBuilder
 from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner

@@ -11,10 +11,10 @@ import uuid_utils
 from laserve.bandit.base import Policy
 from laserve.bandit.combining import Ensemble
 from laserve.bandit.registry import Policies
+from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady
 from laserve.generation.base import Generator, Rendered
 from laserve.selection.arms import Arms
-from laserve.selection.context import ContextBuilder
 from laserve.selection.deciding import decide, in_order, out_of_time, shortfalls_of
 from laserve.selection.judging import Judging
 from laserve.selection.learner import Draw, Learner

@@ -8,9 +8,9 @@ from typing import Any
 
 from laserve.bandit.state import BanditState
 from laserve.config import Expected
+from laserve.context.features import ContextBuilder
 from laserve.errors import ConfigError
 from laserve.selection.changing import Fingerprints, changes, tell
-from laserve.selection.context import ContextBuilder
 from laserve.selection.learner import Learner
 from laserve.storage.base import Store
 from laserve.types import Event, Vector

@@ -10,6 +10,7 @@ import pytest
 
 from builders import StubModel, UnloadableModel, make_arm, make_teaching
 from laserve.config import ArmSettings
+from laserve.context.features import ContextBuilder, Features
 from laserve.errors import (
     ArmConflict,
     ArmFailed,
@@ -25,7 +26,6 @@ from laserve.models.encoder import HashEncoder
 from laserve.scoring.allowed import Allowed
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
-from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner, fold
 from laserve.selection.lifecycle import Lifecycle

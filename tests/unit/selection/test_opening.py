@@ -11,10 +11,10 @@ import pytest
 from builders import make_teaching
 from laserve.bandit.state import BanditState
 from laserve.config import Expected
+from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError
 from laserve.models.encoder import HashEncoder
 from laserve.selection.changing import Fingerprints
-from laserve.selection.context import ContextBuilder, Features
 from laserve.selection.learner import Learner
 from laserve.selection.opening import open_log
 from laserve.storage.sql import SqlStore

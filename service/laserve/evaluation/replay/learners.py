@@ -9,10 +9,10 @@ from laserve.app import make_policies
 from laserve.bandit.base import Policy
 from laserve.bandit.combining import Ensemble
 from laserve.config import PolicySettings, read_prior
+from laserve.context.features import BIAS, prior_diagonal, prior_mean
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.evaluation.replay.learning import Learner
 from laserve.evaluation.replay.table import Table
-from laserve.selection.context import BIAS, prior_diagonal, prior_mean
 
 #: Follows the name of a learner that sees nothing of the request, and of one that begins with `policy.prior`.
 BLIND, PRIOR = "-bias-only", ":prior"

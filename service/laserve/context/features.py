@@ -48,7 +48,7 @@ class Features:
         from safetensors.numpy import load
 
         try:
-            source = path or files("laserve.selection") / "data" / "features.safetensors"
+            source = path or files("laserve.context") / "data" / "features.safetensors"
             payload = source.read_bytes()
             tensors = load(payload)
             if not tensors["mean"].shape == tensors["sd"].shape == (len(SCALED),):

@@ -5,9 +5,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from builders import make_documents, make_request, make_sampling
+from laserve.context.features import QUESTION_WORDS, TASK_BUCKETS, ContextBuilder, Features
 from laserve.errors import ConfigError
 from laserve.models.encoder import HashEncoder
-from laserve.selection.context import QUESTION_WORDS, TASK_BUCKETS, ContextBuilder, Features
 from laserve.types import Message, Request, Vector
 
 TASKS = ("chat", "math")
