@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from laserve.bandit.exploration import Exploration
+from laserve.bandit.policies.exploration import Exploration
 from laserve.errors import ArmFailed
 from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe
 from laserve.selection.arm import Arm

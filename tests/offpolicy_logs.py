@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from laserve.bandit.offpolicy import OffPolicyLog
+from laserve.bandit.offpolicy.estimators import OffPolicyLog
 
 ARMS = ("loglik", "consensus", "judge")
 

@@ -12,8 +12,8 @@ from laserve.api import arms as arms_api
 from laserve.api import bandit, decisions, errors, export, feedback, generate, health
 from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, Permits
 from laserve.api.service import Service
-from laserve.bandit.exploration import Exploration
-from laserve.bandit.registry import Policies, learners
+from laserve.bandit.policies.exploration import Exploration
+from laserve.bandit.policies.registry import Policies, learners
 from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError, InvalidRequest

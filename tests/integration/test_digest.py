@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from numpy._core import _multiarray_umath as numpy_core
 
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
 from laserve.context.features import ContextBuilder, Features
 from laserve.models.encoder import HashEncoder
 from laserve.selection.learner import fold
@@ -34,7 +34,7 @@ FOLD = """
 import asyncio, ctypes, hashlib, json, pathlib, re, sys
 import numpy as np
 from numpy._core import _multiarray_umath as numpy_core
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
 from laserve.selection.learner import Learner, fold
 from laserve.storage.sql import SqlStore
 

@@ -1,7 +1,7 @@
 """The parts of the service that golden tests use; no other module of theirs imports any."""
 
 from laserve.app import create_app, make_service, make_store
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
 from laserve.cli import main
 from laserve.config import GenerationSettings, Settings
 from laserve.config import load as load_settings

@@ -8,7 +8,7 @@ from laserve.api.answers import ArmBody, ArmsBody, ErrorBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.schemas import ArmStateBody, NewArmBody
 from laserve.api.service import Service
-from laserve.bandit.arm_state import ArmState
+from laserve.bandit.state.arm_state import ArmState
 from laserve.errors import NotFound
 from laserve.selection.arm import Arm
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from laserve.api.schemas import Body
-from laserve.bandit.offpolicy import CannotSay, Estimate
+from laserve.bandit.offpolicy.estimators import CannotSay, Estimate
 from laserve.selection.evaluating import Report
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from laserve.bandit.base import draw as draw_arm
-from laserve.bandit.base import noise, uniform
-from laserve.bandit.exploration import Exploration
-from laserve.bandit.linucb import LinUCB
+from laserve.bandit.policies.base import draw as draw_arm
+from laserve.bandit.policies.base import noise, uniform
+from laserve.bandit.policies.exploration import Exploration
+from laserve.bandit.policies.linucb import LinUCB
 from laserve.bench.bandit_play import players, robustness
 from laserve.bench.bandit_worlds import SCENARIOS
 from laserve.bench.regret_chart import draw

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from laserve.bandit.base import Policy, draw, noise, uniform
-from laserve.bandit.exploration import Exploration
-from laserve.bandit.registry import learners
+from laserve.bandit.policies.base import Policy, draw, noise, uniform
+from laserve.bandit.policies.exploration import Exploration
+from laserve.bandit.policies.registry import learners
 from laserve.bench.bandit_worlds import ARMS, SCENARIOS, D, World, best_means, present
 from laserve.config import PolicySettings
 from laserve.selection.learner import Learner

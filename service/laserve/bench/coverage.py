@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from laserve.bandit.offpolicy import ESTIMATORS, CannotSay, ClusterBootstrap, Estimate, evaluate
+from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, ClusterBootstrap, Estimate, evaluate
 from laserve.bench.coverage_world import RANDOM, Logging, World
 from laserve.progress import progress
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from laserve.bandit.offpolicy import OffPolicyLog
+from laserve.bandit.offpolicy.estimators import OffPolicyLog
 from laserve.bench.coverage_policies import EPSILON, Floats, Integers, Learners, Policy, draw, evenly
 
 Logging = Literal["uniform", "frozen", "learning"]

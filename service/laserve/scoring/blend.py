@@ -11,7 +11,7 @@ class Blend:
     """What all other arms say of a candidate, weighed by what each was worth so far.
 
     The service asks the other arms and weighs their z-scores within the request
-    (`laserve.bandit.blending`); by itself this model prefers no candidate.
+    (`laserve.bandit.state.blending`); by itself this model prefers no candidate.
     """
 
     kind = "blend"

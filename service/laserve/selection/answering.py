@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import uuid_utils
 
-from laserve.bandit.base import Policy
-from laserve.bandit.combining import Ensemble
-from laserve.bandit.registry import Policies
+from laserve.bandit.policies.base import Policy
+from laserve.bandit.policies.ensembles import Ensemble
+from laserve.bandit.policies.registry import Policies
 from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady
 from laserve.generation.base import Generator, Rendered

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from laserve.bandit.blending import Lesson
-from laserve.bandit.scaling import RewardCounts, Scale
+from laserve.bandit.state.blending import Lesson
+from laserve.bandit.state.scaling import RewardCounts, Scale
 from laserve.errors import Conflict, Damaged, InvalidRequest
 from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved

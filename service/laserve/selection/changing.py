@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from laserve.bandit.changes import Subject
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.changes import Subject
+from laserve.bandit.state.fold import BanditState
 from laserve.config import ArmSettings, GenerationSettings
 from laserve.generation.identity import generator_fingerprint, template_fingerprint
 from laserve.scoring.identity import arm_fingerprint

@@ -6,12 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laserve.bandit.base import Policy, noise
-from laserve.bandit.baselines import FixedArm, RandomArm
-from laserve.bandit.changes import Change, Subject
-from laserve.bandit.combining import Ensemble
-from laserve.bandit.linear import LinearModel
-from laserve.bandit.offpolicy import (
+from laserve.bandit.offpolicy.estimators import (
     ESTIMATORS,
     CannotSay,
     ClusterBootstrap,
@@ -20,7 +15,12 @@ from laserve.bandit.offpolicy import (
     evaluate,
     value_when_answered,
 )
-from laserve.bandit.state import BanditState
+from laserve.bandit.policies.base import Policy, noise
+from laserve.bandit.policies.baselines import FixedArm, RandomArm
+from laserve.bandit.policies.ensembles import Ensemble
+from laserve.bandit.state.changes import Change, Subject
+from laserve.bandit.state.fold import BanditState
+from laserve.bandit.state.linear import LinearModel
 from laserve.errors import InvalidRequest
 from laserve.selection.history import History, Row, as_log, matrix
 from laserve.storage.base import Store, Wanted

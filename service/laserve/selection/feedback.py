@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from laserve.bandit.blending import Lesson
-from laserve.bandit.changes import SUBJECTS
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.blending import Lesson
+from laserve.bandit.state.changes import SUBJECTS
+from laserve.bandit.state.fold import BanditState
 from laserve.errors import Conflict, CorruptLog, Damaged, Gone, InvalidRequest, LaserveError, StoreError
 from laserve.metrics import Metrics
 from laserve.selection.appending import (

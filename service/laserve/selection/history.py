@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from laserve.bandit.offpolicy import OffPolicyLog
+from laserve.bandit.offpolicy.estimators import OffPolicyLog
 from laserve.storage.base import Logged, Store, Wanted
 from laserve.types import Decision, Vector
 

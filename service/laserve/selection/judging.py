@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from laserve.bandit.combining import Ensemble
+from laserve.bandit.policies.ensembles import Ensemble
 from laserve.errors import ArmFailed
 from laserve.selection.arms import Arms
 from laserve.selection.deciding import Verdict

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laserve.bandit.base import Policy, draw, noise, uniform
-from laserve.bandit.combining import Ensemble, weighted
-from laserve.bandit.linear import LinearModel
-from laserve.bandit.observed import Observed
-from laserve.bandit.state import BanditState
+from laserve.bandit.policies.base import Policy, draw, noise, uniform
+from laserve.bandit.policies.ensembles import Ensemble, weighted
+from laserve.bandit.policies.observed import Observed
+from laserve.bandit.state.fold import BanditState
+from laserve.bandit.state.linear import LinearModel
 from laserve.errors import CorruptLog
 from laserve.storage.base import Snapshot, Store
 from laserve.types import ArmWhy, Event, Vector, task_label

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
 from laserve.config import Expected
 from laserve.context.features import ContextBuilder
 from laserve.errors import ConfigError

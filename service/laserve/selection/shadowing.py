@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from laserve.bandit.base import uniform
-from laserve.bandit.combining import Ensemble
+from laserve.bandit.policies.base import uniform
+from laserve.bandit.policies.ensembles import Ensemble
 from laserve.errors import ArmFailed, LaserveError
 from laserve.metrics import Metrics
 from laserve.selection.arms import Arms

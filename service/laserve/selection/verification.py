@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
 from laserve.errors import CorruptLog, InvalidRequest
 from laserve.storage.base import Snapshot, Store
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from builders import make_exploration
-from laserve.bandit.baselines import FixedArm, RandomArm
-from laserve.bandit.linucb import LinUCB
+from laserve.bandit.policies.baselines import FixedArm, RandomArm
+from laserve.bandit.policies.linucb import LinUCB
 from laserve.bench.bandit_play import Player, play, players, robustness
 from laserve.bench.bandit_worlds import ARMS, SCENARIOS, D, best_means, present
 

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from builders import Script, make_exploration
-from laserve.bandit.linear import LinearModel
-from laserve.bandit.linucb import LinUCB
-from laserve.bandit.offpolicy import CannotSay, Estimate
-from laserve.bandit.state import BanditState
+from laserve.bandit.offpolicy.estimators import CannotSay, Estimate
+from laserve.bandit.policies.linucb import LinUCB
+from laserve.bandit.state.fold import BanditState
+from laserve.bandit.state.linear import LinearModel
 from laserve.bench.coverage import Judged, figures_of
 from laserve.bench.coverage_policies import ALPHA, EPSILON, Learners, draw
 from laserve.bench.coverage_world import ARMS, RANDOM, World

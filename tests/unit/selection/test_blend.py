@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from laserve.api.service import Service
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
 from laserve.types import Decision, Feedback
 from services import answered, fake_service
 

@@ -7,12 +7,12 @@ import pytest
 from builders import make_request, make_sampling
 from laserve.api.service import Service
 from laserve.app import make_policies, make_service
-from laserve.bandit.averages import UCB1, EpsilonGreedy
-from laserve.bandit.exp3 import Exp3
-from laserve.bandit.exploration import Exploration
-from laserve.bandit.lints import LinTS
-from laserve.bandit.linucb import LinUCB
-from laserve.bandit.squarecb import SquareCB
+from laserve.bandit.policies.averages import UCB1, EpsilonGreedy
+from laserve.bandit.policies.exp3 import Exp3
+from laserve.bandit.policies.exploration import Exploration
+from laserve.bandit.policies.lints import LinTS
+from laserve.bandit.policies.linucb import LinUCB
+from laserve.bandit.policies.squarecb import SquareCB
 from laserve.config import load as load_settings
 from laserve.errors import ConfigError
 from laserve.running import load, running

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from laserve.api.service import Service
-from laserve.bandit.combining import ENSEMBLES
+from laserve.bandit.policies.ensembles import ENSEMBLES
 from laserve.types import Feedback
 from services import answered, fake_service
 

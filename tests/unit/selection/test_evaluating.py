@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from laserve.api.service import Service
-from laserve.bandit.offpolicy import CannotSay, Estimate
+from laserve.bandit.offpolicy.estimators import CannotSay, Estimate
 from laserve.errors import InvalidRequest
 from laserve.selection import answering
 from laserve.selection.evaluating import Report

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import Script, make_start, make_why
-from laserve.bandit.base import View, noise
-from laserve.bandit.baselines import FixedArm, RoundRobin
-from laserve.bandit.linear import LinearModel
+from laserve.bandit.policies.base import View, noise
+from laserve.bandit.policies.baselines import FixedArm, RoundRobin
+from laserve.bandit.state.linear import LinearModel
 from laserve.errors import CorruptLog
 from laserve.selection.learner import Draw, Learner, fold
 from laserve.storage.base import Snapshot

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from builders import make_teaching
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
 from laserve.config import Expected
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import make_arm_event, make_decision, make_feedback, make_start
-from laserve.bandit.linear import LinearModel
-from laserve.bandit.scaling import ENOUGH, Scale
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
+from laserve.bandit.state.linear import LinearModel
+from laserve.bandit.state.scaling import ENOUGH, Scale
 from laserve.metrics import Metrics
 from laserve.selection.appending import Resolution, append_default, append_feedback
 from laserve.selection.feedback import FeedbackLog

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import Script, make_arm_event, make_decision, make_feedback, make_start
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
 from laserve.errors import Conflict, StoreError
 from laserve.metrics import Metrics
 from laserve.selection import window as window_module

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from laserve.bandit.classifier import Example, Examples, fit, preferences
+from laserve.bandit.state.examples import Example, Examples, fit, preferences
 from laserve.types import Update, Vector
 
 
 class BestArms:
-    """The examples of `laserve.bandit.classifier`, and its fits, of several replays.
+    """The examples of `laserve.bandit.state.examples`, and its fits, of several replays.
 
     Args:
         ridge: of each feature, shape (d,), positive.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laserve.bandit.blending import Blending, Lesson
-from laserve.bandit.combining import weighted
+from laserve.bandit.policies.ensembles import weighted
+from laserve.bandit.state.blending import Blending, Lesson
 from laserve.evaluation.pools import Pool, PoolQuestion
 from laserve.evaluation.replay.learning import BLEND
 from laserve.evaluation.replay.schedule import Schedule

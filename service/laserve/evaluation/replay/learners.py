@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from laserve.app import make_policies
-from laserve.bandit.base import Policy
-from laserve.bandit.combining import Ensemble
+from laserve.bandit.policies.base import Policy
+from laserve.bandit.policies.ensembles import Ensemble
 from laserve.config import PolicySettings, read_prior
 from laserve.context.features import BIAS, prior_diagonal, prior_mean
 from laserve.errors import ConfigError, InvalidRequest

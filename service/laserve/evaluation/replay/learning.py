@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from laserve.bandit.base import Policy, draw
+from laserve.bandit.policies.base import Policy, draw
 from laserve.config import Expected
 from laserve.evaluation.replay.best_arms import BestArms
 from laserve.evaluation.replay.models import LinearModels

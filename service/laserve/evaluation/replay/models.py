@@ -8,7 +8,7 @@ from laserve.types import Vector
 
 
 class LinearModels:
-    """`laserve.bandit.linear.LinearModel` of K arms in each of O replays: the same means and widths.
+    """`laserve.bandit.state.linear.LinearModel` of K arms in each of O replays: the same means and widths.
 
     theta_k = A_k^-1 (Lambda mu + b_k), A_k = Lambda + S_k, S_k the sum of x x'. Without a discount these are
     kept by rank-one steps alone; with one every arm changes with every decision, and is inverted anew.

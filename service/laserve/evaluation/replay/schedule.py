@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from laserve.bandit.base import uniform
+from laserve.bandit.policies.base import uniform
 from laserve.evaluation.replay.table import Mask, Matrix
 
 Places = npt.NDArray[np.intp]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from laserve.bandit.combining import mean_of_ranks, mean_of_scores
+from laserve.bandit.policies.ensembles import mean_of_ranks, mean_of_scores
 from laserve.errors import ConfigError
 from laserve.evaluation.pools import Pool, PoolQuestion
 from laserve.types import Vector

@@ -12,8 +12,8 @@ from laserve.types import Vector
 class View:
     """One replay's state at the request at hand, for the arms that are eligible.
 
-    Arrays have shape (len(arms),), float64. The service's own view is `laserve.bandit.linear.LinearModel`;
-    here x is that of the request, whatever a policy asks for.
+    Arrays have shape (len(arms),), float64. The service's own view is
+    `laserve.bandit.state.linear.LinearModel`; here x is that of the request, whatever a policy asks for.
     """
 
     #: Decisions that the replay has learned from, and these, each as much as it still counts.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from builders import make_pool, make_pool_question
-from laserve.bandit.blending import Blending
+from laserve.bandit.state.blending import Blending
 from laserve.evaluation.pools import Pool
 from laserve.evaluation.replay.combining import combine
 from laserve.evaluation.replay.schedule import Schedule

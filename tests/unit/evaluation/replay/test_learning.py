@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from laserve.bandit.base import View
-from laserve.bandit.classifier import Classifier
-from laserve.bandit.exploration import Exploration
-from laserve.bandit.linucb import LinUCB
+from laserve.bandit.policies.base import View
+from laserve.bandit.policies.classifier import Classifier
+from laserve.bandit.policies.exploration import Exploration
+from laserve.bandit.policies.linucb import LinUCB
 from laserve.evaluation.replay.best_arms import BestArms
 from laserve.evaluation.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, replay
 from laserve.evaluation.replay.schedule import Schedule

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import make_arm_event, make_start, make_teaching
-from laserve.bandit.linear import LinearModel
-from laserve.bandit.state import BanditState
+from laserve.bandit.state.fold import BanditState
+from laserve.bandit.state.linear import LinearModel
 from laserve.evaluation.replay.models import LinearModels
 from laserve.types import Update
 

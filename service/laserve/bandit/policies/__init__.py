@@ -1,0 +1,1 @@
+"""Policies: from what was learned to the probability of each arm."""

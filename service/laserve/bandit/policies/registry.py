@@ -1,0 +1,100 @@
+"""Policies by name."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from laserve.bandit.policies.averages import UCB1, EpsilonGreedy
+from laserve.bandit.policies.base import Policy
+from laserve.bandit.policies.baselines import FixedArm, RandomArm, RoundRobin
+from laserve.bandit.policies.classifier import Classifier
+from laserve.bandit.policies.ensembles import ENSEMBLES, Ensemble
+from laserve.bandit.policies.exp3 import Exp3
+from laserve.bandit.policies.exploration import Exploration
+from laserve.bandit.policies.lints import LinTS
+from laserve.bandit.policies.linucb import LinUCB
+from laserve.bandit.policies.observed import Observed
+from laserve.bandit.policies.squarecb import SquareCB
+from laserve.errors import InvalidRequest
+
+
+def learners(
+    *,
+    exploration: Exploration,
+    alpha: float,
+    posterior_scale: float,
+    posterior_draws: int,
+    gap_scale: float,
+) -> tuple[Policy, ...]:
+    """The policies that learn, with the parameters that the settings of these names describe."""
+    return (
+        LinUCB(exploration=exploration, alpha=alpha),
+        LinTS(exploration=exploration, scale=posterior_scale, draws=posterior_draws),
+        SquareCB(exploration=exploration, gap_scale=gap_scale),
+        EpsilonGreedy(exploration=exploration),
+        UCB1(exploration=exploration),
+        Exp3(exploration=exploration),
+        Classifier(exploration=exploration),
+    )
+
+
+class Policies:
+    """Finds the policy that a setting or a request names.
+
+    Args:
+        learners: the configured policies that learn.
+        arms: gives the names that ``fixed:ARM`` may take now.
+        configured: name of the policy where a request names none.
+        observe: the arm that answers in its place, and the share of requests that are left to it.
+    """
+
+    def __init__(
+        self,
+        *,
+        learners: Iterable[Policy],
+        arms: Callable[[], Sequence[str]],
+        configured: str = "linucb",
+        observe: tuple[str, float] | None = None,
+    ) -> None:
+        self._named: dict[str, Policy | Ensemble] = {
+            policy.name: policy for policy in (*learners, RandomArm(), RoundRobin())
+        }
+        self._named |= ENSEMBLES
+        self._arms = arms
+        self._configured = configured
+        self._observe = observe
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self._named, "fixed:ARM")
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return tuple(self._arms())
+
+    @property
+    def configured(self) -> Policy | Ensemble:
+        """The one that answers where a request names none. Raises InvalidRequest."""
+        policy = self.get(self._configured)
+        if self._observe is None or isinstance(policy, Ensemble):
+            return policy
+        arm, live_share = self._observe
+        return Observed(policy=policy, arm=arm, live_share=live_share)
+
+    def get(self, name: str, *, param: str = "policy") -> Policy | Ensemble:
+        """The policy of a name.
+
+        Args:
+            param: the field or setting that holds the name.
+
+        Raises:
+            InvalidRequest: there is none of that name.
+        """
+        if name in self._named:
+            return self._named[name]
+        kind, colon, arm = name.partition(":")
+        if (kind, colon) != ("fixed", ":"):
+            known = ", ".join(self.names)
+            raise InvalidRequest(f"{param}: no policy {name!r}; there are: {known}", param=param)
+        if arm not in self.arms:
+            known = ", ".join(self.arms)
+            raise InvalidRequest(f"{param}: no arm {arm!r}; there are: {known}", param=param)
+        return FixedArm(arm)

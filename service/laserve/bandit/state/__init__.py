@@ -1,0 +1,1 @@
+"""The state of the bandit, folded from events."""

@@ -1,0 +1,182 @@
+"""The weights of `blend`, the arm that combines the others: a ridge regression of quality on z-scores.
+
+Within each learned request the scores of the arms and the qualities of the candidates are standardised, so
+that neither the arms' units nor the difficulty of the request matters. What is kept are sums of products,
+which are added one decision at a time, in log order.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from laserve.bandit.policies.ensembles import standardised
+from laserve.bandit.state.changes import Left, whole
+from laserve.types import Vector
+
+#: Weight of the prior, in decisions: of equal weights on the global ones, of the global ones on a task's.
+GLOBAL_PRIOR, TASK_PRIOR = 20.0, 20.0
+#: Correlation with quality that an arm is expected to have.
+_EXPECTED = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What one decision says of how the arms' scores go with quality."""
+
+    task: str
+    arms: tuple[str, ...]
+    #: Mean over the candidates of z_a z_b, shape (K, K), rows in the order of `arms`.
+    gram: tuple[tuple[float, ...], ...]
+    #: Mean over the candidates of z_a times the standardised quality, shape (K,).
+    moment: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, task: str, scores: Mapping[str, Sequence[float | None]], qualities: Sequence[float]
+    ) -> "Lesson | None":
+        """None where fewer than two arms scored every candidate, or all candidates are equally good.
+
+        Args:
+            scores: arm -> its scores, shape (n,).
+            qualities: shape (n,).
+        """
+        whole = {arm: each for arm, each in sorted(scores.items()) if None not in each}
+        quality = standardised(np.array(qualities, dtype=np.float64))
+        if len(whole) < 2 or not quality.any():
+            return None
+        z = np.array([standardised(np.array(each, dtype=np.float64)) for each in whole.values()])
+        gram, moment = z @ z.T / len(quality), z @ quality / len(quality)
+        return cls(
+            task=task,
+            arms=tuple(whole),
+            gram=tuple(tuple(row) for row in gram.tolist()),
+            moment=tuple(moment.tolist()),
+        )
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "Lesson":
+        return cls(
+            task=told["task"],
+            arms=tuple(told["arms"]),
+            gram=tuple(map(tuple, told["gram"])),
+            moment=tuple(told["moment"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "task": self.task,
+            "arms": list(self.arms),
+            "gram": [list(row) for row in self.gram],
+            "moment": list(self.moment),
+        }
+
+
+@dataclass(kw_only=True)
+class Sums:
+    """Sums over lessons, and how many there were, by arm and by pair of arms."""
+
+    gram: dict[str, dict[str, float]] = field(default_factory=dict)
+    moment: dict[str, float] = field(default_factory=dict)
+    #: Whole numbers until a change has worn them.
+    pairs: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def copy(self) -> "Sums":
+        return Sums(
+            gram={arm: dict(others) for arm, others in self.gram.items()},
+            moment=dict(self.moment),
+            pairs={arm: dict(others) for arm, others in self.pairs.items()},
+        )
+
+    def add(self, lesson: Lesson, sign: int, left: Left = whole) -> None:
+        """Add a lesson, or take it back, as much of it as is left."""
+        for place, arm in enumerate(lesson.arms):
+            gram = self.gram.setdefault(arm, {})
+            pairs = self.pairs.setdefault(arm, {})
+            self.moment[arm] = self.moment.get(arm, 0.0) + sign * left((arm,)) * lesson.moment[place]
+            for other, value in zip(lesson.arms, lesson.gram[place], strict=True):
+                share = left((arm, other))
+                gram[other] = gram.get(other, 0.0) + sign * share * value
+                pairs[other] = pairs.get(other, 0) + (sign if share == 1.0 else sign * share)
+
+    def wear(self, kept: float, arm: str | None) -> None:
+        """Keep a share of what was learned of an arm, alone and with others; None is of all."""
+        for one in self.moment:
+            if arm in (None, one):
+                self.moment[one] *= kept
+            for other in self.gram[one]:
+                if arm in (None, one, other):
+                    self.gram[one][other] *= kept
+                    self.pairs[one][other] *= kept
+
+    def regress(self, arms: Sequence[str], towards: Vector, prior: float) -> Vector:
+        """(C + R)^-1 (m + R t): the ridge regression of quality on z-scores, shape (K,).
+
+        C holds the mean products of z-scores, m those with quality, each over the decisions that have both;
+        R = diag(prior / (n_a + 1)) with n_a the decisions of an arm. An arm without any stays at `towards`.
+
+        Args:
+            towards: weights that the regression is shrunk to, shape (K,).
+            prior: strength of that, in decisions.
+        """
+        counts = np.array([[self.pairs.get(a, {}).get(b, 0) for b in arms] for a in arms], dtype=np.float64)
+        gram = np.array([[self.gram.get(a, {}).get(b, 0.0) for b in arms] for a in arms])
+        moment = np.array([self.moment.get(arm, 0.0) for arm in arms])
+        seen = np.maximum(counts, 1.0)
+        ridge = prior / (np.diag(counts) + 1.0)
+        products = _positive(gram / seen)
+        found = np.linalg.solve(products + np.diag(ridge), moment / np.diag(seen) + ridge * towards)
+        return np.asarray(found, dtype=np.float64)
+
+
+@dataclass(kw_only=True)
+class Blending:
+    """Sums by task."""
+
+    tasks: dict[str, Sums] = field(default_factory=dict)
+
+    def copy(self) -> "Blending":
+        return Blending(tasks={task: sums.copy() for task, sums in self.tasks.items()})
+
+    def learn(self, lesson: Lesson, sign: int, left: Left = whole) -> None:
+        self.tasks.setdefault(lesson.task, Sums()).add(lesson, sign, left)
+
+    def wear(self, kept: float, arm: str | None) -> None:
+        """Keep a share of what was learned of an arm; None is of all."""
+        for sums in self.tasks.values():
+            sums.wear(kept, arm)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Mapping[str, Any]]) -> "Blending":
+        return cls(tasks={task: Sums(**sums) for task, sums in told.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        return {task: vars(sums) for task, sums in self.tasks.items()}
+
+    def weights(self, task: str, arms: Sequence[str]) -> Vector:
+        """Weight of each arm's z-score, shape (K,): those of the task, shrunk to those of all tasks.
+
+        Before anything is learned they are equal, which is the ensemble of mean z-scores.
+        """
+        merged = Sums()
+        for sums in self.tasks.values():
+            _merge(merged, sums)
+        equal = np.full(len(arms), _EXPECTED / len(arms))
+        everywhere = merged.regress(arms, equal, GLOBAL_PRIOR)
+        return self.tasks.get(task, Sums()).regress(arms, everywhere, TASK_PRIOR)
+
+
+def _merge(whole: Sums, part: Sums) -> None:
+    for arm, moment in part.moment.items():
+        whole.moment[arm] = whole.moment.get(arm, 0.0) + moment
+        for other, value in part.gram[arm].items():
+            gram, pairs = whole.gram.setdefault(arm, {}), whole.pairs.setdefault(arm, {})
+            gram[other] = gram.get(other, 0.0) + value
+            pairs[other] = pairs.get(other, 0) + part.pairs[arm][other]
+
+
+def _positive(matrix: Any) -> Any:
+    """The nearest positive semidefinite matrix: means over different decisions need not make one."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return (vectors * np.maximum(values, 0.0)) @ vectors.T

@@ -1,0 +1,365 @@
+"""The canonical state of the bandit, folded from the event log one event at a time.
+
+Per arm it is (S, b, loss, counts): S the sum of w x x', b the sum of w r x, loss what `exp3` learns from.
+Only elementwise float64 operations touch it, in log order, so that every processor reaches the same bytes;
+matrix products would not (BLAS rounds differently from one CPU type to the next). Inverses are caches
+elsewhere (`laserve.bandit.state.linear`).
+
+A discount gamma < 1, fixed in the log's first event, multiplies these sums of every arm before each further
+decision is learned, so that the decision n counts gamma^(m - n) when m have been learned. A correction takes
+back what its original has become and adds the new rewards with the same weight, as if they had been there
+from the start; it wears nothing, so that nobody can make the service forget by repeating himself. Powers are
+made by repeated multiplication, since `pow` differs between mathematical libraries.
+
+A change of the generator, its template or a reward model (`laserve.bandit.state.changes`) keeps a share of
+these sums of the arms that it is about. What was learned before it counts so much less from then on,
+corrections included.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, get_args
+
+import numpy as np
+
+from laserve.bandit.state.arm_state import ArmState
+from laserve.bandit.state.blending import Blending, Lesson
+from laserve.bandit.state.changes import Change, Changes, Left
+from laserve.bandit.state.examples import Example, Examples
+from laserve.bandit.state.scaling import RewardCounts
+from laserve.errors import CorruptLog
+from laserve.types import DEFAULT, ArmStatus, Event, Vector
+
+#: Tensor of the examples' contexts in a snapshot; no arm can have a name with a blank.
+_EXAMPLES = "examples x"
+
+
+@dataclass(kw_only=True)
+class BanditState:
+    """The fold of the log up to `position`."""
+
+    position: int = 0
+    #: Learned decisions.
+    decisions: int = 0
+    #: Kind of feedback that teaches; None until the first one has settled it, which a default does not.
+    learn_from: str | None = None
+    #: Features and prior that the log was started with.
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    arms: dict[str, ArmState] = field(default_factory=dict)
+    #: What candidates' qualities have said of the arms' scores, for `blend`.
+    blending: Blending = field(default_factory=Blending)
+    #: Decisions of which every arm's reward is known, for `classifier`.
+    examples: Examples = field(default_factory=Examples)
+    #: Rewards learned, where the log scales them.
+    rewards: RewardCounts = field(default_factory=RewardCounts)
+    #: ``generator`` and ``template`` -> fingerprint, as far as the log has ever known them.
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    #: Those in the log that keep less than all, or replace what was known.
+    changes: Changes = field(default_factory=Changes)
+
+    @property
+    def prior_diagonal(self) -> Vector:
+        """Ridge of each feature, shape (d,)."""
+        return np.asarray(self.parameters["prior_diagonal"], dtype=np.float64)
+
+    @property
+    def discount(self) -> float:
+        """What a decision still counts after another one has been learned, in (0, 1]."""
+        return float(self.parameters.get("discount", 1.0))
+
+    @property
+    def scales_rewards(self) -> bool:
+        """Whether rewards are scaled by their quantiles before they are learned."""
+        return bool(self.parameters.get("reward_scaling", "none") == "quantile")
+
+    def fork(self) -> "BanditState":
+        """A copy that folds on by itself: neither changes the other."""
+        return replace(
+            self,
+            arms={name: arm.copy() for name, arm in self.arms.items()},
+            blending=self.blending.copy(),
+            examples=self.examples.copy(),
+            rewards=self.rewards.copy(),
+            fingerprints=dict(self.fingerprints),
+            changes=self.changes.copy(),
+        )
+
+    def apply(self, event: Event) -> None:
+        """Fold one event in.
+
+        Raises:
+            CorruptLog: the event does not follow this state, or cannot be folded in. The state may have taken
+                a part of it then, and is of no further use.
+        """
+        try:
+            self._fold(event)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise CorruptLog(f"event {event.position} cannot be folded in: {error!r}") from error
+
+    def _fold(self, event: Event) -> None:
+        if event.position != self.position + 1:
+            raise CorruptLog(f"event {event.position} follows event {self.position}")
+        match event.kind:
+            case "start":
+                self.parameters = event.body
+                self.learn_from = event.body["learn_from"]
+                self.fingerprints = dict(event.body.get("fingerprints", {}))
+            case "arm":
+                self._join(event)
+            case "arm_state":
+                self._move(event)
+            case "change":
+                self._change(event)
+            case "feedback":
+                self._learn(event)
+            case other:
+                raise CorruptLog(f"event {event.position} has the unknown kind {other!r}")
+        self.position = event.position
+
+    def _join(self, event: Event) -> None:
+        """An arm that was there before keeps what it has learned."""
+        name = event.body["name"]
+        if name not in self.arms:
+            prior_mean = np.asarray(event.body["prior_mean"], dtype=np.float64)
+            self.arms[name] = ArmState.fresh(prior_mean, loss=self._least_loss())
+            if (expected := event.body.get("expected")) is not None:
+                self.arms[name].expect(expected["reward"], expected["n"])
+        self.arms[name].settings = event.body.get("settings")
+        self.arms[name].fingerprint = event.body.get("fingerprint", self.arms[name].fingerprint)
+        self._enable(self.arms[name])
+
+    def _move(self, event: Event) -> None:
+        name, status = event.body["name"], event.body["state"]
+        if name not in self.arms:
+            raise CorruptLog(f"event {event.position} moves the unknown arm {name!r}")
+        if status not in get_args(ArmStatus):
+            raise CorruptLog(f"event {event.position} moves an arm into the unknown state {status!r}")
+        if status == "enabled":
+            self._enable(self.arms[name])
+        self.arms[name].status = status
+
+    def _change(self, event: Event) -> None:
+        """Note what is there now; where something else was there before, keep a share of what was learned."""
+        change = Change.of(event, self.decisions)
+        if change.arm is None:
+            self.fingerprints[change.what] = change.after
+        elif change.arm in self.arms:
+            self.arms[change.arm].fingerprint = change.after
+        else:
+            raise CorruptLog(f"event {event.position} changes the unknown arm {change.arm!r}")
+        if change.replaces:
+            self.changes.made.append(change)
+        if change.kept < 1.0:
+            self._keep(change.kept, change.arm)
+
+    def _keep(self, kept: float, name: str | None) -> None:
+        """A share of what was learned of one arm, or of all; the prior stays whole."""
+        if name is None:
+            for arm in self.arms.values():
+                arm.wear(kept)
+        else:
+            self.arms[name].change(kept, self._least_loss(without=name))
+        self.blending.wear(kept, name)
+        self.examples.wear(kept)
+
+    def _enable(self, arm: ArmState) -> None:
+        """Losses grow while an arm is drawn; one that was away is on a par with the best, as a new one is."""
+        if arm.status != "enabled":
+            arm.loss = max(arm.loss, self._least_loss())
+        arm.status = "enabled"
+
+    def _least_loss(self, without: str | None = None) -> float:
+        losses = (a.loss for name, a in self.arms.items() if a.status == "enabled" and name != without)
+        return min(losses, default=0.0)
+
+    def _learn(self, event: Event) -> None:
+        if not event.updates:
+            return
+        x = self._checked(event)
+        ordinal, loss = self._ordinal(event), _loss(event)
+        age = self.decisions - ordinal if event.replaces else 0
+        worn, left = _power(self.discount, age), partial(self.changes.left, ordinal)
+        if not event.replaces:
+            self._begin_decision(event.body["played"])
+        xx = np.einsum("i,j->ij", x, x)  # elementwise as well, and faster than multiply.outer
+        for update in event.replaces:
+            self.arms[update.arm].learn(x, xx, update, sign=-1, kept=worn * left((update.arm,)))
+        for update in event.updates:
+            self.arms[update.arm].learn(x, xx, update, sign=1, kept=worn * left((update.arm,)))
+        if (drawn := event.body.get("drawn")) is not None:
+            self.arms[drawn].loss += worn * left((drawn,)) * loss
+        if self.scales_rewards:
+            self.rewards.follow(event)
+        self._compare(event, x, left)
+        if event.body["kind"] != DEFAULT:
+            self.learn_from = self.learn_from or event.body["kind"]
+
+    def _compare(self, event: Event, x: Vector, left: Left) -> None:
+        """Learn from what an event says of several arms at once."""
+        for key, sign in (("replaced_blend", -1), ("blend", 1)):
+            if key in event.body:
+                self.blending.learn(Lesson.from_json(event.body[key]), sign, left)
+        if event.decision_id is not None and "drawn" in event.body:  # older logs keep the state they had
+            enabled = [name for name, arm in self.arms.items() if arm.status == "enabled"]
+            self.examples.learn(event.decision_id, Example.of(x, event.updates, enabled, left(None)))
+
+    def _begin_decision(self, played: str) -> None:
+        """One more learned decision: those before it count less."""
+        if self.discount < 1.0:
+            for arm in self.arms.values():
+                arm.wear(self.discount)
+        self.decisions += 1
+        self.arms[played].pulls += 1
+
+    def _checked(self, event: Event) -> Vector:
+        """The context of an event that teaches. Raises CorruptLog when it cannot be folded in."""
+        if event.x is None:
+            raise CorruptLog(f"event {event.position} teaches without a context")
+        if event.x.shape != (d := len(self.parameters["prior_diagonal"]),):
+            raise CorruptLog(f"event {event.position} has a context of {len(event.x)} features, not of {d}")
+        played = event.body.get("played")
+        taught = [update.arm for update in (*event.replaces, *event.updates)]
+        for name in (*taught, played, event.body.get("drawn", played)):
+            if name not in self.arms:
+                raise CorruptLog(f"event {event.position} is about the unknown arm {name!r}")
+        return event.x
+
+    def _ordinal(self, event: Event) -> int:
+        """Which of the learned decisions the event is about, 1 for the first; 0 for one before all changes.
+
+        Raises:
+            CorruptLog: the event says it wrong, or not at all.
+        """
+        ordinal = event.body.get("ordinal")
+        first, last = (1, self.decisions) if event.replaces else (self.decisions + 1,) * 2
+        if ordinal is None and self.discount == 1.0:
+            # Decisions of older versions do not say it: they know no discount, and come before all changes.
+            return 0 if event.replaces else last
+        if not isinstance(ordinal, int) or not first <= ordinal <= last:
+            raise CorruptLog(
+                f"event {event.position} is about learned decision {ordinal}, where {first} to {last} can be"
+            )
+        return ordinal
+
+    def digest(self) -> str:
+        """SHA-256, in hex, over every byte of the state and its position."""
+        hasher = hashlib.sha256()
+        hasher.update(json.dumps(self._header(), sort_keys=True).encode())
+        for name in sorted(self.arms):
+            arm = self.arms[name]
+            hasher.update(struct.pack("<d", arm.reward_sum))
+            for array in (arm.prior_mean, arm.S, arm.b):
+                hasher.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        for example in self.examples.by_decision.values():
+            hasher.update(np.ascontiguousarray(example.x, dtype="<f8").tobytes())
+        return hasher.hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file from which `from_bytes` restores the same state and digest."""
+        from safetensors.numpy import save
+
+        tensors = {}
+        for name, arm in self.arms.items():
+            tensors[f"{name}/S"], tensors[f"{name}/b"] = arm.S, arm.b
+            tensors[f"{name}/prior_mean"] = arm.prior_mean
+            tensors[f"{name}/reward_sum"] = np.array([arm.reward_sum])
+        if self.examples.by_decision:
+            tensors[_EXAMPLES] = self.examples.stacked()
+        return save(tensors, metadata={"header": json.dumps(self._header(), sort_keys=True)})
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> "BanditState":
+        """Restore a snapshot. Raises CorruptLog when it is not one."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            tensors = load(payload)
+            (length,) = struct.unpack("<Q", payload[:8])
+            header = json.loads(json.loads(payload[8 : 8 + length])["__metadata__"]["header"])
+            arms = {
+                name: ArmState(
+                    prior_mean=tensors[f"{name}/prior_mean"].copy(),
+                    S=tensors[f"{name}/S"].copy(),
+                    b=tensors[f"{name}/b"].copy(),
+                    pulls=told["pulls"],
+                    updates=told["updates"],
+                    reward_sum=float(tensors[f"{name}/reward_sum"][0]),
+                    status=told.get("status", "enabled"),
+                    settings=told.get("settings"),
+                    loss=told.get("loss", 0.0),
+                    fingerprint=told.get("fingerprint"),
+                )
+                for name, told in header.pop("arms").items()
+            }
+            blending = Blending.from_json(header.pop("blending", {}))
+            fingerprints = header.pop("fingerprints", {})
+            changes = Changes.from_json(header.pop("changes", []))
+            examples = Examples()
+            if "examples" in header:
+                examples = Examples.restore(header.pop("examples"), tensors.get(_EXAMPLES, np.zeros((0, 0))))
+            rewards = RewardCounts(**header.pop("rewards", {}))
+            return cls(
+                arms=arms,
+                blending=blending,
+                examples=examples,
+                rewards=rewards,
+                fingerprints=fingerprints,
+                changes=changes,
+                **header,
+            )
+        except (SafetensorError, KeyError, TypeError, ValueError, struct.error) as error:
+            raise CorruptLog(f"a snapshot cannot be read: {error}") from error
+
+    def _header(self) -> dict[str, Any]:
+        """All but the arrays; states that know no comparisons or changes keep the digest they always had."""
+        header: dict[str, Any] = {
+            "position": self.position,
+            "decisions": self.decisions,
+            "learn_from": self.learn_from,
+            "parameters": dict(self.parameters),
+            "arms": {name: arm.told() for name, arm in self.arms.items()},
+        }
+        if self.blending.tasks:
+            header["blending"] = self.blending.to_json()
+        if self.examples.count:
+            header["examples"] = self.examples.told()
+        if self.rewards.seen:
+            header["rewards"] = vars(self.rewards)
+        if self.fingerprints:
+            header["fingerprints"] = self.fingerprints
+        if self.changes.made:
+            header["changes"] = self.changes.to_json()
+        return header
+
+
+def _power(discount: float, exponent: int) -> float:
+    power = 1.0
+    for _ in range(exponent if discount < 1.0 else 0):
+        power *= discount
+        if power == 0.0:
+            break
+    return power
+
+
+def _loss(event: Event) -> float:
+    """(1 - reward) / propensity of a decision, less what it was before a correction.
+
+    The reward is the one that is learned, scaled where the log scales.
+
+    Raises:
+        CorruptLog: there can be no such propensity.
+    """
+    body = event.body
+    if "drawn" not in body:
+        return 0.0  # logs of older versions do not say what was drawn, and teach no losses
+    propensity = body.get("propensity")
+    if propensity is None or not propensity > 0:
+        raise CorruptLog(f"event {event.position} was drawn with propensity {propensity}")
+    before = (1.0 - body["replaced_reward"]) if "replaced_reward" in body else 0.0
+    reward = body.get("scaled_reward", body["reward"])
+    return float((1.0 - reward) / propensity - before / propensity)
