@@ -12,7 +12,7 @@ from laserve.metrics import Metrics
 from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner
 from laserve.selection.reward_range import UNIT, RewardRange
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import Decision, Event, FeedbackOutcome
 
 ARMS = ("consensus", "loglik", "relevance")

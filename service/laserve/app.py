@@ -38,7 +38,7 @@ from laserve.selection.reward_range import RewardRange
 from laserve.selection.shadowing import Shadows
 from laserve.selection.window import Window
 from laserve.storage.base import Store
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 
 logger = logging.getLogger(__name__)
 

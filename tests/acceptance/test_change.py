@@ -9,7 +9,7 @@ import pytest
 from acceptance.restarts import ARMS, salted, started
 from acceptance.wire import Service
 from laserve.selection.verification import verify_store
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 
 
 def widths(service: Service) -> dict[str, float]:

@@ -28,7 +28,7 @@ from laserve.errors import ConfigError, CorruptLog, Gone, NotFound, StoreError
 from laserve.selection.verification import verify_store
 from laserve.storage import tables
 from laserve.storage.base import Snapshot, Store
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import Event, Update
 
 # A test's store serves all examples of that test: each adds rows of its own.
@@ -752,7 +752,7 @@ class TestOpening:
         attempt = (
             "import asyncio, sys, pathlib\n"
             "from laserve.errors import ConfigError\n"
-            "from laserve.storage.sql import SqlStore\n"
+            "from laserve.storage.store import SqlStore\n"
             "try:\n"
             "    asyncio.run(SqlStore(pathlib.Path(sys.argv[1])).open())\n"
             "except ConfigError as error:\n"

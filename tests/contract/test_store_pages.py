@@ -10,7 +10,7 @@ import pytest
 from contract import samples
 from laserve.storage import pages
 from laserve.storage.base import Logged, Store, Wanted
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from laserve.bandit.state.fold import BanditState
 from laserve.context.features import ContextBuilder, Features
 from laserve.models.encoder import HashEncoder
 from laserve.selection.learner import fold
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import Event, Update, Vector
 
 ARMS = ("loglik", "consensus", "relevance", "later")
@@ -36,7 +36,7 @@ import numpy as np
 from numpy._core import _multiarray_umath as numpy_core
 from laserve.bandit.state.fold import BanditState
 from laserve.selection.learner import Learner, fold
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 
 async def states(store):
     whole = await fold(store)

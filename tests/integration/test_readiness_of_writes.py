@@ -14,7 +14,7 @@ import pytest
 from acceptance.wire import until
 from contract import samples
 from integration.operation import FAKE, metric, on_disk, sql, verified_digest
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from processes import Server, serving
 
 #: Large decisions beside the small ones, so that the file has more pages than a connection keeps in memory.

@@ -11,7 +11,7 @@ from laserve.running import load, running
 from laserve.scoring.identity import arm_fingerprint
 from laserve.selection.window import DefaultRewards
 from laserve.storage.base import LogWriter, Store
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import Decision, Event
 
 __all__ = [

@@ -13,7 +13,7 @@ from laserve.bandit.state.linear import LinearModel
 from laserve.errors import CorruptLog
 from laserve.selection.learner import Draw, Learner, fold
 from laserve.storage.base import Snapshot
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import Update, Vector
 
 ARMS = ("a", "b", "c", "d")

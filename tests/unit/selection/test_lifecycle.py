@@ -31,7 +31,7 @@ from laserve.selection.learner import Learner, fold
 from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.opening import open_log
 from laserve.selection.verification import verify
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import ArmStatus, Candidate, Event, Request, Update
 
 CONFIGURED = (ArmSettings(name="one", kind="fake"), ArmSettings(name="two", kind="fake"))

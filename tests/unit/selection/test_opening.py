@@ -17,7 +17,7 @@ from laserve.models.encoder import HashEncoder
 from laserve.selection.changing import Fingerprints
 from laserve.selection.learner import Learner
 from laserve.selection.opening import open_log
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import Event, Update
 
 E = 8

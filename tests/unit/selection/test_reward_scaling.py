@@ -21,7 +21,7 @@ from laserve.selection.learner import Learner, fold
 from laserve.selection.rewards import resolve
 from laserve.selection.verification import verify
 from laserve.storage.base import StoredFeedback
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import Decision, Event
 
 #: The arms of `make_decision`, and the candidate that each would return; `loglik` chose the answer.

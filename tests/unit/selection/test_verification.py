@@ -14,7 +14,7 @@ from laserve.selection.feedback import FeedbackLog
 from laserve.selection.learner import Learner, fold
 from laserve.selection.verification import Verified, verify_store
 from laserve.storage.base import Snapshot
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 
 #: Events of the log that `house` writes: a start, three arms, then feedback.
 FIRST_FEEDBACK = 5

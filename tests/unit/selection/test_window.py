@@ -23,7 +23,7 @@ from laserve.selection.learner import Learner
 from laserve.selection.rewards import resolve
 from laserve.selection.verification import verify
 from laserve.selection.window import DefaultRewards, Window
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 from laserve.types import Decision, Update
 
 ARMS = ("loglik", "consensus", "relevance")

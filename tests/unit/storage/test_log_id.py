@@ -12,7 +12,7 @@ import pytest
 from contract import samples
 from laserve.errors import ConfigError, CorruptLog, StoreError
 from laserve.storage.log_id import LogId, check_not_gone, rescued
-from laserve.storage.sql import SqlStore
+from laserve.storage.store import SqlStore
 
 
 @pytest.fixture

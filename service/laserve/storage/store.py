@@ -12,10 +12,10 @@ from sqlalchemy import delete, func, insert, select, update
 from laserve.errors import CorruptLog, Damaged
 from laserve.storage import rows, tables
 from laserve.storage.base import Logged, LogWriter, Snapshot, StoredFeedback, Wanted
-from laserve.storage.database import Database
 from laserve.storage.log_id import LogId
 from laserve.storage.log_writer import CLOCK, SqlLogWriter, find_decision
 from laserve.storage.pages import DecisionPage, decision_page
+from laserve.storage.sqlite import Database
 from laserve.types import Decision, Event
 
 logger = logging.getLogger(__name__)
