@@ -70,7 +70,7 @@ def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -
             model = resolve(generation.model, settings.cache_dir.expanduser(), logger.info)
             return VllmGenerator(generation, model, metrics, turn)
         case "openai":
-            from laserve.generation.openai import OpenAIGenerator
+            from laserve.generation.server import OpenAIGenerator
 
             return OpenAIGenerator(generation)
         case "fake":

@@ -16,7 +16,7 @@ from laserve.config import GenerationSettings
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
 from laserve.generation.base import Generator
 from laserve.generation.fake import FakeGenerator
-from laserve.generation.openai import OpenAIGenerator
+from laserve.generation.server import OpenAIGenerator
 from laserve.types import Candidate, Document, Message, Request, Sampling
 
 #: Longest prompt and candidate of the generators under test, in bytes.

@@ -6,7 +6,7 @@ from laserve.cli import main
 from laserve.config import GenerationSettings, Settings
 from laserve.config import load as load_settings
 from laserve.context.features import Features
-from laserve.generation.identity import generator_fingerprint, template_fingerprint
+from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
 from laserve.running import load, running
 from laserve.scoring.identity import arm_fingerprint
 from laserve.selection.window import DefaultRewards

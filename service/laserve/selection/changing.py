@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from laserve.bandit.state.changes import Subject
 from laserve.bandit.state.fold import BanditState
 from laserve.config import ArmSettings, GenerationSettings
-from laserve.generation.identity import generator_fingerprint, template_fingerprint
+from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
 from laserve.scoring.identity import arm_fingerprint
 from laserve.types import Event
 

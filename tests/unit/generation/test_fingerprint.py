@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from laserve.config import GenerationSettings
-from laserve.generation import identity
-from laserve.generation.identity import generator_fingerprint, template_fingerprint
+from laserve.generation import fingerprint
+from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
 
 VLLM: dict[str, Any] = {"model": "org/model"}
 OPENAI: dict[str, Any] = {"kind": "openai", "model": "m", "url": "http://host:8000"}
@@ -57,5 +57,5 @@ def test_a_model_whose_folder_is_not_there_is_unknown() -> None:
 
 def test_other_solved_examples_are_another_template(monkeypatch: pytest.MonkeyPatch) -> None:
     before = template_fingerprint()
-    monkeypatch.setattr(identity, "TEMPLATE", (*identity.TEMPLATE, "another"))
+    monkeypatch.setattr(fingerprint, "TEMPLATE", (*fingerprint.TEMPLATE, "another"))
     assert template_fingerprint() != before

@@ -7,7 +7,7 @@ import pytest
 
 from laserve.config import GenerationSettings
 from laserve.errors import LaserveError
-from laserve.generation.openai import OpenAIGenerator
+from laserve.generation.server import OpenAIGenerator
 
 SETTINGS = GenerationSettings(
     kind="openai", url="http://ann:hidden@host:8000/v1?token=hidden", model="m", api_key="hidden"
