@@ -22,8 +22,8 @@ from laserve.metrics import Metrics
 from laserve.models.encoder import Encoder, HashEncoder, SentenceEncoder
 from laserve.models.packaged import resolve
 from laserve.scoring.allowed import Allowed
-from laserve.scoring.engines import PoolingEngines
-from laserve.scoring.identity import arm_fingerprint
+from laserve.scoring.fingerprint import arm_fingerprint
+from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms

@@ -21,9 +21,9 @@ from laserve.errors import ArmFailed, ConfigError, Unscorable
 from laserve.metrics import Metrics
 from laserve.models.folders import check_model
 from laserve.models.tokenizer import FolderTokenizer
-from laserve.scoring.engines import PoolingEngines
+from laserve.scoring.pooling.engines import PoolingEngines
+from laserve.scoring.pooling.model import VllmRewardModel
 from laserve.scoring.rendering import render_candidate, render_prompt
-from laserve.scoring.vllm import VllmRewardModel
 from laserve.types import Document, Request
 
 pytestmark = [

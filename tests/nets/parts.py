@@ -8,7 +8,7 @@ from laserve.config import load as load_settings
 from laserve.context.features import Features
 from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
 from laserve.running import load, running
-from laserve.scoring.identity import arm_fingerprint
+from laserve.scoring.fingerprint import arm_fingerprint
 from laserve.selection.window import DefaultRewards
 from laserve.storage.base import LogWriter, Store
 from laserve.storage.store import SqlStore

@@ -9,7 +9,7 @@ from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady, Unavailable
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
-from laserve.scoring.engines import PoolingEngines
+from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.arms import Arms
 from laserve.selection.evaluating import Evaluator

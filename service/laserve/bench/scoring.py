@@ -29,9 +29,9 @@ from laserve.metrics import Metrics
 from laserve.models.packaged import resolve
 from laserve.models.tokenizer import FolderTokenizer
 from laserve.progress import progress
-from laserve.scoring.engines import PoolingEngines
+from laserve.scoring.pooling.engines import PoolingEngines
+from laserve.scoring.pooling.model import VllmRewardModel
 from laserve.scoring.rendering import render_candidate, render_prompt
-from laserve.scoring.vllm import VllmRewardModel
 from laserve.types import Vector
 
 _MODEL = "smollm2-135m-instruct"

@@ -11,7 +11,7 @@ from laserve.errors import ArmFailed, ConfigError
 from laserve.evaluation.rows import Group
 from laserve.metrics import Metrics
 from laserve.progress import progress
-from laserve.scoring.engines import PoolingEngines
+from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.arms import Arms
 from laserve.types import Candidate, Vector
 

@@ -8,7 +8,7 @@ from laserve.bandit.state.changes import Subject
 from laserve.bandit.state.fold import BanditState
 from laserve.config import ArmSettings, GenerationSettings
 from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
-from laserve.scoring.identity import arm_fingerprint
+from laserve.scoring.fingerprint import arm_fingerprint
 from laserve.types import Event
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 from builders import make_arm_event, make_change, make_start
 from laserve.bandit.state.fold import BanditState
 from laserve.config import ArmSettings, GenerationSettings
-from laserve.scoring.identity import arm_fingerprint
+from laserve.scoring.fingerprint import arm_fingerprint
 from laserve.selection.changing import Fingerprints, changes, take_fingerprints
 from laserve.types import Event
 

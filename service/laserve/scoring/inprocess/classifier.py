@@ -7,10 +7,10 @@ from typing import Any, Literal
 from laserve.models.folders import adapter_folder, check_adapter, check_chat_template, check_model
 from laserve.models.packaged import resolve
 from laserve.models.tokenizer import FolderTokenizer
-from laserve.scoring.inprocess import Backend, Job
-from laserve.scoring.kv_cache import Behind, Reader, tokens_of
-from laserve.scoring.pairs import PairTokenizer
-from laserve.scoring.pretrained import longest, quiet, with_adapter
+from laserve.scoring.inprocess.base import Backend, Job
+from laserve.scoring.inprocess.kv_cache import Behind, Reader, tokens_of
+from laserve.scoring.inprocess.pairs import PairTokenizer
+from laserve.scoring.inprocess.pretrained import longest, quiet, with_adapter
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
@@ -27,7 +27,7 @@ def load_classifier(
     batch_tokens: int,
     trust_remote_code: bool,
 ) -> Backend:
-    """Load a classifier; see `laserve.scoring.transformers` for the arguments.
+    """Load a classifier; see `laserve.scoring.inprocess.reward_model` for the arguments.
 
     Args:
         outputs: that its head must have.

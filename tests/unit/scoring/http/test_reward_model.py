@@ -10,8 +10,8 @@ import pytest
 from builders import make_candidates, make_documents, make_request
 from laserve.config import load
 from laserve.errors import ArmFailed, ConfigError
-from laserve.scoring.remote import RemoteModel
-from laserve.scoring.remote_server import RemoteServer
+from laserve.scoring.http.reward_model import RemoteModel
+from laserve.scoring.http.server import RemoteServer
 
 URL = "http://models.example"
 CACHE = load().cache_dir.expanduser()

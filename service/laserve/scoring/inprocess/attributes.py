@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from laserve.errors import ConfigError, Unscorable
-from laserve.scoring.classifier import Dtype, load_classifier
-from laserve.scoring.inprocess import InProcess
-from laserve.scoring.pretrained import check_options
+from laserve.scoring.inprocess.base import InProcess
+from laserve.scoring.inprocess.classifier import Dtype, load_classifier
+from laserve.scoring.inprocess.pretrained import check_options
 from laserve.types import Candidate, Request, Vector
 
 
@@ -25,7 +25,7 @@ class AttributesModel(InProcess):
         attributes: names of the outputs, in their order.
         weights: attribute -> weight, for requests that bring none; by default 1 for each.
 
-    The other arguments are those of `laserve.scoring.transformers.TransformersModel`.
+    The other arguments are those of `laserve.scoring.inprocess.reward_model.TransformersModel`.
     """
 
     kind = "attributes"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from laserve.errors import ArmFailed, ConfigError, Unscorable
-from laserve.scoring.remote_server import RemoteServer
+from laserve.scoring.http.server import RemoteServer
 
 URL = "http://user:hidden@models.example:8000/v1"
 KEY = "very-secret"

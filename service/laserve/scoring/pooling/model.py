@@ -12,8 +12,8 @@ from laserve.errors import ArmFailed, Unavailable
 from laserve.models.folders import adapter_folder, check_adapter, check_chat_template, check_model
 from laserve.models.packaged import resolve
 from laserve.models.tokenizer import FolderTokenizer
-from laserve.scoring.engine_spec import EngineSpec
-from laserve.scoring.engines import PoolingEngine, PoolingEngines
+from laserve.scoring.pooling.engines import PoolingEngine, PoolingEngines
+from laserve.scoring.pooling.spec import EngineSpec
 from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
 from laserve.scoring.requests import PerRequest
 from laserve.types import Candidate, Request, Vector

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from laserve.errors import ArmFailed, ConfigError, Unscorable
+from laserve.scoring.inprocess.worker import Worker
 from laserve.scoring.rendering import Prompt, Tokenizer, render_candidate, render_prompt
 from laserve.scoring.requests import PerRequest
-from laserve.scoring.worker import Worker
 from laserve.types import Candidate, Request
 
 Matrix = npt.NDArray[np.float64]

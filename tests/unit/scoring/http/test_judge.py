@@ -8,8 +8,8 @@ import pytest
 
 from builders import make_candidates, make_documents, make_request
 from laserve.errors import ArmFailed, ConfigError
-from laserve.scoring.judge import PROMPT, Judge, parse_grade, render_question
-from laserve.scoring.remote_server import RemoteServer
+from laserve.scoring.http.judge import PROMPT, Judge, parse_grade, render_question
+from laserve.scoring.http.server import RemoteServer
 from laserve.types import Message
 
 URL = "http://judge.example"

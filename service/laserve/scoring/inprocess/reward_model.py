@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from laserve.scoring.classifier import Dtype, load_classifier
-from laserve.scoring.inprocess import InProcess
-from laserve.scoring.pretrained import check_options
+from laserve.scoring.inprocess.base import InProcess
+from laserve.scoring.inprocess.classifier import Dtype, load_classifier
+from laserve.scoring.inprocess.pretrained import check_options
 from laserve.types import Candidate, Request, Vector
 
 

@@ -96,7 +96,7 @@ class EngineSpec:
                 "max_num_batched_tokens": CPU_BATCHED_TOKENS,
             }
             if self.adapters:
-                arguments["worker_cls"] = "laserve.scoring.lora_worker.LoraWorker"
+                arguments["worker_cls"] = "laserve.scoring.pooling.lora_worker.LoraWorker"
         else:
             arguments |= {
                 "kv_cache_memory_bytes": GPU_KV_CACHE_BYTES,

@@ -9,9 +9,9 @@ import pytest
 
 from laserve.errors import ConfigError, EngineError
 from laserve.metrics import Metrics
-from laserve.scoring.engine_spec import EngineSpec
-from laserve.scoring.engines import PoolingEngine
-from laserve.scoring.vllm import VllmRewardModel
+from laserve.scoring.pooling.engines import PoolingEngine
+from laserve.scoring.pooling.model import VllmRewardModel
+from laserve.scoring.pooling.spec import EngineSpec
 
 
 class Engines:
@@ -60,7 +60,7 @@ async def test_an_arm_without_a_tokenizer_leaves_no_adapter_behind(
 async def test_an_arm_whose_closing_is_cancelled_gives_its_engine_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("laserve.scoring.vllm.FolderTokenizer", lambda *arguments, **options: None)
+    monkeypatch.setattr("laserve.scoring.pooling.model.FolderTokenizer", lambda *arguments, **options: None)
     engines = Engines()
     model = arm(engines, tmp_path, monkeypatch)
     await model.load()

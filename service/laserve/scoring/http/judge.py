@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from laserve.errors import ArmFailed, ConfigError
-from laserve.scoring.remote_server import RemoteServer
+from laserve.scoring.http.server import RemoteServer
 from laserve.types import Candidate, Request, Vector
 
 PROMPT = """You grade answers. Below are sources, if there are any, a question and one answer to it. Each \

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 
-from laserve.scoring.worker import Worker
+from laserve.scoring.inprocess.worker import Worker
 
 
 class Recorder:

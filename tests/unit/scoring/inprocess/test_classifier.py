@@ -16,11 +16,11 @@ from laserve.config import load
 from laserve.errors import ConfigError, Unscorable
 from laserve.models.packaged import prepare
 from laserve.models.tokenizer import FolderTokenizer
-from laserve.scoring import kv_cache
-from laserve.scoring.attributes import AttributesModel
-from laserve.scoring.implicit import ImplicitReward
+from laserve.scoring.inprocess import kv_cache
+from laserve.scoring.inprocess.attributes import AttributesModel
+from laserve.scoring.inprocess.implicit import ImplicitReward
+from laserve.scoring.inprocess.reward_model import TransformersModel
 from laserve.scoring.rendering import render_candidate, render_prompt
-from laserve.scoring.transformers import TransformersModel
 from laserve.types import Request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

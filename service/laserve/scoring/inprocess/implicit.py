@@ -9,10 +9,10 @@ from laserve.errors import ConfigError
 from laserve.models.folders import adapter_folder, check_adapter, check_chat_template, check_model
 from laserve.models.packaged import resolve
 from laserve.models.tokenizer import FolderTokenizer
-from laserve.scoring.classifier import Dtype
-from laserve.scoring.inprocess import InProcess, Job
-from laserve.scoring.kv_cache import Behind, Forward, Reader, ReadPrompt
-from laserve.scoring.pretrained import check_options, longest, quiet, with_adapter
+from laserve.scoring.inprocess.base import InProcess, Job
+from laserve.scoring.inprocess.classifier import Dtype
+from laserve.scoring.inprocess.kv_cache import Behind, Forward, Reader, ReadPrompt
+from laserve.scoring.inprocess.pretrained import check_options, longest, quiet, with_adapter
 from laserve.types import Candidate, Request, Vector
 
 #: Rows of logits that are made probabilities at once, in float32.
@@ -80,7 +80,7 @@ class ImplicitReward(InProcess):
 
 
 class LogRatio:
-    """log pi(y|x) - log ref(y|x); see `laserve.scoring.inprocess.Backend`.
+    """log pi(y|x) - log ref(y|x); see `laserve.scoring.inprocess.base.Backend`.
 
     Args:
         policy, reference: readers whose rows are logits.

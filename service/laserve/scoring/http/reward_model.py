@@ -12,9 +12,9 @@ from laserve.errors import ArmFailed, ConfigError, Unscorable
 from laserve.models.folders import check_chat_template
 from laserve.models.packaged import resolve
 from laserve.models.tokenizer import FolderTokenizer
-from laserve.scoring.pairs import PairTokenizer
-from laserve.scoring.pretrained import SHORTEST
-from laserve.scoring.remote_server import RemoteServer
+from laserve.scoring.http.server import RemoteServer
+from laserve.scoring.inprocess.pairs import PairTokenizer
+from laserve.scoring.inprocess.pretrained import SHORTEST
 from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
 from laserve.scoring.requests import PerRequest
 from laserve.types import Candidate, Request, Vector

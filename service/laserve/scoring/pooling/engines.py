@@ -18,7 +18,7 @@ from laserve.engines.supervisor import Supervisor
 from laserve.engines.vllm import VllmEngine, VllmStart
 from laserve.errors import ConfigError, EngineError, NotReady, Unavailable
 from laserve.metrics import Metrics
-from laserve.scoring.engine_spec import EngineSpec
+from laserve.scoring.pooling.spec import EngineSpec
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from laserve.scoring import judge, python
-from laserve.scoring.identity import arm_fingerprint
+from laserve.scoring import python
+from laserve.scoring.fingerprint import arm_fingerprint
+from laserve.scoring.http import judge
 
 JUDGE: dict[str, Any] = {"url": "http://host:8000"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from laserve.errors import ArmFailed, ConfigError, LaserveError
-from laserve.scoring.inprocess import Backend, InProcess
+from laserve.scoring.inprocess.base import Backend, InProcess
 
 
 @pytest.mark.parametrize(

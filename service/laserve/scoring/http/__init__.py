@@ -1,0 +1,1 @@
+"""Reward models behind a URL: on a vLLM server, or a chat model as judge."""

@@ -1,0 +1,1 @@
+"""Reward models on pooling engines of vLLM."""
