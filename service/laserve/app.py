@@ -17,6 +17,7 @@ from laserve.bandit.policies.registry import Policies, learners
 from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError, InvalidRequest
+from laserve.eventlog.learner import Learner
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.models.encoder import Encoder, HashEncoder, SentenceEncoder
@@ -29,7 +30,6 @@ from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
 from laserve.selection.evaluating import Evaluator
 from laserve.selection.feedback import FeedbackLog
-from laserve.selection.learner import Learner
 from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.making import make_arm
 from laserve.selection.observing import Observer

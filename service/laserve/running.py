@@ -10,8 +10,8 @@ from functools import partial
 from laserve.api.service import Service
 from laserve.config import read_prior
 from laserve.errors import LaserveError, StoreError
-from laserve.selection.changing import take_fingerprints
-from laserve.selection.opening import open_log
+from laserve.eventlog.model_changes import take_fingerprints
+from laserve.eventlog.opening import open_log
 from laserve.selection.window import DefaultRewards
 
 logger = logging.getLogger(__name__)

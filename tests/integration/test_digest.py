@@ -16,8 +16,8 @@ from numpy._core import _multiarray_umath as numpy_core
 
 from laserve.bandit.state.fold import BanditState
 from laserve.context.features import ContextBuilder, Features
+from laserve.eventlog.learner import fold
 from laserve.models.encoder import HashEncoder
-from laserve.selection.learner import fold
 from laserve.storage.store import SqlStore
 from laserve.types import Event, Update, Vector
 
@@ -35,7 +35,7 @@ import asyncio, ctypes, hashlib, json, pathlib, re, sys
 import numpy as np
 from numpy._core import _multiarray_umath as numpy_core
 from laserve.bandit.state.fold import BanditState
-from laserve.selection.learner import Learner, fold
+from laserve.eventlog.learner import Learner, fold
 from laserve.storage.store import SqlStore
 
 async def states(store):

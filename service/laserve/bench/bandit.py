@@ -25,8 +25,8 @@ from laserve.bench.bandit_play import players, robustness
 from laserve.bench.bandit_worlds import SCENARIOS
 from laserve.bench.regret_chart import draw
 from laserve.errors import ConfigError
+from laserve.eventlog.learner import Learner
 from laserve.progress import progress
-from laserve.selection.learner import Learner
 from laserve.types import Event, Update, Vector
 
 _K, _D = 8, 64

@@ -12,7 +12,7 @@ from laserve.bandit.policies.exploration import Exploration
 from laserve.bandit.policies.registry import learners
 from laserve.bench.bandit_worlds import ARMS, SCENARIOS, D, World, best_means, present
 from laserve.config import PolicySettings
-from laserve.selection.learner import Learner
+from laserve.eventlog.learner import Learner
 from laserve.types import Event, Update, Vector
 
 #: The default, but that the log counts as young for so many decisions only.

@@ -13,11 +13,11 @@ from laserve.bandit.policies.ensembles import Ensemble
 from laserve.bandit.policies.registry import Policies
 from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady
+from laserve.eventlog.learner import Draw, Learner
 from laserve.generation.base import Generator, Rendered
 from laserve.selection.arms import Arms
 from laserve.selection.deciding import decide, in_order, out_of_time, shortfalls_of
 from laserve.selection.judging import Judging
-from laserve.selection.learner import Draw, Learner
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
 from laserve.selection.shadowing import Shadows

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from laserve.errors import NoCandidate
+from laserve.eventlog.learner import Draw
 from laserve.generation.base import Rendered
-from laserve.selection.learner import Draw
 from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Decision, Request, Vector
 

@@ -9,6 +9,7 @@ from laserve.bandit.state.blending import Lesson
 from laserve.bandit.state.changes import SUBJECTS
 from laserve.bandit.state.fold import BanditState
 from laserve.errors import Conflict, CorruptLog, Damaged, Gone, InvalidRequest, LaserveError, StoreError
+from laserve.eventlog.learner import Learner
 from laserve.metrics import Metrics
 from laserve.selection.appending import (
     Lapse,
@@ -18,7 +19,6 @@ from laserve.selection.appending import (
     find_known,
     outcome_of,
 )
-from laserve.selection.learner import Learner
 from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.rewards import Resolved, resolve
 from laserve.storage.base import LogWriter, Store

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from laserve.eventlog.learner import Draw
 from laserve.metrics import Metrics
 from laserve.selection.deciding import Shortfall, Verdict
-from laserve.selection.learner import Draw
 from laserve.types import Decision, task_label
 
 

@@ -8,7 +8,7 @@ import pytest
 from builders import make_feedback, make_teaching
 from houses import ARMS, House, decided
 from laserve.errors import InvalidRequest
-from laserve.selection.learner import fold
+from laserve.eventlog.learner import fold
 from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.selection.verification import verify
 from laserve.types import Update

@@ -15,8 +15,8 @@ from laserve.bandit.policies.linucb import LinUCB
 from laserve.bandit.policies.squarecb import SquareCB
 from laserve.config import load as load_settings
 from laserve.errors import ConfigError
+from laserve.eventlog.learner import fold
 from laserve.running import load, running
-from laserve.selection.learner import fold
 from laserve.types import Decision, Feedback
 
 ARMS = ("loglik", "consensus", "relevance")

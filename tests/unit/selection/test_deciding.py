@@ -7,9 +7,9 @@ import pytest
 
 from builders import make_candidate, make_candidates, make_request, make_sampling, make_why
 from laserve.errors import NoCandidate
+from laserve.eventlog.learner import Draw
 from laserve.generation.base import Rendered
 from laserve.selection.deciding import Verdict, decide, in_order, shortfalls_of
-from laserve.selection.learner import Draw
 from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Decision, Request
 

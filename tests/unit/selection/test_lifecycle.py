@@ -21,15 +21,15 @@ from laserve.errors import (
     NotFound,
     StoreError,
 )
+from laserve.eventlog.learner import Learner, fold
+from laserve.eventlog.opening import open_log
 from laserve.metrics import Metrics
 from laserve.models.encoder import HashEncoder
 from laserve.scoring.allowed import Allowed
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
 from laserve.selection.feedback import FeedbackLog
-from laserve.selection.learner import Learner, fold
 from laserve.selection.lifecycle import Lifecycle
-from laserve.selection.opening import open_log
 from laserve.selection.verification import verify
 from laserve.storage.store import SqlStore
 from laserve.types import ArmStatus, Candidate, Event, Request, Update

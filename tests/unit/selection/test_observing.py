@@ -1,9 +1,9 @@
 """What the metrics count of a decision."""
 
 from builders import make_decision
+from laserve.eventlog.learner import Draw
 from laserve.metrics import Metrics
 from laserve.selection.deciding import Shortfall, Verdict
-from laserve.selection.learner import Draw
 from laserve.selection.observing import Observer
 
 

@@ -14,10 +14,10 @@ from builders import make_arm_event, make_decision, make_feedback, make_start
 from laserve.bandit.state.fold import BanditState
 from laserve.bandit.state.linear import LinearModel
 from laserve.bandit.state.scaling import ENOUGH, Scale
+from laserve.eventlog.learner import Learner, fold
 from laserve.metrics import Metrics
 from laserve.selection.appending import Resolution, append_default, append_feedback
 from laserve.selection.feedback import FeedbackLog
-from laserve.selection.learner import Learner, fold
 from laserve.selection.rewards import resolve
 from laserve.selection.verification import verify
 from laserve.storage.base import StoredFeedback

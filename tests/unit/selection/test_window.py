@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from builders import Script, make_arm_event, make_decision, make_feedback, make_start
 from laserve.bandit.state.fold import BanditState
 from laserve.errors import Conflict, StoreError
+from laserve.eventlog.learner import Learner
 from laserve.metrics import Metrics
 from laserve.selection import window as window_module
 from laserve.selection.appending import Resolution, append_default, append_feedback
 from laserve.selection.feedback import FeedbackLog
-from laserve.selection.learner import Learner
 from laserve.selection.rewards import resolve
 from laserve.selection.verification import verify
 from laserve.selection.window import DefaultRewards, Window

@@ -13,7 +13,7 @@ from laserve.bandit.policies.ensembles import Ensemble
 from laserve.bandit.policies.registry import Policies, learners
 from laserve.bandit.state.fold import BanditState
 from laserve.bandit.state.linear import LinearModel
-from laserve.selection.learner import Learner
+from laserve.eventlog.learner import Learner
 from laserve.types import Update
 
 ARMS = ("loglik", "consensus", "relevance", "judge")

@@ -1,8 +1,8 @@
 from builders import make_arm_event, make_change, make_start
 from laserve.bandit.state.fold import BanditState
 from laserve.config import ArmSettings, GenerationSettings
+from laserve.eventlog.model_changes import Fingerprints, changes, take_fingerprints
 from laserve.scoring.fingerprint import arm_fingerprint
-from laserve.selection.changing import Fingerprints, changes, take_fingerprints
 from laserve.types import Event
 
 GENERATION = GenerationSettings(kind="fake", model="fake")

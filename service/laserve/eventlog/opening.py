@@ -10,8 +10,8 @@ from laserve.bandit.state.fold import BanditState
 from laserve.config import Expected
 from laserve.context.features import ContextBuilder
 from laserve.errors import ConfigError
-from laserve.selection.changing import Fingerprints, changes, tell
-from laserve.selection.learner import Learner
+from laserve.eventlog.learner import Learner
+from laserve.eventlog.model_changes import Fingerprints, changes, tell
 from laserve.storage.base import Store
 from laserve.types import Event, Vector
 

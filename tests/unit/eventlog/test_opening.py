@@ -13,10 +13,10 @@ from laserve.bandit.state.fold import BanditState
 from laserve.config import Expected
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError
+from laserve.eventlog.learner import Learner
+from laserve.eventlog.model_changes import Fingerprints
+from laserve.eventlog.opening import open_log
 from laserve.models.encoder import HashEncoder
-from laserve.selection.changing import Fingerprints
-from laserve.selection.learner import Learner
-from laserve.selection.opening import open_log
 from laserve.storage.store import SqlStore
 from laserve.types import Event, Update
 

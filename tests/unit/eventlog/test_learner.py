@@ -11,7 +11,7 @@ from laserve.bandit.policies.base import View, noise
 from laserve.bandit.policies.baselines import FixedArm, RoundRobin
 from laserve.bandit.state.linear import LinearModel
 from laserve.errors import CorruptLog
-from laserve.selection.learner import Draw, Learner, fold
+from laserve.eventlog.learner import Draw, Learner, fold
 from laserve.storage.base import Snapshot
 from laserve.storage.store import SqlStore
 from laserve.types import Update, Vector

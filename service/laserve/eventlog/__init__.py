@@ -1,0 +1,1 @@
+"""The event log: opened, checked, and folded into what the service has learned."""
