@@ -9,9 +9,9 @@ import numpy as np
 
 from builders import make_arm_event, make_decision, make_feedback, make_start
 from laserve.eventlog.learner import Learner
+from laserve.feedback.record import FeedbackLog
+from laserve.feedback.rewards import UNIT, RewardRange
 from laserve.metrics import Metrics
-from laserve.selection.feedback import FeedbackLog
-from laserve.selection.reward_range import UNIT, RewardRange
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Event, FeedbackOutcome
 

@@ -18,6 +18,8 @@ from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settin
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.eventlog.learner import Learner
+from laserve.feedback.record import FeedbackLog
+from laserve.feedback.rewards import RewardRange
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.models.encoder import Encoder, HashEncoder, SentenceEncoder
@@ -28,15 +30,13 @@ from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
+from laserve.selection.deciding import Window
 from laserve.selection.evaluating import Evaluator
-from laserve.selection.feedback import FeedbackLog
 from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.making import make_arm
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention, hash_key
-from laserve.selection.reward_range import RewardRange
 from laserve.selection.shadowing import Shadows
-from laserve.selection.window import Window
 from laserve.storage.base import Store
 from laserve.storage.store import SqlStore
 

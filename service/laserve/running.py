@@ -12,7 +12,7 @@ from laserve.config import read_prior
 from laserve.errors import LaserveError, StoreError
 from laserve.eventlog.model_changes import take_fingerprints
 from laserve.eventlog.opening import open_log
-from laserve.selection.window import DefaultRewards
+from laserve.feedback.defaults import DefaultRewards
 
 logger = logging.getLogger(__name__)
 

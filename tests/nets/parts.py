@@ -6,10 +6,10 @@ from laserve.cli import main
 from laserve.config import GenerationSettings, Settings
 from laserve.config import load as load_settings
 from laserve.context.features import Features
+from laserve.feedback.defaults import DefaultRewards
 from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
 from laserve.running import load, running
 from laserve.scoring.fingerprint import arm_fingerprint
-from laserve.selection.window import DefaultRewards
 from laserve.storage.base import LogWriter, Store
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Event

@@ -8,13 +8,13 @@ from laserve.config import Settings
 from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady, Unavailable
 from laserve.eventlog.learner import Learner
+from laserve.feedback.record import FeedbackLog
 from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.arms import Arms
 from laserve.selection.evaluating import Evaluator
-from laserve.selection.feedback import FeedbackLog
 from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.shadowing import Shadows
 from laserve.storage.base import Store

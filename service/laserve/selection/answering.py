@@ -16,12 +16,11 @@ from laserve.errors import NotReady
 from laserve.eventlog.learner import Draw, Learner
 from laserve.generation.base import Generator, Rendered
 from laserve.selection.arms import Arms
-from laserve.selection.deciding import decide, in_order, out_of_time, shortfalls_of
+from laserve.selection.deciding import Window, decide, in_order, out_of_time, shortfalls_of
 from laserve.selection.judging import Judging
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention
 from laserve.selection.shadowing import Shadows
-from laserve.selection.window import Window
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
 from laserve.types import Candidate, Decision, Request, Vector

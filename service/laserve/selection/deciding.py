@@ -119,3 +119,26 @@ def _texts(request: Request) -> dict[str, Any]:
     if request.messages:
         return {"messages": [{"role": m.role, "content": m.content} for m in request.messages]}
     return {"prompt": request.prompt}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """How long feedback on a decision is waited for.
+
+    Args:
+        wait_s: seconds from the decision; None for ever.
+        default_reward: learned then if no feedback has taught, in [0, 1]; None for nothing.
+    """
+
+    wait_s: float | None = None
+    default_reward: float | None = None
+
+    def open(self, decision: Decision) -> Decision:
+        """The decision with the end of its window, and with the default reward if it may teach."""
+        if self.wait_s is None:
+            return decision
+        return replace(
+            decision,
+            closes_at=decision.created_at + self.wait_s,
+            default_reward=self.default_reward if decision.learnable else None,
+        )

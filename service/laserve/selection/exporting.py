@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from typing import Any, BinaryIO, get_args
 
-from laserve.selection.reward_range import RewardRange
-from laserve.selection.rewards import candidate_rewards
+from laserve.feedback.rewards import RewardRange, candidate_rewards
 from laserve.storage.base import Logged, Store, StoredFeedback, Wanted
 from laserve.types import DEFAULT, Decision, Feedback, FeedbackKind
 

@@ -11,10 +11,10 @@ from laserve.config import ArmSettings
 from laserve.errors import ArmConflict, ConfigError, InvalidRequest, LaserveError, NotFound
 from laserve.eventlog.learner import Learner
 from laserve.eventlog.model_changes import Fingerprints, changes, tell
+from laserve.feedback.record import FeedbackLog
 from laserve.scoring.allowed import Allowed
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
-from laserve.selection.feedback import FeedbackLog
 from laserve.selection.stand_in import stand_in
 from laserve.types import ArmStatus, Event, Vector
 

@@ -23,12 +23,12 @@ from laserve.errors import (
 )
 from laserve.eventlog.learner import Learner, fold
 from laserve.eventlog.opening import open_log
+from laserve.feedback.record import FeedbackLog
 from laserve.metrics import Metrics
 from laserve.models.encoder import HashEncoder
 from laserve.scoring.allowed import Allowed
 from laserve.selection.arm import Arm
 from laserve.selection.arms import Arms
-from laserve.selection.feedback import FeedbackLog
 from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.verification import verify
 from laserve.storage.store import SqlStore

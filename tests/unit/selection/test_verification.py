@@ -10,8 +10,8 @@ import pytest
 from builders import make_arm_event, make_decision, make_feedback, make_start
 from laserve.errors import CorruptLog
 from laserve.eventlog.learner import Learner, fold
+from laserve.feedback.record import FeedbackLog
 from laserve.metrics import Metrics
-from laserve.selection.feedback import FeedbackLog
 from laserve.selection.verification import Verified, verify_store
 from laserve.storage.base import Snapshot
 from laserve.storage.store import SqlStore

@@ -9,8 +9,7 @@ import numpy as np
 from laserve.bandit.state.blending import Lesson
 from laserve.bandit.state.scaling import RewardCounts, Scale
 from laserve.errors import Conflict, Damaged, InvalidRequest
-from laserve.selection.reward_range import UNIT, RewardRange
-from laserve.selection.rewards import Resolved
+from laserve.feedback.rewards import UNIT, Resolved, RewardRange
 from laserve.storage.base import LogWriter, StoredFeedback
 from laserve.storage.rows import dumps
 from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, Update

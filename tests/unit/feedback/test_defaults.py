@@ -16,13 +16,14 @@ from builders import Script, make_arm_event, make_decision, make_feedback, make_
 from laserve.bandit.state.fold import BanditState
 from laserve.errors import Conflict, StoreError
 from laserve.eventlog.learner import Learner
+from laserve.feedback import defaults
+from laserve.feedback.defaults import DefaultRewards
+from laserve.feedback.entries import Resolution, append_default, append_feedback
+from laserve.feedback.record import FeedbackLog
+from laserve.feedback.rewards import resolve
 from laserve.metrics import Metrics
-from laserve.selection import window as window_module
-from laserve.selection.appending import Resolution, append_default, append_feedback
-from laserve.selection.feedback import FeedbackLog
-from laserve.selection.rewards import resolve
+from laserve.selection.deciding import Window
 from laserve.selection.verification import verify
-from laserve.selection.window import DefaultRewards, Window
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Update
 
@@ -195,7 +196,7 @@ async def test_a_default_that_is_in_the_log_is_not_learned_again_though_it_seems
 async def test_all_that_are_due_are_learned_however_many(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_module, "_PAGE", 3)
+    monkeypatch.setattr(defaults, "_PAGE", 3)
     names = [f"d{number}" for number in range(10)]
     await house.store.add_decisions([*(closed(name) for name in names), still_open("open")])
     await house.defaults.learn_due()
@@ -404,7 +405,7 @@ async def test_how_many_are_pending_is_told_before_anything_is_served(house: Hou
 async def test_defaults_are_learned_in_the_background_as_they_fall_due(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_module, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(defaults, "_LOOK_EVERY_S", 0.01)
     await house.defaults.start()
     soon = replace(closed("soon"), closes_at=time.time() + 0.1)
     await house.store.add_decisions([soon, still_open("open")])
@@ -432,7 +433,7 @@ async def test_a_store_that_refuses_is_asked_again(
         return await due(limit)
 
     monkeypatch.setattr(house.store, "due", refusing)
-    monkeypatch.setattr(window_module, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(defaults, "_LOOK_EVERY_S", 0.01)
     await house.store.add_decisions([closed()])
     with caplog.at_level(logging.WARNING):
         await house.defaults.start()
@@ -450,7 +451,7 @@ async def test_a_store_that_refuses_is_asked_again(
 async def test_nothing_is_learned_any_more_once_it_is_closed(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_module, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(defaults, "_LOOK_EVERY_S", 0.0)
     await house.defaults.start()
     await house.defaults.close()
     await house.defaults.close()

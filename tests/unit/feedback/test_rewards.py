@@ -4,8 +4,7 @@ import pytest
 
 from builders import make_candidates, make_decision, make_feedback
 from laserve.errors import InvalidRequest
-from laserve.selection.reward_range import RewardRange
-from laserve.selection.rewards import candidate_rewards, resolve
+from laserve.feedback.rewards import RewardRange, candidate_rewards, resolve
 from laserve.types import FeedbackKind
 
 #: Candidates a, b, a, c; loglik would return 0, consensus 1, relevance 3. The answer was 0, by loglik.

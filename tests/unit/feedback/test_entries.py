@@ -9,7 +9,7 @@ from builders import make_feedback, make_teaching
 from houses import ARMS, House, decided
 from laserve.errors import InvalidRequest
 from laserve.eventlog.learner import fold
-from laserve.selection.reward_range import UNIT, RewardRange
+from laserve.feedback.rewards import UNIT, RewardRange
 from laserve.selection.verification import verify
 from laserve.types import Update
 

@@ -10,8 +10,7 @@ from laserve.bandit.state.changes import SUBJECTS
 from laserve.bandit.state.fold import BanditState
 from laserve.errors import Conflict, CorruptLog, Damaged, Gone, InvalidRequest, LaserveError, StoreError
 from laserve.eventlog.learner import Learner
-from laserve.metrics import Metrics
-from laserve.selection.appending import (
+from laserve.feedback.entries import (
     Lapse,
     Resolution,
     append_default,
@@ -19,8 +18,8 @@ from laserve.selection.appending import (
     find_known,
     outcome_of,
 )
-from laserve.selection.reward_range import UNIT, RewardRange
-from laserve.selection.rewards import Resolved, resolve
+from laserve.feedback.rewards import UNIT, Resolved, RewardRange, resolve
+from laserve.metrics import Metrics
 from laserve.storage.base import LogWriter, Store
 from laserve.storage.batching import GroupCommit
 from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, task_label

@@ -1,42 +1,17 @@
-"""The feedback window: until when feedback is expected, and what is learned when none came."""
+"""Default rewards: learned when a decision's feedback window closes and no feedback has taught."""
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
 
+from laserve.feedback.record import FeedbackLog
 from laserve.metrics import Metrics
-from laserve.selection.feedback import FeedbackLog
 from laserve.storage.base import Store
-from laserve.types import Decision
 
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 #: Most decisions that are looked up at once.
 _PAGE = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """How long feedback on a decision is waited for.
-
-    Args:
-        wait_s: seconds from the decision; None for ever.
-        default_reward: learned then if no feedback has taught, in [0, 1]; None for nothing.
-    """
-
-    wait_s: float | None = None
-    default_reward: float | None = None
-
-    def open(self, decision: Decision) -> Decision:
-        """The decision with the end of its window, and with the default reward if it may teach."""
-        if self.wait_s is None:
-            return decision
-        return replace(
-            decision,
-            closes_at=decision.created_at + self.wait_s,
-            default_reward=self.default_reward if decision.learnable else None,
-        )
 
 
 class DefaultRewards:

@@ -15,10 +15,10 @@ from laserve.bandit.state.fold import BanditState
 from laserve.bandit.state.linear import LinearModel
 from laserve.bandit.state.scaling import ENOUGH, Scale
 from laserve.eventlog.learner import Learner, fold
+from laserve.feedback.entries import Resolution, append_default, append_feedback
+from laserve.feedback.record import FeedbackLog
+from laserve.feedback.rewards import resolve
 from laserve.metrics import Metrics
-from laserve.selection.appending import Resolution, append_default, append_feedback
-from laserve.selection.feedback import FeedbackLog
-from laserve.selection.rewards import resolve
 from laserve.selection.verification import verify
 from laserve.storage.base import StoredFeedback
 from laserve.storage.store import SqlStore

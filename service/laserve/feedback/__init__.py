@@ -1,0 +1,1 @@
+"""One feedback: what it says of each arm, and what it leaves in the log."""
