@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from laserve.arms.arm import Arm
+from laserve.arms.circuit import Circuit
 from laserve.bandit.policies.exploration import Exploration
 from laserve.errors import ArmFailed
 from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe
-from laserve.selection.arm import Arm
-from laserve.selection.circuit import Circuit
 from laserve.types import (
     ArmWhy,
     Candidate,

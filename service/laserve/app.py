@@ -12,6 +12,9 @@ from laserve.api import arms as arms_api
 from laserve.api import bandit, decisions, errors, export, feedback, generate, health
 from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, Permits
 from laserve.api.service import Service
+from laserve.arms.arm import Arm, make_arm
+from laserve.arms.arms import Arms
+from laserve.arms.lifecycle import Lifecycle
 from laserve.bandit.policies.exploration import Exploration
 from laserve.bandit.policies.registry import Policies, learners
 from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings
@@ -28,12 +31,8 @@ from laserve.scoring.allowed import Allowed
 from laserve.scoring.fingerprint import arm_fingerprint
 from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answering import Answerer
-from laserve.selection.arm import Arm
-from laserve.selection.arms import Arms
 from laserve.selection.deciding import Window
 from laserve.selection.evaluating import Evaluator
-from laserve.selection.lifecycle import Lifecycle
-from laserve.selection.making import make_arm
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention, hash_key
 from laserve.selection.shadowing import Shadows

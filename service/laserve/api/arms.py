@@ -8,9 +8,9 @@ from laserve.api.answers import ArmBody, ArmsBody, ErrorBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.schemas import ArmStateBody, NewArmBody
 from laserve.api.service import Service
+from laserve.arms.arm import Arm
 from laserve.bandit.state.arm_state import ArmState
 from laserve.errors import NotFound
-from laserve.selection.arm import Arm
 
 router = APIRouter(tags=["arms"])
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from laserve.api.admission import Permits, Underway
+from laserve.arms.arms import Arms
+from laserve.arms.lifecycle import Lifecycle
 from laserve.config import Settings
 from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady, Unavailable
@@ -13,9 +15,7 @@ from laserve.generation.base import Generator
 from laserve.metrics import Metrics
 from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answering import Answerer
-from laserve.selection.arms import Arms
 from laserve.selection.evaluating import Evaluator
-from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.shadowing import Shadows
 from laserve.storage.base import Store
 

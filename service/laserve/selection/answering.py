@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import uuid_utils
 
+from laserve.arms.arms import Arms
 from laserve.bandit.policies.base import Policy
 from laserve.bandit.policies.ensembles import Ensemble
 from laserve.bandit.policies.registry import Policies
@@ -15,7 +16,6 @@ from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady
 from laserve.eventlog.learner import Draw, Learner
 from laserve.generation.base import Generator, Rendered
-from laserve.selection.arms import Arms
 from laserve.selection.deciding import Window, decide, in_order, out_of_time, shortfalls_of
 from laserve.selection.judging import Judging
 from laserve.selection.observing import Observer

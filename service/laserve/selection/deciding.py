@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from laserve.arms.attempt import Scored
 from laserve.errors import NoCandidate
 from laserve.eventlog.learner import Draw
 from laserve.generation.base import Rendered
-from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Decision, Request, Vector
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from laserve.arms.arms import Arms
+from laserve.arms.attempt import Scored, best_of
 from laserve.bandit.policies.ensembles import Ensemble
 from laserve.errors import ArmFailed
-from laserve.selection.arms import Arms
 from laserve.selection.deciding import Verdict
-from laserve.selection.scoring import Scored, best_of
 from laserve.types import Candidate, Request
 
 #: Arm or policy -> how it combines the scores of all arms; None where it has scores of its own.

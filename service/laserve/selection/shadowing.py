@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from laserve.arms.arms import Arms
+from laserve.arms.attempt import Scored
 from laserve.bandit.policies.base import uniform
 from laserve.bandit.policies.ensembles import Ensemble
 from laserve.errors import ArmFailed, LaserveError
 from laserve.metrics import Metrics
-from laserve.selection.arms import Arms
 from laserve.selection.judging import together
-from laserve.selection.scoring import Scored
 from laserve.storage.base import Store
 from laserve.types import Decision, Request
 

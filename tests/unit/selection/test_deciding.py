@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from builders import make_candidate, make_candidates, make_request, make_sampling, make_why
+from laserve.arms.attempt import Scored
 from laserve.errors import NoCandidate
 from laserve.eventlog.learner import Draw
 from laserve.generation.base import Rendered
 from laserve.selection.deciding import Verdict, decide, in_order, shortfalls_of
-from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Decision, Request
 
 NAN = math.nan

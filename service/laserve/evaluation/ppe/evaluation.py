@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from laserve.arms.arms import Arms
 from laserve.evaluation.ppe import correctness, preferences
 from laserve.evaluation.ppe.correctness import measure_correctness
 from laserve.evaluation.ppe.domains import Scored, figures
 from laserve.evaluation.ppe.preferences import measure_preferences
 from laserve.evaluation.ppe.rows import Row, read_correctness, read_preferences
 from laserve.evaluation.scoring import score_all
-from laserve.selection.arms import Arms
 
 #: Name of the row that prefers the longer answer: what a reward model has to be better than.
 LONGEST = "longest answer"

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import make_candidate, make_pool, make_pool_question
+from laserve.arms.attempt import best_of
 from laserve.errors import ConfigError
 from laserve.evaluation.replay.table import returned, tabulate
-from laserve.selection.scoring import best_of
 
 NAN = float("nan")
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import StubModel, make_arm, make_candidates, make_request
+from laserve.arms.arm import Arm
+from laserve.arms.attempt import Scored, Scoring
 from laserve.errors import ArmFailed, Unscorable
 from laserve.metrics import Metrics
-from laserve.selection.arm import Arm
-from laserve.selection.scoring import Scored, Scoring
 from laserve.types import Candidate, Request
 
 REQUEST = make_request()

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from builders import StubModel, UnloadableModel, make_arm, make_teaching
+from laserve.arms.arm import Arm
+from laserve.arms.arms import Arms
+from laserve.arms.lifecycle import Lifecycle
 from laserve.config import ArmSettings
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import (
@@ -27,9 +30,6 @@ from laserve.feedback.record import FeedbackLog
 from laserve.metrics import Metrics
 from laserve.models.encoder import HashEncoder
 from laserve.scoring.allowed import Allowed
-from laserve.selection.arm import Arm
-from laserve.selection.arms import Arms
-from laserve.selection.lifecycle import Lifecycle
 from laserve.selection.verification import verify
 from laserve.storage.store import SqlStore
 from laserve.types import ArmStatus, Candidate, Event, Request, Update

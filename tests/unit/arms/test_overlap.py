@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from laserve.selection.overlap import RETRY_EVERY, TRIALS, Overlap
+from laserve.arms.overlap import RETRY_EVERY, TRIALS, Overlap
 
 #: Seconds of a request, by whether it overlaps and its tokens.
 Times = Callable[[bool, int], float]

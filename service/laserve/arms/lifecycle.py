@@ -7,15 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from laserve.arms.arm import Arm, unavailable_arm
+from laserve.arms.arms import Arms
 from laserve.config import ArmSettings
 from laserve.errors import ArmConflict, ConfigError, InvalidRequest, LaserveError, NotFound
 from laserve.eventlog.learner import Learner
 from laserve.eventlog.model_changes import Fingerprints, changes, tell
 from laserve.feedback.record import FeedbackLog
 from laserve.scoring.allowed import Allowed
-from laserve.selection.arm import Arm
-from laserve.selection.arms import Arms
-from laserve.selection.stand_in import stand_in
 from laserve.types import ArmStatus, Event, Vector
 
 logger = logging.getLogger(__name__)
@@ -248,13 +247,13 @@ class Lifecycle:
         try:
             settings = self._settings[name] = ArmSettings(name=name, **told)
             if status == "retired":
-                return stand_in(name, kind, "it is retired")
+                return unavailable_arm(name, kind, "it is retired")
             self._allowed.check(settings.kind, settings.options)
             return self._made(settings)
         except ValidationError:
-            return stand_in(name, kind, _UNREADABLE)
+            return unavailable_arm(name, kind, _UNREADABLE)
         except LaserveError as error:
-            return stand_in(name, kind, error.message)
+            return unavailable_arm(name, kind, error.message)
 
     def _made(self, settings: ArmSettings) -> Arm:
         """An arm of these settings. Raises ConfigError, also for what other packages raise."""

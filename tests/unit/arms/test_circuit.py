@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from laserve.selection.circuit import STATES, Circuit, CircuitState
+from laserve.arms.circuit import STATES, Circuit, CircuitState
 
 LONGEST_OPEN_S = 600.0
 

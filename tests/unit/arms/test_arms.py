@@ -17,10 +17,10 @@ from builders import (
     make_candidates,
     make_request,
 )
+from laserve.arms.arms import Arms
+from laserve.arms.attempt import Scored
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest
 from laserve.metrics import Metrics
-from laserve.selection.arms import Arms
-from laserve.selection.scoring import Scored
 from laserve.types import Candidate, Request
 
 NAN = math.nan

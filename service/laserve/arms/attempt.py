@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from laserve.arms.arm import Arm
 from laserve.errors import ArmFailed, LaserveError, Unscorable
 from laserve.metrics import Metrics
 from laserve.scoring.base import Prefilling, RewardModel
-from laserve.selection.arm import Arm
 from laserve.types import Candidate, Decision, Request, Vector
 
 T = TypeVar("T")

@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
+from laserve.arms.arm import STATES, Arm
+from laserve.arms.attempt import Scored, Scoring, reason, score_distinct, within
+from laserve.arms.circuit import STATES as CIRCUIT_STATES
 from laserve.errors import ArmFailed, InvalidRequest
 from laserve.metrics import Metrics
 from laserve.scoring.base import RewardModel
-from laserve.selection.arm import STATES, Arm
-from laserve.selection.circuit import STATES as CIRCUIT_STATES
-from laserve.selection.scoring import Scored, Scoring, reason, score_distinct, within
 from laserve.types import Candidate, Document, Request, Sampling
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Reward models as the service holds them: states, attempts, and changes at run time."""
