@@ -24,6 +24,7 @@ from laserve.eventlog.learner import Learner
 from laserve.feedback.record import FeedbackLog
 from laserve.feedback.rewards import RewardRange
 from laserve.generation.base import Generator
+from laserve.history.offpolicy import Evaluator
 from laserve.metrics import Metrics
 from laserve.models.encoder import Encoder, HashEncoder, SentenceEncoder
 from laserve.models.packaged import resolve
@@ -32,7 +33,6 @@ from laserve.scoring.fingerprint import arm_fingerprint
 from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answering import Answerer
 from laserve.selection.deciding import Window
-from laserve.selection.evaluating import Evaluator
 from laserve.selection.observing import Observer
 from laserve.selection.retention import Retention, hash_key
 from laserve.selection.shadowing import Shadows

@@ -8,7 +8,7 @@ import pytest
 
 from acceptance.restarts import ARMS, salted, started
 from acceptance.wire import Service
-from laserve.selection.verification import verify_store
+from laserve.history.verify import verify_store
 from laserve.storage.store import SqlStore
 
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from contract import samples
 from laserve.errors import ConfigError, CorruptLog, Gone, NotFound, StoreError
-from laserve.selection.verification import verify_store
+from laserve.history.verify import verify_store
 from laserve.storage import tables
 from laserve.storage.base import Snapshot, Store
 from laserve.storage.store import SqlStore

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from laserve.api.schemas import Body
 from laserve.bandit.offpolicy.estimators import CannotSay, Estimate
-from laserve.selection.evaluating import Report
+from laserve.history.offpolicy import Report
 
 
 class PolicyArm(Body):

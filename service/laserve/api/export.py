@@ -14,7 +14,7 @@ from laserve.api.answers import ErrorBody
 from laserve.api.dependencies import CallerDep, ClosingDep, ServiceDep
 from laserve.api.errors import detail
 from laserve.errors import StoreError, Unavailable
-from laserve.selection.exporting import Export
+from laserve.history.export import Export
 from laserve.storage.base import Wanted
 
 router = APIRouter(tags=["decisions"])

@@ -12,10 +12,10 @@ from laserve.errors import NotReady, Unavailable
 from laserve.eventlog.learner import Learner
 from laserve.feedback.record import FeedbackLog
 from laserve.generation.base import Generator
+from laserve.history.offpolicy import Evaluator
 from laserve.metrics import Metrics
 from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answering import Answerer
-from laserve.selection.evaluating import Evaluator
 from laserve.selection.shadowing import Shadows
 from laserve.storage.base import Store
 

@@ -24,7 +24,7 @@ from laserve.bench.load import Clients, compare
 from laserve.bench.subject import Subject, settings_of
 from laserve.bench.trial import FAULTS, Trial
 from laserve.errors import ConfigError, LaserveError
-from laserve.selection.verification import verify_store
+from laserve.history.verify import verify_store
 
 CLIENTS = 8
 #: These need an engine of the service's own.

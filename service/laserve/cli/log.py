@@ -26,7 +26,7 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
     """Write the log as JSON lines: a decision each, with the reward of every candidate."""
     from laserve.app import make_store
     from laserve.config import load
-    from laserve.selection.exporting import export_store
+    from laserve.history.export import export_store
     from laserve.storage.base import Wanted
 
     def to() -> AbstractContextManager[BinaryIO]:
@@ -81,7 +81,7 @@ def verify(config: Path | None, profile: str | None, to: int | None) -> None:
     """Replay the log from nothing and compare; exit status 1 when anything does not hold."""
     from laserve.app import make_store
     from laserve.config import load
-    from laserve.selection.verification import verify_store
+    from laserve.history.verify import verify_store
 
     settings = load(config=config, profile=profile)
     result = asyncio.run(verify_store(make_store(settings, read_only=True), to=to))

@@ -13,7 +13,7 @@ from rich.table import Table
 from laserve.app import make_policies, make_store
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, Estimate
 from laserve.config import Settings
-from laserve.selection.evaluating import Crossed, Evaluator, Report
+from laserve.history.offpolicy import Crossed, Evaluator, Report
 from laserve.storage.base import Wanted
 
 

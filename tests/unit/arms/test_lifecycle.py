@@ -27,10 +27,10 @@ from laserve.errors import (
 from laserve.eventlog.learner import Learner, fold
 from laserve.eventlog.opening import open_log
 from laserve.feedback.record import FeedbackLog
+from laserve.history.verify import verify
 from laserve.metrics import Metrics
 from laserve.models.encoder import HashEncoder
 from laserve.scoring.allowed import Allowed
-from laserve.selection.verification import verify
 from laserve.storage.store import SqlStore
 from laserve.types import ArmStatus, Candidate, Event, Request, Update
 

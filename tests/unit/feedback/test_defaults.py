@@ -21,9 +21,9 @@ from laserve.feedback.defaults import DefaultRewards
 from laserve.feedback.entries import Resolution, append_default, append_feedback
 from laserve.feedback.record import FeedbackLog
 from laserve.feedback.rewards import resolve
+from laserve.history.verify import verify
 from laserve.metrics import Metrics
 from laserve.selection.deciding import Window
-from laserve.selection.verification import verify
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Update
 

@@ -10,7 +10,7 @@ from houses import ARMS, House, decided
 from laserve.errors import InvalidRequest
 from laserve.eventlog.learner import fold
 from laserve.feedback.rewards import UNIT, RewardRange
-from laserve.selection.verification import verify
+from laserve.history.verify import verify
 from laserve.types import Update
 
 DISCOUNT = 0.5

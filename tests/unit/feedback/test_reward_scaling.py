@@ -18,8 +18,8 @@ from laserve.eventlog.learner import Learner, fold
 from laserve.feedback.entries import Resolution, append_default, append_feedback
 from laserve.feedback.record import FeedbackLog
 from laserve.feedback.rewards import resolve
+from laserve.history.verify import verify
 from laserve.metrics import Metrics
-from laserve.selection.verification import verify
 from laserve.storage.base import StoredFeedback
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Event

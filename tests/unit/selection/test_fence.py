@@ -15,7 +15,7 @@ from builders import make_arm_event, make_feedback, make_teaching
 from houses import ARMS, House, decided, opened
 from laserve.errors import Damaged, StoreError
 from laserve.eventlog.learner import Learner, fold
-from laserve.selection.verification import verify
+from laserve.history.verify import verify
 from laserve.storage import rows
 from laserve.types import Event, FeedbackOutcome, Update
 

@@ -11,8 +11,8 @@ from builders import make_arm_event, make_decision, make_feedback, make_start
 from laserve.errors import CorruptLog
 from laserve.eventlog.learner import Learner, fold
 from laserve.feedback.record import FeedbackLog
+from laserve.history.verify import Verified, verify_store
 from laserve.metrics import Metrics
-from laserve.selection.verification import Verified, verify_store
 from laserve.storage.base import Snapshot
 from laserve.storage.store import SqlStore
 

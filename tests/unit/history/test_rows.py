@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from builders import make_decision
-from laserve.selection.history import History, as_log
+from laserve.history.rows import History, as_log
 from laserve.storage.base import Logged, StoredFeedback
 from laserve.types import Decision
 

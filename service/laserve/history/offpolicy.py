@@ -22,7 +22,7 @@ from laserve.bandit.state.changes import Change, Subject
 from laserve.bandit.state.fold import BanditState
 from laserve.bandit.state.linear import LinearModel
 from laserve.errors import InvalidRequest
-from laserve.selection.history import History, Row, as_log, matrix
+from laserve.history.rows import History, Row, as_log, matrix
 from laserve.storage.base import Store, Wanted
 
 #: Of what a frozen policy samples.

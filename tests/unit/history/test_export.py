@@ -6,7 +6,7 @@ import pytest
 
 from builders import make_candidates, make_decision
 from laserve.errors import StoreError
-from laserve.selection.exporting import Export, line_of, rewards_of
+from laserve.history.export import Export, line_of, rewards_of
 from laserve.storage.base import Logged, StoredFeedback, Wanted
 
 

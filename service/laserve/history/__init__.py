@@ -1,0 +1,1 @@
+"""The log afterwards: its rows, their export, off-policy evaluation, verification."""
