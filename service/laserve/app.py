@@ -31,11 +31,10 @@ from laserve.models.packaged import resolve
 from laserve.scoring.allowed import Allowed
 from laserve.scoring.fingerprint import arm_fingerprint
 from laserve.scoring.pooling.engines import PoolingEngines
-from laserve.selection.answering import Answerer
-from laserve.selection.deciding import Window
-from laserve.selection.observing import Observer
+from laserve.selection.answer import Answerer
+from laserve.selection.decision import Observer, Window
 from laserve.selection.retention import Retention, hash_key
-from laserve.selection.shadowing import Shadows
+from laserve.selection.shadow import Shadows
 from laserve.storage.base import Store
 from laserve.storage.store import SqlStore
 

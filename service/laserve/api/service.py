@@ -15,8 +15,8 @@ from laserve.generation.base import Generator
 from laserve.history.offpolicy import Evaluator
 from laserve.metrics import Metrics
 from laserve.scoring.pooling.engines import PoolingEngines
-from laserve.selection.answering import Answerer
-from laserve.selection.shadowing import Shadows
+from laserve.selection.answer import Answerer
+from laserve.selection.shadow import Shadows
 from laserve.storage.base import Store
 
 #: Seconds after `server.drain_s` in which what was aborted then has to end.

@@ -1,6 +1,6 @@
 """From cases to a pool, by the parts and in the order of the service's own request.
 
-Render, x, candidates, scores: as `laserve.selection.answering` does it, but every arm scores, and the answer
+Render, x, candidates, scores: as `laserve.selection.answer` does it, but every arm scores, and the answer
 is whatever a policy will choose later.
 """
 
@@ -27,7 +27,7 @@ from laserve.evaluation.seen import Seen
 from laserve.evaluation.unfinished import Unfinished
 from laserve.progress import progress
 from laserve.running import load
-from laserve.selection.deciding import in_order
+from laserve.selection.decision import in_order
 from laserve.types import Candidate, Request, Sampling, Vector
 
 logger = logging.getLogger(__name__)

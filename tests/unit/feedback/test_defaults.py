@@ -23,7 +23,7 @@ from laserve.feedback.record import FeedbackLog
 from laserve.feedback.rewards import resolve
 from laserve.history.verify import verify
 from laserve.metrics import Metrics
-from laserve.selection.deciding import Window
+from laserve.selection.decision import Window
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Update
 

@@ -12,7 +12,7 @@ from laserve.api.service import Service
 from laserve.bandit.offpolicy.estimators import CannotSay, Estimate
 from laserve.errors import InvalidRequest
 from laserve.history.offpolicy import Report
-from laserve.selection import answering
+from laserve.selection import answer
 from laserve.storage.base import Wanted
 from laserve.types import Feedback
 from services import answered, fake_service
@@ -28,7 +28,7 @@ def ids(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same ids in every run: draws follow from them, and one interval in twenty may miss by chance."""
     numbers = count()
     made = SimpleNamespace(uuid7=lambda: UUID(int=next(numbers)))
-    monkeypatch.setattr(answering, "uuid_utils", made)
+    monkeypatch.setattr(answer, "uuid_utils", made)
 
 
 @pytest.fixture

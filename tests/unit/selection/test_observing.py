@@ -3,8 +3,8 @@
 from builders import make_decision
 from laserve.eventlog.learner import Draw
 from laserve.metrics import Metrics
-from laserve.selection.deciding import Shortfall, Verdict
-from laserve.selection.observing import Observer
+from laserve.selection.decision import Observer, Shortfall
+from laserve.selection.verdict import Verdict
 
 
 def test_a_shortfall_is_counted_by_its_reason_whatever_its_text_says() -> None:

@@ -16,11 +16,10 @@ from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady
 from laserve.eventlog.learner import Draw, Learner
 from laserve.generation.base import Generator, Rendered
-from laserve.selection.deciding import Window, decide, in_order, out_of_time, shortfalls_of
-from laserve.selection.judging import Judging
-from laserve.selection.observing import Observer
+from laserve.selection.decision import Observer, Window, decide, in_order, out_of_time, shortfalls_of
+from laserve.selection.panel import Judging
 from laserve.selection.retention import Retention
-from laserve.selection.shadowing import Shadows
+from laserve.selection.shadow import Shadows
 from laserve.storage.base import Store
 from laserve.storage.batching import GroupCommit
 from laserve.types import Candidate, Decision, Request, Vector

@@ -7,7 +7,7 @@ from laserve.arms.arms import Arms
 from laserve.arms.attempt import Scored, best_of
 from laserve.bandit.policies.ensembles import Ensemble
 from laserve.errors import ArmFailed
-from laserve.selection.deciding import Verdict
+from laserve.selection.verdict import Verdict
 from laserve.types import Candidate, Request
 
 #: Arm or policy -> how it combines the scores of all arms; None where it has scores of its own.

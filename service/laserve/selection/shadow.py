@@ -12,7 +12,7 @@ from laserve.bandit.policies.base import uniform
 from laserve.bandit.policies.ensembles import Ensemble
 from laserve.errors import ArmFailed, LaserveError
 from laserve.metrics import Metrics
-from laserve.selection.judging import together
+from laserve.selection.panel import together
 from laserve.storage.base import Store
 from laserve.types import Decision, Request
 

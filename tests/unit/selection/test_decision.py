@@ -10,7 +10,8 @@ from laserve.arms.attempt import Scored
 from laserve.errors import NoCandidate
 from laserve.eventlog.learner import Draw
 from laserve.generation.base import Rendered
-from laserve.selection.deciding import Verdict, decide, in_order, shortfalls_of
+from laserve.selection.decision import decide, in_order, shortfalls_of
+from laserve.selection.verdict import Verdict
 from laserve.types import Candidate, Decision, Request
 
 NAN = math.nan

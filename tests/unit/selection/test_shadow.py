@@ -9,7 +9,7 @@ import pytest
 
 from builders import make_request
 from laserve.api.service import Service
-from laserve.selection import shadowing
+from laserve.selection import shadow as shadowing
 from laserve.types import Decision, Feedback
 from services import answered, fake_service
 
