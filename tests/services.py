@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from builders import make_request
-from laserve.api.service import Service
-from laserve.app import make_service
 from laserve.config import load as load_settings
-from laserve.running import load, running
+from laserve.serve.lifespan import load, running
+from laserve.serve.wiring import make_service
+from laserve.service import Service
 from laserve.types import Decision
 
 

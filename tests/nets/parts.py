@@ -1,6 +1,6 @@
 """The parts of the service that golden tests use; no other module of theirs imports any."""
 
-from laserve.app import create_app, make_service, make_store
+from laserve.api.app import create_app
 from laserve.bandit.state.fold import BanditState
 from laserve.cli import main
 from laserve.config import GenerationSettings, Settings
@@ -8,8 +8,9 @@ from laserve.config import load as load_settings
 from laserve.context.features import Features
 from laserve.feedback.defaults import DefaultRewards
 from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
-from laserve.running import load, running
 from laserve.scoring.fingerprint import arm_fingerprint
+from laserve.serve.lifespan import load, running
+from laserve.serve.wiring import make_service, make_store
 from laserve.storage.base import LogWriter, Store
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Event

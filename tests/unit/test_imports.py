@@ -11,7 +11,7 @@ ENGINES = ("torch", "vllm", "transformers", "ray")
     [
         ("laserve", (*ENGINES, "numpy", "fastapi", "pydantic", "sqlalchemy", "click")),
         ("laserve.cli", (*ENGINES, "numpy", "fastapi", "pydantic", "sqlalchemy")),
-        ("laserve.app", ENGINES),
+        ("laserve.serve.wiring", ENGINES),
     ],
 )
 def test_importing_loads_nothing_heavy(module: str, heavy: tuple[str, ...]) -> None:

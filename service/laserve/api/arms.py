@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Path
 from laserve.api.answers import ArmBody, ArmsBody, ErrorBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.schemas import ArmStateBody, NewArmBody
-from laserve.api.service import Service
 from laserve.arms.arm import Arm
 from laserve.bandit.state.arm_state import ArmState
 from laserve.errors import NotFound
+from laserve.service import Service
 
 router = APIRouter(tags=["arms"])
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from laserve.api.service import Service
 from laserve.errors import InvalidRequest, Unauthorized
+from laserve.service import Service
 
 
 def _service(request: Request) -> Service:

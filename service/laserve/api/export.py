@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from laserve.api.admission import Underway
+from laserve.admission import Underway
 from laserve.api.answers import ErrorBody
 from laserve.api.dependencies import CallerDep, ClosingDep, ServiceDep
 from laserve.api.errors import detail

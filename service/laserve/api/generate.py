@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends
 from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
 from starlette.responses import Response
 
-from laserve.api.admission import Underway
+from laserve.admission import Underway
 from laserve.api.answers import CandidateEvent, DecisionBody, ErrorBody
 from laserve.api.dependencies import CallerDep, ClosingDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
 from laserve.api.schemas import GenerateBody
-from laserve.api.service import ABORT_S, Service
 from laserve.errors import InvalidRequest, LaserveError, Unavailable
+from laserve.service import ABORT_S, Service
 from laserve.types import Candidate, Decision, Request
 
 router = APIRouter(tags=["generate"])

@@ -5,8 +5,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from laserve.api.answers import Health, Readiness
 from laserve.api.dependencies import ServiceDep
-from laserve.api.service import Progress
 from laserve.errors import StoreError
+from laserve.service import Progress
 
 router = APIRouter(tags=["operation"])
 

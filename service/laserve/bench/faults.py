@@ -19,12 +19,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from laserve.app import make_store
 from laserve.bench.load import Clients, compare
 from laserve.bench.subject import Subject, settings_of
 from laserve.bench.trial import FAULTS, Trial
 from laserve.errors import ConfigError, LaserveError
 from laserve.history.verify import verify_store
+from laserve.serve.wiring import make_store
 
 CLIENTS = 8
 #: These need an engine of the service's own.

@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from laserve.api.answers import DecisionBody, UsageBody
+from laserve.api.app import create_app
 from laserve.api.schemas import GenerateBody
-from laserve.app import create_app, make_service
 from laserve.config import load
 from laserve.progress import progress
-from laserve.running import load as load_service
-from laserve.running import running
+from laserve.serve.lifespan import load as load_service
+from laserve.serve.lifespan import running
+from laserve.serve.wiring import make_service
 
 _BODY = {
     "question": "When was the bridge of Orrin opened?",

@@ -125,9 +125,9 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
 @refusing
 def bench_selection(config: Path | None, profile: str | None, **options: Any) -> None:
     """What choosing reward models is worth on your questions: policies replayed over a pool, and a report."""
-    from laserve import logs
     from laserve.bench.selection import run
     from laserve.config import load
+    from laserve.serve import logging as logs
 
     settings = load(config=config, profile=profile)
     logs.configure(level=settings.log.level, style=settings.log.format)

@@ -37,8 +37,8 @@ def train_rm(
     config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path, **recipe: Any
 ) -> None:
     """Train a reward model: a LoRA adapter that `/arms` can load."""
-    from laserve import logs
     from laserve.config import load
+    from laserve.serve import logging as logs
     from laserve.training.train import run, with_defaults
 
     settings = load(config=config, profile=profile)
@@ -101,9 +101,9 @@ def evaluate_rm(config: Path | None, profile: str | None, **options: Any) -> Non
     """
     if not any(options[name] for name in ("data", "preferences", "correctness")):
         raise click.UsageError("give --data, --preferences or --correctness")
-    from laserve import logs
     from laserve.config import load
     from laserve.evaluation.reward_models import run
+    from laserve.serve import logging as logs
 
     settings = load(config=config, profile=profile)
     logs.configure(level=settings.log.level, style=settings.log.format)

@@ -24,9 +24,9 @@ from laserve.cli.options import configured, json_out, refusing
 @refusing
 def export(config: Path | None, profile: str | None, out: Path | None, **wanted: Any) -> None:
     """Write the log as JSON lines: a decision each, with the reward of every candidate."""
-    from laserve.app import make_store
     from laserve.config import load
     from laserve.history.export import export_store
+    from laserve.serve.wiring import make_store
     from laserve.storage.base import Wanted
 
     def to() -> AbstractContextManager[BinaryIO]:
@@ -79,9 +79,9 @@ def state() -> None:
 @refusing
 def verify(config: Path | None, profile: str | None, to: int | None) -> None:
     """Replay the log from nothing and compare; exit status 1 when anything does not hold."""
-    from laserve.app import make_store
     from laserve.config import load
     from laserve.history.verify import verify_store
+    from laserve.serve.wiring import make_store
 
     settings = load(config=config, profile=profile)
     result = asyncio.run(verify_store(make_store(settings, read_only=True), to=to))

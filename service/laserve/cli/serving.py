@@ -18,7 +18,7 @@ from laserve.cli.options import configured, cuts, json_out, refusing
 def serve(config: Path | None, profile: str | None, host: str | None, port: int | None) -> None:
     """Run the service."""
     from laserve.config import load
-    from laserve.server import run
+    from laserve.serve.process import run
 
     server = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load(config=config, profile=profile, flags={"server": server} if server else {})

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from laserve.app import make_encoder
 from laserve.config import Settings
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.evaluation.questions import json_lines
 from laserve.generation.prompts import SOLVED
 from laserve.models.encoder import Encoder
+from laserve.serve.wiring import make_encoder
 
 #: Features of the embedding.
 COMPONENTS = 32

@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from laserve.app import make_policies, make_store
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, Estimate
 from laserve.config import Settings
 from laserve.history.offpolicy import Crossed, Evaluator, Report
+from laserve.serve.wiring import make_policies, make_store
 from laserve.storage.base import Wanted
 
 

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 
 from laserve import __version__
-from laserve.api.service import Service
-from laserve.app import make_service
 from laserve.config import Settings
 from laserve.config.secrets import public
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError, Unscorable
@@ -26,8 +24,10 @@ from laserve.evaluation.readers.cases import Case, Stored
 from laserve.evaluation.seen import Seen
 from laserve.evaluation.unfinished import Unfinished
 from laserve.progress import progress
-from laserve.running import load
 from laserve.selection.decision import in_order
+from laserve.serve.lifespan import load
+from laserve.serve.wiring import make_service
+from laserve.service import Service
 from laserve.types import Candidate, Request, Sampling, Vector
 
 logger = logging.getLogger(__name__)

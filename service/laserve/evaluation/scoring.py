@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from laserve.app import make_arms, make_encoder, make_shared
 from laserve.arms.arms import Arms
 from laserve.config import Settings
 from laserve.errors import ArmFailed, ConfigError
@@ -13,6 +12,7 @@ from laserve.evaluation.rows import Group
 from laserve.metrics import Metrics
 from laserve.progress import progress
 from laserve.scoring.pooling.engines import PoolingEngines
+from laserve.serve.wiring import make_arms, make_encoder, make_shared
 from laserve.types import Candidate, Vector
 
 logger = logging.getLogger(__name__)

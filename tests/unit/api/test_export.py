@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
-from laserve.api.admission import Underway
+from laserve.admission import Underway
 from laserve.api.export import _resume
 from laserve.errors import StoreError
 

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from laserve.api.service import Service
 from laserve.bandit.offpolicy.estimators import CannotSay, Estimate
 from laserve.errors import InvalidRequest
 from laserve.history.offpolicy import Report
 from laserve.selection import answer
+from laserve.service import Service
 from laserve.storage.base import Wanted
 from laserve.types import Feedback
 from services import answered, fake_service

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from builders import StubModel, make_arm, make_request, make_sampling
-from laserve.api.service import Service
-from laserve.app import make_service
 from laserve.arms.arm import make_arm as make_from
 from laserve.arms.overlap import TRIALS, Overlap
 from laserve.config import ArmSettings
 from laserve.config import load as load_settings
 from laserve.errors import ArmFailed, Unscorable
 from laserve.metrics import Metrics
-from laserve.running import load, running
+from laserve.serve.lifespan import load, running
+from laserve.serve.wiring import make_service
+from laserve.service import Service
 from laserve.types import Candidate, Decision, Request
 
 REQUEST = make_request(sampling=make_sampling(n=4), arm="ahead", timeout_s=30.0)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from laserve.api.service import Service
 from laserve.bandit.state.fold import BanditState
+from laserve.service import Service
 from laserve.types import Decision, Feedback
 from services import answered, fake_service
 

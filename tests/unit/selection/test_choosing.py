@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from builders import make_request, make_sampling
-from laserve.api.service import Service
-from laserve.app import make_policies, make_service
 from laserve.bandit.policies.averages import UCB1, EpsilonGreedy
 from laserve.bandit.policies.exp3 import Exp3
 from laserve.bandit.policies.exploration import Exploration
@@ -16,7 +14,9 @@ from laserve.bandit.policies.squarecb import SquareCB
 from laserve.config import load as load_settings
 from laserve.errors import ConfigError
 from laserve.eventlog.learner import fold
-from laserve.running import load, running
+from laserve.serve.lifespan import load, running
+from laserve.serve.wiring import make_policies, make_service
+from laserve.service import Service
 from laserve.types import Decision, Feedback
 
 ARMS = ("loglik", "consensus", "relevance")

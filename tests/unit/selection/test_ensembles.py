@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from laserve.api.service import Service
 from laserve.bandit.policies.ensembles import ENSEMBLES
+from laserve.service import Service
 from laserve.types import Feedback
 from services import answered, fake_service
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from laserve.api.service import Service
 from laserve.errors import ArmConflict, ConfigError
+from laserve.service import Service
 from laserve.types import Feedback
 from services import answered, fake_service
 

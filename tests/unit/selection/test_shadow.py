@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from builders import make_request
-from laserve.api.service import Service
 from laserve.selection import shadow as shadowing
+from laserve.service import Service
 from laserve.types import Decision, Feedback
 from services import answered, fake_service
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from laserve.app import make_policies
 from laserve.bandit.policies.base import Policy
 from laserve.bandit.policies.ensembles import Ensemble
 from laserve.config import PolicySettings, read_prior
@@ -13,6 +12,7 @@ from laserve.context.features import BIAS, prior_diagonal, prior_mean
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.evaluation.replay.learning import Learner
 from laserve.evaluation.replay.table import Table
+from laserve.serve.wiring import make_policies
 
 #: Follows the name of a learner that sees nothing of the request, and of one that begins with `policy.prior`.
 BLIND, PRIOR = "-bias-only", ":prior"

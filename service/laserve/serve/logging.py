@@ -23,7 +23,7 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """``12:00:00 info     laserve.app: message``."""
+    """``12:00:00 info     laserve.serve.wiring: message``."""
 
     _FORMAT: ClassVar = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 

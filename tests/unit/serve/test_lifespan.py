@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from laserve.app import make_service
 from laserve.config import load
-from laserve.running import running
+from laserve.serve.lifespan import running
+from laserve.serve.wiring import make_service
 
 CHORES = {"expire-texts", "mend-store"}
 

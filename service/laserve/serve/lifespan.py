@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
-from laserve.api.service import Service
 from laserve.config import read_prior
 from laserve.errors import LaserveError, StoreError
 from laserve.eventlog.model_changes import take_fingerprints
 from laserve.eventlog.opening import open_log
 from laserve.feedback.defaults import DefaultRewards
+from laserve.service import Service
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from laserve.api.admission import LONGEST_RETRY_S, Permits
+from laserve.admission import LONGEST_RETRY_S, Permits
 from laserve.errors import Overloaded
 from laserve.metrics import Metrics
 

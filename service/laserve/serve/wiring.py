@@ -1,17 +1,11 @@
-"""The composition root: settings -> stages -> FastAPI. The only module that knows implementations."""
+"""The composition root: from settings to the parts of a service, whose implementations it chooses."""
 
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI
-
-from laserve import __version__
-from laserve.api import arms as arms_api
-from laserve.api import bandit, decisions, errors, export, feedback, generate, health
-from laserve.api.admission import BodyLimit, CancelOnDisconnect, CountRequests, Permits
-from laserve.api.service import Service
+from laserve.admission import Permits
 from laserve.arms.arm import Arm, make_arm
 from laserve.arms.arms import Arms
 from laserve.arms.lifecycle import Lifecycle
@@ -35,6 +29,7 @@ from laserve.selection.answer import Answerer
 from laserve.selection.decision import Observer, Window
 from laserve.selection.retention import Retention, hash_key
 from laserve.selection.shadow import Shadows
+from laserve.service import Service
 from laserve.storage.base import Store
 from laserve.storage.store import SqlStore
 
@@ -237,24 +232,3 @@ def make_service(settings: Settings) -> Service:
         ),
         permits=permits,
     )
-
-
-def create_app(service: Service) -> FastAPI:
-    """The HTTP application of a service that the caller runs and loads."""
-    settings = service.settings
-    app = FastAPI(
-        title="laserve",
-        version=__version__,
-        summary="Best-of-n at inference time, with the reward model chosen per request.",
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-    )
-    app.state.service = service
-    errors.install(app)
-    app.include_router(health.router)
-    for resource in (generate, feedback, decisions, export, arms_api, bandit):
-        app.include_router(resource.router)
-        app.include_router(resource.router, prefix="/v1", include_in_schema=False)
-    app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes)
-    app.add_middleware(CancelOnDisconnect, underway=service.underway)
-    app.add_middleware(CountRequests, metrics=service.metrics)
-    return app

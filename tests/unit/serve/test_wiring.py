@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from laserve.app import make_arms, make_policies
 from laserve.config import load
 from laserve.errors import ConfigError
 from laserve.metrics import Metrics
 from laserve.scoring import registry
+from laserve.serve.wiring import make_arms, make_policies
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from laserve import logs
-from laserve.api.service import ABORT_S, Service
-from laserve.app import create_app, make_service
+from laserve.api.app import create_app
 from laserve.config import Settings
 from laserve.engines.orphans import MARK
 from laserve.errors import ConfigError, LaserveError
-from laserve.running import load, running
+from laserve.serve import logging as logs
+from laserve.serve.lifespan import load, running
+from laserve.serve.wiring import make_service
+from laserve.service import ABORT_S, Service
 
 logger = logging.getLogger(__name__)
 

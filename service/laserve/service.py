@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from laserve.api.admission import Permits, Underway
+from laserve.admission import Permits, Underway
 from laserve.arms.arms import Arms
 from laserve.arms.lifecycle import Lifecycle
 from laserve.config import Settings
