@@ -10,7 +10,7 @@ from laserve.arms.arm import Arm
 from laserve.arms.circuit import Circuit
 from laserve.bandit.policies.exploration import Exploration
 from laserve.errors import ArmFailed
-from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe
+from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe
 from laserve.types import (
     ArmWhy,
     Candidate,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from laserve.evaluation.replay.table import Table
+from laserve.lab.replay.table import Table
 
 
 def make_table(rewards: Any, *, seed: int = 0, d: int = 3, **changes: Any) -> Table:

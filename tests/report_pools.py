@@ -6,8 +6,8 @@ import numpy as np
 
 from builders import make_pool_question
 from laserve.config import PolicySettings
-from laserve.evaluation.pools import Pool, PoolArm, PoolQuestion, Recipe
-from laserve.evaluation.selection_report.study import Plan
+from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe
+from laserve.lab.report.study import Plan
 
 FEATURES = ("bias", "task:single-doc-qa", "task:multi-doc-qa", "task:harmless", "task:math")
 TASKS = {"single-doc-qa": "f1", "multi-doc-qa": "f1", "harmless": "preference", "math": "correctness"}

@@ -78,7 +78,7 @@ def test_the_arms_of_the_readme_can_be_configured(tmp_path: Path) -> None:
 
 
 def test_the_examples_in_the_prompt_are_about_nothing_in_the_demo() -> None:
-    demo = (ROOT / "service/laserve/evaluation/data/demo.json").read_text(encoding="utf-8")
+    demo = (ROOT / "service/laserve/lab/data/demo.json").read_text(encoding="utf-8")
     assert [example.answer for example in EXAMPLES if f'"{example.answer}"' in demo] == []
 
 

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integration.operation import sql
-from laserve.bench.faults import judge
-from laserve.bench.load import Clients, Damage, Ledger, compare
-from laserve.bench.subject import Subject, settings_of
-from laserve.bench.trial import FAULTS, Trial
 from laserve.cli import main
 from laserve.errors import LaserveError
+from laserve.lab.bench.faults.load import Clients, Damage, Ledger, compare
+from laserve.lab.bench.faults.run import judge
+from laserve.lab.bench.faults.subject import Subject, settings_of
+from laserve.lab.bench.faults.trial import FAULTS, Trial
 
 SOUND = {"lost_decisions": 0, "lost_feedback": 0, "doubled": 0}
 FAKE = ["--profile", "fake"]

@@ -98,7 +98,7 @@ def test_scripts_of_the_deployment_need_nothing_but_python() -> None:
 
 def test_a_module_that_needs_an_extra_is_imported_only_where_it_is_used() -> None:
     needing = optional()
-    assert "laserve.training.trainer" in needing
+    assert "laserve.lab.training.trainer" in needing
     importers = {
         str(file.relative_to(ROOT)): module
         for file in SERVICE.rglob("*.py")

@@ -4,9 +4,9 @@ import click
 
 from laserve import __version__
 from laserve.cli.bench import bench
-from laserve.cli.learning import evaluate_rm, fit_context, train_rm
 from laserve.cli.log import export, ope, state
 from laserve.cli.serving import demo, models, serve
+from laserve.cli.training import evaluate_rm, fit_context, train_rm
 
 __all__ = ["main"]
 

@@ -19,7 +19,7 @@ def bench() -> None:
 @refusing
 def overhead(out: Path | None, requests: int) -> None:
     """What laserve adds to an answer: fakes behind it, against a bare endpoint on the same server."""
-    from laserve.bench.overhead import run
+    from laserve.lab.bench.overhead import run
 
     run(requests=requests, out=out)
 
@@ -34,7 +34,7 @@ def overhead(out: Path | None, requests: int) -> None:
 @refusing
 def faults(**options: Any) -> None:
     """Break a service of its own under load; exit status 1 when anything acknowledged is lost or doubled."""
-    from laserve.bench.faults import run
+    from laserve.lab.bench.faults.run import run
 
     run(**options)
 
@@ -46,8 +46,8 @@ def faults(**options: Any) -> None:
 @refusing
 def bench_scoring(config: Path | None, profile: str | None, out: Path | None, quick: bool) -> None:
     """Scoring n candidates of one prompt: the `vllm` arm against the usual padded batch."""
-    from laserve.bench.scoring import run
     from laserve.config import load
+    from laserve.lab.bench.scoring.run import run
 
     run(load(config=config, profile=profile), quick=quick, out=out)
 
@@ -59,7 +59,7 @@ def bench_scoring(config: Path | None, profile: str | None, out: Path | None, qu
 @refusing
 def coverage(out: Path | None, logs: int, seed: int) -> None:
     """Whether the 95% intervals of off-policy evaluation hold: simulated logs with known values."""
-    from laserve.bench.coverage import run
+    from laserve.lab.bench.coverage.run import run
 
     run(logs=logs, seed=seed, out=out)
 
@@ -125,8 +125,8 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
 @refusing
 def bench_selection(config: Path | None, profile: str | None, **options: Any) -> None:
     """What choosing reward models is worth on your questions: policies replayed over a pool, and a report."""
-    from laserve.bench.selection import run
     from laserve.config import load
+    from laserve.lab.selection import run
     from laserve.serve import logging as logs
 
     settings = load(config=config, profile=profile)
@@ -140,6 +140,6 @@ def bench_selection(config: Path | None, profile: str | None, **options: Any) ->
 @refusing
 def bench_bandit(out: Path | None, quick: bool) -> None:
     """What a choice and a lesson take, beside mabwiser; what policies give away in simulated worlds."""
-    from laserve.bench.bandit import run
+    from laserve.lab.bench.bandit.run import run
 
     run(quick=quick, out=out)

@@ -63,7 +63,7 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
 def ope(config: Path | None, profile: str | None, policies: tuple[str, ...], **options: Any) -> None:
     """Off-policy evaluation: what frozen policies would have earned on the decisions of the log."""
     from laserve.config import load
-    from laserve.evaluation.offpolicy import run
+    from laserve.lab.ope import run
 
     asyncio.run(run(load(config=config, profile=profile), policies=policies, **options))
 

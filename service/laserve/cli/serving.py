@@ -58,6 +58,6 @@ def models(config: Path | None, profile: str | None) -> None:
 @refusing
 def demo(**options: Any) -> None:
     """Ask a running service questions, send the right answers back, and show what it learned."""
-    from laserve.evaluation.demo import run
+    from laserve.lab.demo import run
 
     asyncio.run(run(**options))

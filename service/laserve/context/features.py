@@ -28,7 +28,7 @@ SCALED = ("log2_n", "temperature", "log_prompt_tokens", "log_documents")
 class Features:
     """Constants that turn raw quantities and an embedding into features.
 
-    Made by ``laserve fit-context`` (see `laserve.evaluation.context_fit`).
+    Made by ``laserve fit-context`` (see `laserve.lab.fit_context`).
     """
 
     #: Means of the `SCALED` quantities, shape (4,).

@@ -6,7 +6,7 @@ import pytest
 
 from laserve.config import Expected, read_prior
 from laserve.errors import ConfigError
-from laserve.evaluation.prior import write
+from laserve.lab.reward_models.prior import write
 
 
 def test_what_evaluate_rm_writes_is_read(tmp_path: Path) -> None:

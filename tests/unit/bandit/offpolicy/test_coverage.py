@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, ClusterBootstrap, Estimate, evaluate
-from laserve.bench.coverage_world import RANDOM, Logging, World
+from laserve.lab.bench.coverage.world import RANDOM, Logging, World
 
 LOGS = 120
 DECISIONS: dict[Logging, int] = {"uniform": 400, "frozen": 1300, "learning": 1300}

@@ -1,0 +1,1 @@
+"""The laboratory: benchmarks, reports and training, offline."""

@@ -1,0 +1,1 @@
+"""Coverage of off-policy intervals in simulated logs."""

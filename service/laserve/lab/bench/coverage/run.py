@@ -1,0 +1,122 @@
+"""Whether the 95% intervals of off-policy evaluation hold: simulated logs, whose true values are known."""
+
+import json
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, ClusterBootstrap, Estimate, evaluate
+from laserve.lab.bench.coverage.world import RANDOM, Logging, World
+from laserve.lab.progress import progress
+
+#: Decisions of a log.
+DECISIONS: dict[Logging, int] = {"uniform": 800, "frozen": 2000, "learning": 2000}
+#: Logs of a world: more would make too few worlds, fewer would spend the time on making worlds.
+_LOGS_PER_WORLD = 25
+#: Decisions behind the LinUCB that is evaluated, and its exploration.
+_LEARNED, _EPSILON = 3000, 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What one estimator says of the target on one log."""
+
+    kind: Logging
+    estimator: str
+    outcome: Estimate | CannotSay
+    #: The target's true value.
+    truth: float
+
+
+def run(*, logs: int, seed: int, out: Path | None) -> None:
+    """Simulate, print a table, and write the figures to `out`.
+
+    Each kind of log is written `logs` times: by the uniform policy, by a frozen LinUCB, and by a LinUCB that
+    learns while it logs (both epsilon 0.1). A quarter of the requests is shadowed; those about one article
+    resemble each other. What is evaluated is a LinUCB that has learned elsewhere in one world, the random
+    policy in the next.
+
+    Keys: ``rows``, of ``log``, ``estimator``, ``decisions``, ``logs``, ``refused`` (share of logs with too
+    small an effective sample, which are left out of the other figures), ``coverage`` (share of intervals
+    that have the true value in them), ``mean_width``, ``mean_error`` and ``mean_effective_sample``;
+    ``seed``, ``seconds``, ``machine``.
+
+    Args:
+        logs: of each kind.
+        seed: makes the run repeatable.
+        out: JSON file.
+    """
+    began = time.perf_counter()
+    with progress("simulating", logs * len(DECISIONS) * len(ESTIMATORS)) as report:
+        cells: dict[tuple[Logging, str], list[Judged]] = {
+            (kind, name): [] for kind in DECISIONS for name in ESTIMATORS
+        }
+        for judged in simulate(logs=logs, seed=seed):
+            cells[judged.kind, judged.estimator].append(judged)
+            report.advance()
+    rows = [
+        {"log": kind, "estimator": name, "decisions": DECISIONS[kind], **figures_of(cell)}
+        for (kind, name), cell in cells.items()
+    ]
+    _print(rows)
+    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    figures = {"rows": rows, "seed": seed, "seconds": time.perf_counter() - began, "machine": machine}
+    if out:
+        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def figures_of(cell: Sequence[Judged]) -> dict[str, Any]:
+    """Figures of one estimator on one kind of log; None where nothing was said of any."""
+    said = [(judged.outcome, judged.truth) for judged in cell if isinstance(judged.outcome, Estimate)]
+    means: dict[str, list[float]] = {
+        "coverage": [outcome.low <= truth <= outcome.high for outcome, truth in said],
+        "mean_width": [outcome.high - outcome.low for outcome, _ in said],
+        "mean_error": [outcome.value - truth for outcome, truth in said],
+        "mean_effective_sample": [outcome.effective_sample for outcome, _ in said],
+    }
+    return {
+        "logs": len(cell),
+        "refused": 1 - len(said) / len(cell),
+        **{name: sum(values) / len(values) if values else None for name, values in means.items()},
+    }
+
+
+def simulate(*, logs: int, seed: int) -> Iterator[Judged]:
+    """Judge so many logs of each kind; the same seed and number of logs give the same outcomes."""
+    for number, first in enumerate(range(0, logs, _LOGS_PER_WORLD)):
+        world = World(np.random.default_rng([seed, number]))
+        target = RANDOM if number % 2 else world.learned(_LEARNED, epsilon=_EPSILON)
+        truth = world.value(target)
+        for kind, decisions in DECISIONS.items():
+            for log, chances in world.logs(kind, min(_LOGS_PER_WORLD, logs - first), decisions, target):
+                bootstrap = ClusterBootstrap(log.clusters)
+                for name, estimator in ESTIMATORS.items():
+                    outcome = evaluate(log, chances, estimator, bootstrap=bootstrap)
+                    yield Judged(kind=kind, estimator=name, outcome=outcome, truth=truth)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    table = Table(title="95% intervals of off-policy evaluation", box=SIMPLE_HEAD)
+    for name in ("log", "N", "by"):
+        table.add_column(name, no_wrap=True)
+    for name in ("coverage", "width", "error", "sample", "refused"):
+        table.add_column(name, justify="right", no_wrap=True)
+    formats = {
+        "coverage": "{:.1%}",
+        "mean_width": "{:.3f}",
+        "mean_error": "{:+.4f}",
+        "mean_effective_sample": "{:.0f}",
+        "refused": "{:.1%}",
+    }
+    for row in rows:
+        shown = ("-" if row[name] is None else form.format(row[name]) for name, form in formats.items())
+        table.add_row(row["log"], str(row["decisions"]), row["estimator"], *shown)
+    Console().print(table)

@@ -1,0 +1,1 @@
+"""A service under load while its parts are broken."""

@@ -1,0 +1,154 @@
+"""What faults cost: a service under load, broken on purpose, and its word held against that of its clients.
+
+Nothing that was acknowledged may be lost, and no feedback may be there twice, also where its client has sent
+it again.
+"""
+
+import asyncio
+import json
+import platform
+import signal
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from laserve.errors import ConfigError, LaserveError
+from laserve.history.verify import verify_store
+from laserve.lab.bench.faults.load import Clients, compare
+from laserve.lab.bench.faults.subject import Subject, settings_of
+from laserve.lab.bench.faults.trial import FAULTS, Trial
+from laserve.serve.wiring import make_store
+
+CLIENTS = 8
+#: These need an engine of the service's own.
+_ENGINE = ("engine-killed", "worker-killed")
+
+
+def run(
+    *, config: Path | None, profile: str | None, fault: Sequence[str], repetitions: int, out: Path | None
+) -> None:
+    """Cause faults, print a table, and write the figures to `out`.
+
+    Keys: ``machine``, ``model``, ``clients``, ``left_out`` and ``faults``: fault -> ``repetitions``,
+    ``in_flight`` (requests under way when it struck, at most), ``decisions`` and ``feedback`` (acknowledged),
+    ``lost_decisions``, ``lost_feedback``, ``doubled``, ``ready_median_s`` and ``ready_max_s`` (from the kill,
+    or from the end of a fault that lasts), ``healthz_max_ms`` (meanwhile).
+
+    Args:
+        fault: names in `FAULTS`; empty for all that the settings allow.
+        repetitions: of each fault.
+        out: JSON file.
+
+    Raises:
+        ConfigError: there is no such fault, or none that the settings allow.
+        LaserveError: something was lost or doubled, or the service did not recover.
+    """
+    if unknown := set(fault) - FAULTS.keys():
+        raise ConfigError.at("--fault", f"no {min(unknown)!r}; there are: {', '.join(FAULTS)}")
+    console = Console(stderr=True)
+    arguments = [f"--profile={profile}"] if profile else []
+    arguments += [f"--config={config.absolute()}"] if config else []
+    with tempfile.TemporaryDirectory(prefix="laserve-faults-") as folder:
+        settings = settings_of(config, profile, Path(folder))
+        wanted = [name for name in FAULTS if name in (fault or FAULTS)]
+        left_out = [name for name in wanted if name in _ENGINE and settings.generation.kind != "vllm"]
+        if left_out:
+            console.print(f"left out, for want of a vLLM engine of its own: {', '.join(left_out)}")
+        chosen = [name for name in wanted if name not in left_out]
+        if not chosen:
+            raise ConfigError.at(
+                "--fault", f"generation.kind {settings.generation.kind} allows none of these"
+            )
+        results = asyncio.run(_run(Subject(settings, arguments, Path(folder)), chosen, repetitions, console))
+    figures = {
+        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "model": settings.generation.model,
+        "clients": CLIENTS,
+        "left_out": left_out,
+        "faults": results,
+    }
+    Console().print(_table(figures))
+    if out:
+        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    judge(results)
+
+
+def judge(results: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise LaserveError when anything that was acknowledged was lost or is there twice."""
+    kinds = ("lost_decisions", "lost_feedback", "doubled")
+    found = [
+        f"{name}: {result[kind]} {kind}" for name, result in results.items() for kind in kinds if result[kind]
+    ]
+    if found:
+        raise LaserveError("; ".join(found))
+
+
+def _table(figures: Mapping[str, Any]) -> Table:
+    title = f"{figures['clients']} clients, {figures['model']}, on {figures['machine']}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0)
+    table.add_column("fault", no_wrap=True)
+    for column in (
+        "times",
+        "in flight",
+        "answered",
+        "told",
+        "lost",
+        "twice",
+        "ready s",
+        "at most",
+        "healthz ms",
+    ):
+        table.add_column(column, justify="right")
+    for name, result in figures["faults"].items():
+        table.add_row(
+            name,
+            *(str(result[key]) for key in ("repetitions", "in_flight", "decisions", "feedback")),
+            str(result["lost_decisions"] + result["lost_feedback"]),
+            str(result["doubled"]),
+            *(f"{result[key]:.2f}" for key in ("ready_median_s", "ready_max_s")),
+            f"{result['healthz_max_ms']:.0f}",
+        )
+    return table
+
+
+async def _run(
+    subject: Subject, names: Sequence[str], repetitions: int, console: Console
+) -> dict[str, dict[str, Any]]:
+    results = {}
+    try:
+        console.print("starting the service")
+        await subject.start()
+        for name in names:
+            results[name] = await _try(subject, name, repetitions, console)
+        await subject.end(signal.SIGTERM)
+    finally:
+        await subject.close()
+    return results
+
+
+async def _try(subject: Subject, name: str, repetitions: int, console: Console) -> dict[str, Any]:
+    clients = Clients(url=lambda: subject.url, headers=subject.headers, count=CLIENTS)
+    trial = Trial(subject=subject, clients=clients)
+    async with clients.working():
+        for repetition in range(1, repetitions + 1):
+            await trial.repeat(name)
+            console.print(f"{name} {repetition}/{repetitions}: ready again after {trial.ready_s[-1]:.2f} s")
+    damage = compare(clients.ledger, await subject.stored(clients.ledger.decisions))
+    await verify_store(make_store(subject.settings, read_only=True))
+    return {
+        "repetitions": repetitions,
+        "in_flight": trial.in_flight,
+        "decisions": len(clients.ledger.decisions),
+        "feedback": len(clients.ledger.feedback),
+        **asdict(damage),
+        "ready_median_s": statistics.median(trial.ready_s),
+        "ready_max_s": max(trial.ready_s),
+        "healthz_max_ms": max(trial.healthz_ms, default=0.0),
+    }

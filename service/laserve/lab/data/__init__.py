@@ -1,0 +1,1 @@
+"""Questions, preferences and labelled answers, read from files."""

@@ -1,0 +1,53 @@
+"""SQuAD's JSON, versions 1.1 and 2.0 (Rajpurkar et al., 2016 and 2018)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from laserve.lab.data.cases import BARE, TIMEOUT_S, Case, LeftOut, Place, text, texts
+from laserve.types import Document, Request
+
+EXPECTED = (
+    "data [{title, paragraphs [{context, qas [{id, question, answers [{text}], and is_impossible if so}]}]}]"
+)
+TASK = "single-doc-qa"
+
+
+def read(content: Mapping[str, Any], file: str) -> Iterator[tuple[str, Case | LeftOut]]:
+    """Each question with its place in the document; quality is token F1, an article is one source.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: something has another form; the error says where.
+    """
+    for at, article in enumerate(content["data"]):
+        for p, paragraph in enumerate(article["paragraphs"]):
+            for q, row in enumerate(paragraph["qas"]):
+                place = Place(file=file, row=f"data[{at}].paragraphs[{p}].qas[{q}]")
+                try:
+                    case = _case(row, article, paragraph, place)
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    raise ValueError(f"{place.row}: {error!r}") from error
+                yield place.row, case
+
+
+def _case(
+    row: Mapping[str, Any], article: Mapping[str, Any], paragraph: Mapping[str, Any], place: Place
+) -> Case | LeftOut:
+    if row.get("is_impossible"):
+        return LeftOut(reason="SQuAD: is_impossible")
+    title = text(article.get("title", ""), "title")
+    found = texts([answer["text"] for answer in row["answers"]], "answers")
+    return Case(
+        id=str(row.get("id", place.row)),
+        file=place.file,
+        task=TASK,
+        source=title or text(paragraph["context"], "context"),
+        request=Request(
+            question=text(row["question"], "question"),
+            documents=(Document(title=title.replace("_", " "), text=text(paragraph["context"], "context")),),
+            sampling=BARE,
+            timeout_s=TIMEOUT_S,
+        ),
+        metric="f1",
+        references=tuple(dict.fromkeys(found)),
+        gold=0,
+    )

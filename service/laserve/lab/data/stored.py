@@ -1,0 +1,65 @@
+"""Rows whose answers are there already: preferences, right and wrong answers, or the service's own log."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from laserve.lab.data.cases import (
+    BARE,
+    CORRECTNESS,
+    PREFERENCE,
+    REWARD,
+    TIMEOUT_S,
+    Case,
+    LeftOut,
+    Place,
+    Stored,
+    text,
+)
+from laserve.lab.data.rows import Group, group
+
+#: Columns that such a row has -> the metric that its qualities are in.
+COLUMNS = {
+    ("chosen", "rejected"): PREFERENCE,
+    ("responses", "correct"): CORRECTNESS,
+    ("candidates", "rewards"): REWARD,
+}
+EXPECTED = (
+    "a request (question and documents, messages, or prompt) and answers (chosen and rejected, responses "
+    "and correct, or candidates and rewards)"
+)
+
+
+def read(row: Mapping[str, Any], place: Place) -> Case | LeftOut:
+    """The case of one row; its candidates are the stored answers.
+
+    They are shuffled by the row's id: files list the better answer first, or order answers by their model,
+    and whoever breaks ties by place would profit.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: the row has another form.
+    """
+    metric = next(metric for columns, metric in COLUMNS.items() if all(name in row for name in columns))
+    found = group(row, place.row)
+    if found is None or len(found.texts) < 2:
+        return LeftOut(reason="fewer than two answers of known quality")
+    return Case(
+        id=found.id,
+        file=place.file,
+        task=text(row.get("task") or row.get("domain") or place.file, "task"),
+        source=found.source,
+        request=replace(found.request, sampling=BARE, timeout_s=TIMEOUT_S),
+        metric=metric,
+        stored=_shuffled(found),
+    )
+
+
+def _shuffled(found: Group) -> Stored:
+    order = list(range(len(found.texts)))
+    random.Random(found.id).shuffle(order)  # noqa: S311 - the same order each time
+    return Stored(
+        texts=tuple(found.texts[place] for place in order),
+        qualities=tuple(found.rewards[place] for place in order),
+        logprobs=tuple(found.logprobs[place] for place in order) if found.logprobs else (),
+    )

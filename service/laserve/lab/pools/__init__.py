@@ -1,0 +1,1 @@
+"""Pools: requests with the candidates and scores of every arm."""

@@ -1,0 +1,237 @@
+"""From cases to a pool, by the parts and in the order of the service's own request.
+
+Render, x, candidates, scores: as `laserve.selection.answer` does it, but every arm scores, and the answer
+is whatever a policy will choose later.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laserve import __version__
+from laserve.config import Settings
+from laserve.config.secrets import public
+from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError, Unscorable
+from laserve.lab.data.cases import Case, Stored
+from laserve.lab.pools.checkpoint import Unfinished
+from laserve.lab.pools.held_out import Seen
+from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe, write
+from laserve.lab.progress import progress
+from laserve.selection.decision import in_order
+from laserve.serve.lifespan import load
+from laserve.serve.wiring import make_service
+from laserve.service import Service
+from laserve.types import Candidate, Request, Sampling, Vector
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that an arm may take here: no user waits, and a score that is lost to a busy machine is a loss.
+_PATIENCE_S = 3600.0
+#: Seconds before an arm that has failed is asked again; its engine may have died and be starting anew.
+PAUSES_S = (1.0, 5.0, 30.0)
+#: Kind of arms that need the log-probabilities of the candidates.
+_LOGLIK = "loglik"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """Makes questions of a pool by a running service."""
+
+    service: Service
+    recipe: Recipe
+    seen: Seen
+
+    async def question(self, case: Case) -> PoolQuestion:
+        """One case, with the scores of every arm that was not trained on it.
+
+        Raises:
+            InvalidRequest: it does not fit the generator.
+            Unavailable: the engine failed.
+        """
+        request = _request(case, self.service.settings)
+        rendered = await self.service.generator.render(request)
+        x = await self.service.context.build(request, rendered.tokens)
+        if case.stored is None:
+            finished = [candidate async for candidate in self.service.generator.stream(rendered)]
+            candidates = in_order(finished, request)
+            qualities = [case.quality(candidate.text) for candidate in candidates]
+        else:
+            candidates, qualities = _candidates(case.stored), list(case.stored.qualities)
+        known = case.stored is None or bool(case.stored.logprobs)
+        names = [arm.name for arm in self.recipe.arms]
+        scores = await asyncio.gather(
+            *(self._scores(arm, case, request, candidates, known=known) for arm in self.recipe.arms)
+        )
+        return PoolQuestion(
+            id=case.id,
+            file=case.file,
+            task=case.task,
+            source=case.source,
+            metric=case.metric,
+            x=x,
+            logprobs=np.array([candidate.logprob if known else np.nan for candidate in candidates]),
+            tokens=tuple(candidate.tokens if case.stored is None else 0 for candidate in candidates),
+            qualities=np.array(qualities),
+            scores=dict(zip(names, scores, strict=True)),
+            texts=tuple(candidate.text for candidate in candidates),
+        )
+
+    async def _scores(
+        self, arm: PoolArm, case: Case, request: Request, candidates: Sequence[Candidate], *, known: bool
+    ) -> Vector:
+        """Shape (n,); all NaN where the arm must not, or cannot, score the case."""
+        nothing = np.full(len(candidates), np.nan)
+        if self.seen.has(arm.name, id=case.id, source=case.source) or (arm.kind == _LOGLIK and not known):
+            return nothing
+        for pause_s in (*PAUSES_S, None):
+            try:
+                return (await self.service.arms.score(arm.name, request, candidates)).scores
+            except Unscorable as error:
+                logger.warning("arm %s has no score of %s: %s", arm.name, case.key, error.message)
+                return nothing
+            except ArmFailed as error:
+                logger.warning("arm %s cannot score %s: %s", arm.name, case.key, error.message)
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
+        return nothing
+
+
+async def build(
+    settings: Settings,
+    cases: Sequence[Case],
+    *,
+    out: Path,
+    left_out: Mapping[str, int] | None = None,
+    seen: Seen | None = None,
+    at_once: int = 4,
+) -> Pool:
+    """Build a pool and write it; a run that ended early goes on where it stood.
+
+    Args:
+        out: the parquet file; what is done stays beside it, in a file ``.part``, until all is.
+        left_out: reason -> rows that are no cases; the pool tells of them.
+        seen: what arms were trained on; they are not asked for scores of it.
+        at_once: cases under way at the same time.
+
+    Raises:
+        ConfigError: a setting is wrong, two cases are the same, no arm or no case is left, or the unfinished
+            file is of other settings.
+        Unavailable: the engine failed; the run can be taken up again.
+    """
+    if len({case.key for case in cases}) < len(cases):
+        raise ConfigError.at("--data", "two files have the same name and ids; rename one")
+    async with _loaded(_patient(settings)) as service:
+        recipe = _recipe(service)
+        builder = Builder(service=service, recipe=recipe, seen=seen or Seen())
+        with Unfinished(out, recipe) as unfinished:
+            unfit = await _build_all(builder, cases, unfinished, at_once)
+    found = tuple(unfinished.done[case.key] for case in cases if case.key in unfinished.done)
+    if not found:
+        raise ConfigError.at("--data", "no question fits the generator")
+    pool = Pool(recipe=recipe, questions=found, left_out={**(left_out or {}), **unfit})
+    await asyncio.to_thread(write, pool, out)
+    unfinished.finish()
+    return pool
+
+
+async def _build_all(
+    builder: Builder, cases: Sequence[Case], unfinished: Unfinished, at_once: int
+) -> dict[str, int]:
+    """Reason -> cases that could not be built."""
+    gate = asyncio.Semaphore(at_once)
+    left_out: Counter[str] = Counter()
+    missing = [case for case in cases if case.key not in unfinished.done]
+    with progress("building", len(cases), done=len(cases) - len(missing)) as report:
+
+        async def one(case: Case) -> None:
+            async with gate:
+                try:
+                    unfinished.add(await builder.question(case))
+                except InvalidRequest as error:
+                    logger.warning("%s of %s is left out: %s", case.id, case.file, error.message)
+                    left_out["does not fit the generator"] += 1
+            report.advance()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for case in missing:
+                    group.create_task(one(case))
+        except* LaserveError as errors:
+            raise errors.exceptions[0] from None
+    return dict(left_out)
+
+
+@asynccontextmanager
+async def _loaded(settings: Settings) -> AsyncIterator[Service]:
+    """A service that generates and scores, and neither serves nor logs."""
+    service = make_service(settings)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(service.context.encoder.close)
+        await service.context.encoder.load()
+        service.context.check()
+        stack.push_async_callback(service.engines.close)
+        stack.push_async_callback(service.arms.close)
+        stack.push_async_callback(service.generator.close)
+        await load(service)
+        if not service.arms.ready:
+            raise ConfigError.at("arms", "none could be loaded")
+        yield service
+
+
+def _patient(settings: Settings) -> Settings:
+    """The same service, whose arms are waited for and asked again after failures."""
+    arms = tuple(
+        arm.model_copy(update={"timeout_s": _PATIENCE_S, "circuit_failures": 10**9}) for arm in settings.arms
+    )
+    return settings.model_copy(update={"arms": arms})
+
+
+def _recipe(service: Service) -> Recipe:
+    settings = service.settings
+    arms = []
+    for arm in settings.arms:
+        loaded = service.arms.get(arm.name)
+        if loaded is not None and loaded.usable and not loaded.combines:
+            arms.append(
+                PoolArm(name=arm.name, kind=arm.kind, options=public(arm.options), free=loaded.model.free)
+            )
+    generation = settings.generation
+    sampling: dict[str, Any] = generation.defaults.model_dump(exclude={"timeout_s"})
+    return Recipe(
+        arms=tuple(arms),
+        generator=generation.model_dump(include={"kind", "model", "dtype", "max_model_len"}),
+        sampling=sampling,
+        context=service.context.fingerprint(),
+        features=service.context.names,
+        laserve=__version__,
+    )
+
+
+def _request(case: Case, settings: Settings) -> Request:
+    """What a client would have asked, by the settings' defaults."""
+    defaults = settings.generation.defaults
+    if case.stored is None:
+        sampling = Sampling(
+            n=defaults.n,
+            temperature=defaults.temperature,
+            top_p=defaults.top_p,
+            max_tokens=defaults.max_tokens,
+        )
+    else:
+        sampling = replace(case.request.sampling, n=len(case.stored.texts), temperature=defaults.temperature)
+    return replace(case.request, sampling=sampling, task=case.task)
+
+
+def _candidates(stored: Stored) -> tuple[Candidate, ...]:
+    logprobs = stored.logprobs or (0.0,) * len(stored.texts)
+    return tuple(
+        Candidate(index=index, text=text, finish_reason="stop", tokens=1, logprob=logprob)
+        for index, (text, logprob) in enumerate(zip(stored.texts, logprobs, strict=True))
+    )

@@ -1,0 +1,90 @@
+"""The finished questions of a pool, kept beside it until all are: a run that broke off can be taken up."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from laserve.errors import ConfigError
+from laserve.lab.pools.pool import FORMAT, PoolQuestion, Recipe
+
+
+class Unfinished:
+    """A file of JSON lines: the recipe, then a question each. Removed by `finish`.
+
+    Args:
+        pool: the file that the pool will be.
+    """
+
+    def __init__(self, pool: Path, recipe: Recipe) -> None:
+        self.path = pool.with_name(f"{pool.name}.part")
+        self._recipe = recipe
+        self._file: IO[str]
+
+    def __enter__(self) -> Self:
+        """Open it.
+
+        Raises:
+            ConfigError: it was begun by another recipe, or is no such file.
+        """
+        #: Questions that were done before.
+        self.done = {question.key: question for question in self._read()} if self.path.exists() else {}
+        whole = [_line({"format": FORMAT, "recipe": self._recipe.as_json()})]
+        whole += [_line(question.as_json()) for question in self.done.values()]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("".join(whole), encoding="utf-8")  # without the line that broke off
+        self._file = self.path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, question: PoolQuestion) -> None:
+        """Keep a question."""
+        self.done[question.key] = question
+        self._file.write(_line(question.as_json()))
+        self._file.flush()
+
+    def finish(self) -> None:
+        self.path.unlink()
+
+    def _read(self) -> Iterator[PoolQuestion]:
+        lines = self.path.read_text(encoding="utf-8").split("\n")
+        try:
+            head = json.loads(lines[0])
+            recipe = Recipe.of_json(head["recipe"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError.at("--pool", f"{self.path} is no unfinished pool; remove it") from error
+        if head["format"] != FORMAT or recipe.as_json() != self._recipe.as_json():
+            changed = [
+                name for name, value in recipe.as_json().items() if value != self._recipe.as_json()[name]
+            ]
+            raise ConfigError.at(
+                "--pool",
+                f"{self.path} was begun with another {', '.join(changed) or 'format'}; "
+                "go on with the same settings, or remove it",
+            )
+        for line in lines[1:-1]:  # what follows the last line break, has broken off
+            row = json.loads(line)
+            yield PoolQuestion.of_json({name: _nan(value) for name, value in row.items()})
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps({name: _null(value) for name, value in row.items()}, allow_nan=False) + "\n"
+
+
+def _null(value: Any) -> Any:
+    """JSON knows no NaN."""
+    if isinstance(value, list):
+        return [None if isinstance(one, float) and not math.isfinite(one) else one for one in value]
+    return value
+
+
+def _nan(value: Any) -> Any:
+    if isinstance(value, list):
+        return [math.nan if one is None else one for one in value]
+    return value

@@ -1,0 +1,205 @@
+"""Pools: questions with candidates, every arm's scores and every candidate's quality, kept as a parquet file.
+
+From a pool, policies are compared by replay (`laserve.lab.replay`) without generating again.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laserve.config.secrets import public
+from laserve.errors import ConfigError
+from laserve.types import Vector
+
+#: Of the file; another one cannot be read.
+FORMAT = 1
+_KEY = b"laserve.pool"
+#: Begins the name of a column that holds an arm's scores.
+_SCORES = "scores:"
+_COLUMNS = (
+    "id",
+    "file",
+    "task",
+    "source",
+    "metric",
+    "x",
+    "texts",
+    "logprobs",
+    "tokens",
+    "qualities",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolArm:
+    """An arm whose scores a pool holds."""
+
+    name: str
+    kind: str
+    options: Mapping[str, Any]
+    #: Whether its scores cost nothing.
+    free: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a pool was made. Questions of two recipes do not belong into one pool."""
+
+    arms: tuple[PoolArm, ...]
+    #: Settings of the generator.
+    generator: Mapping[str, Any]
+    #: How candidates were sampled, where they were not there already.
+    sampling: Mapping[str, Any]
+    #: Fingerprint of what makes x.
+    context: Mapping[str, Any]
+    #: Name of each feature of x.
+    features: tuple[str, ...]
+    #: Version that made it.
+    laserve: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As files and reports hold it: without secrets, also where an older file had some."""
+        return json.loads(json.dumps(public(asdict(self))))  # type: ignore[no-any-return]
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> "Recipe":
+        """Raises KeyError or TypeError when it is none."""
+        arms = tuple(PoolArm(**arm) for arm in content["arms"])
+        return cls(**{**content, "arms": arms, "features": tuple(content["features"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolQuestion:
+    """One question of a pool, with n candidates."""
+
+    #: Unique within its file.
+    id: str
+    #: Name of the file that it is from, without suffixes.
+    file: str
+    task: str
+    #: Questions of one source, such as an article, are not independent.
+    source: str
+    #: What the qualities are in.
+    metric: str
+    #: Context, shape (d,), float64.
+    x: Vector
+    #: Total log-probability of each candidate, in nats, shape (n,), float64; NaN where it is not known.
+    logprobs: Vector
+    #: Sampled tokens of each candidate; 0 where it is not known.
+    tokens: tuple[int, ...]
+    #: Quality of each candidate in [0, 1], shape (n,), float64.
+    qualities: Vector
+    #: Every arm of the pool -> its scores, shape (n,), float64; NaN where it gave none.
+    scores: Mapping[str, Vector]
+    #: The candidates, where they are kept.
+    texts: tuple[str, ...] | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.file, self.id
+
+    def as_json(self) -> dict[str, Any]:
+        """As values of JSON or of a parquet row; NaN stays NaN."""
+        scores = {_SCORES + arm: scores.tolist() for arm, scores in self.scores.items()}
+        row = {name: getattr(self, name) for name in _COLUMNS}
+        for name in ("x", "logprobs", "qualities"):
+            row[name] = row[name].tolist()
+        return row | {"tokens": list(self.tokens), "texts": self.texts and list(self.texts)} | scores
+
+    @classmethod
+    def of_json(cls, row: Mapping[str, Any]) -> "PoolQuestion":
+        """Raises KeyError, TypeError or ValueError when it is none."""
+        known = {name: row[name] for name in _COLUMNS}
+        for name in ("x", "logprobs", "qualities"):
+            known[name] = np.asarray(row[name], dtype=np.float64)
+        known["tokens"] = tuple(row["tokens"])
+        known["texts"] = None if row["texts"] is None else tuple(row["texts"])
+        scores = {
+            name.removeprefix(_SCORES): np.asarray(values, dtype=np.float64)
+            for name, values in row.items()
+            if name.startswith(_SCORES)
+        }
+        return cls(**known, scores=scores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Questions that were made by one recipe."""
+
+    recipe: Recipe
+    questions: tuple[PoolQuestion, ...]
+    #: Reason -> rows of the files that are not here for it.
+    left_out: Mapping[str, int]
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return tuple(arm.name for arm in self.recipe.arms)
+
+    def without(self, arm: str) -> "Pool":
+        """The same pool as if the arm had never been there."""
+        arms = tuple(one for one in self.recipe.arms if one.name != arm)
+        return replace(self, recipe=replace(self.recipe, arms=arms), questions=_scored_by(self, arms))
+
+    def leaving_out(self, reason: str, keys: frozenset[tuple[str, str]]) -> "Pool":
+        """The same pool without these questions, which are counted under the reason."""
+        kept = tuple(question for question in self.questions if question.key not in keys)
+        left = len(self.questions) - len(kept)
+        counts = {**self.left_out, reason: self.left_out.get(reason, 0) + left} if left else self.left_out
+        return replace(self, questions=kept, left_out=counts)
+
+
+def _scored_by(pool: Pool, arms: tuple[PoolArm, ...]) -> tuple[PoolQuestion, ...]:
+    return tuple(
+        replace(question, scores={arm.name: question.scores[arm.name] for arm in arms})
+        for question in pool.questions
+    )
+
+
+def check_pyarrow() -> None:
+    """Raise ConfigError when the package that reads and writes parquet is not installed."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"{error}; pip install 'laserve[bench]'") from error
+
+
+def write(pool: Pool, path: Path) -> None:
+    """Write the pool, whole or not at all."""
+    import pyarrow
+    from pyarrow import parquet
+
+    floats, texts = pyarrow.list_(pyarrow.float64()), pyarrow.list_(pyarrow.string())
+    types = dict.fromkeys(_COLUMNS, pyarrow.string())
+    types |= {"x": floats, "texts": texts, "logprobs": floats, "qualities": floats}
+    types |= {"tokens": pyarrow.list_(pyarrow.int32())} | {_SCORES + arm: floats for arm in pool.arms}
+    about = {"format": FORMAT, "recipe": pool.recipe.as_json(), "left_out": dict(pool.left_out)}
+    schema = pyarrow.schema(list(types.items()), metadata={_KEY: json.dumps(about)})
+    table = pyarrow.Table.from_pylist([question.as_json() for question in pool.questions], schema=schema)
+    unfinished = path.with_name(f".{path.name}.writing")
+    parquet.write_table(table, unfinished)
+    unfinished.replace(path)
+
+
+def read(path: Path) -> Pool:
+    """Raises ConfigError when the file is no pool, or one of another version."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+        about = json.loads((table.schema.metadata or {})[_KEY])
+        if about["format"] != FORMAT:
+            raise ConfigError.at(
+                "--pool", f"{path} has format {about['format']}, this version reads {FORMAT}"
+            )
+        return Pool(
+            recipe=Recipe.of_json(about["recipe"]),
+            questions=tuple(map(PoolQuestion.of_json, table.to_pylist())),
+            left_out=about["left_out"],
+        )
+    except (OSError, pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise ConfigError.at("--pool", f"{path} is no pool that laserve has written: {error!r}") from error

@@ -1,0 +1,81 @@
+"""`blend` over a pool: all arms score every request, and learned weights on their z-scores choose."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from laserve.bandit.policies.ensembles import weighted
+from laserve.bandit.state.blending import Blending, Lesson
+from laserve.lab.pools.pool import Pool, PoolQuestion
+from laserve.lab.replay.learning import BLEND
+from laserve.lab.replay.schedule import Schedule
+from laserve.lab.replay.table import Mask, Matrix, Table, returned, some_scores
+from laserve.types import Vector, task_label
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combined:
+    """What a combination was worth."""
+
+    name: str
+    #: Quality of its answer at each position of each order, shape (O, N).
+    rewards: Matrix
+
+
+def combine(
+    pool: Pool,
+    table: Table,
+    schedule: Schedule,
+    advanced: Callable[[], None] = lambda: None,
+    *,
+    told: Mask | None = None,
+) -> Combined:
+    """Let `blend` answer all questions in every order, each from a cold start.
+
+    It learns the qualities of all candidates after each answer, since it had them all scored.
+
+    Args:
+        pool: that the table is of.
+        advanced: called after each position of the first order.
+        told: whether it learns from a question in an order, shape (O, N), by question; None for always.
+    """
+    declared = tuple(pool.recipe.context.get("context.tasks", ()))
+    by_id = {f"{question.file}/{question.id}": question for question in pool.questions}
+    asked = [_Asked.of(pool, by_id[one], declared) for one in table.ids]
+    rewards = np.empty(schedule.orders.shape)
+    for order, questions in enumerate(schedule.orders):
+        blending = Blending()
+        for position, question in enumerate(questions):
+            rewards[order, position] = asked[question].answer(blending)
+            lesson = asked[question].lesson if told is None or told[order, question] else None
+            if lesson is not None:
+                blending.learn(lesson, 1)
+            if order == 0:
+                advanced()
+    return Combined(name=BLEND, rewards=rewards)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A question, with the scores of the arms that have some, and what is learned of it."""
+
+    question: PoolQuestion
+    #: As the weights know it.
+    task: str
+    scores: Mapping[str, Vector]
+    lesson: Lesson | None
+
+    @classmethod
+    def of(cls, pool: Pool, question: PoolQuestion, declared: tuple[str, ...]) -> "_Asked":
+        task, scores = task_label(question.task, declared), some_scores(pool, question)
+        told = {
+            arm: [None if np.isnan(score) else float(score) for score in each] for arm, each in scores.items()
+        }
+        lesson = Lesson.of(task, told, question.qualities.tolist())
+        return cls(question=question, task=task, scores=scores, lesson=lesson)
+
+    def answer(self, blending: Blending) -> float:
+        arms = tuple(self.scores)
+        weights = blending.weights(self.task, arms).tolist()
+        return returned(weighted(self.scores, dict(zip(arms, weights, strict=True))), self.question)

@@ -1,0 +1,74 @@
+"""Learners by the names and settings that the service knows them by."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from laserve.bandit.policies.base import Policy
+from laserve.bandit.policies.ensembles import Ensemble
+from laserve.config import PolicySettings, read_prior
+from laserve.context.features import BIAS, prior_diagonal, prior_mean
+from laserve.errors import ConfigError, InvalidRequest
+from laserve.lab.replay.learning import Learner
+from laserve.lab.replay.table import Table
+from laserve.serve.wiring import make_policies
+
+#: Follows the name of a learner that sees nothing of the request, and of one that begins with `policy.prior`.
+BLIND, PRIOR = "-bias-only", ":prior"
+#: Follows the name of a learner that has `blend` as an arm besides.
+BLENDING = "+blend"
+#: Policies that learn nothing.
+_BASELINES = ("random", "round-robin", "fixed")
+
+
+def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) -> list[Learner]:
+    """A learner for each name; of the first, one that sees the bias alone, and one that begins with the prior
+    where the settings have one.
+
+    Raises:
+        ConfigError: as `policies_of` does, the contexts have no bias, or the prior cannot be read.
+    """
+    if table.features[0] != BIAS:
+        raise ConfigError.at("--pool", f"the first feature of its contexts is not {BIAS!r}")
+    policies = policies_of(names, settings)
+    ridge = prior_diagonal(
+        table.features, structure=settings.prior_structure, embedding=settings.prior_embedding
+    )
+    mean = prior_mean(table.features, settings.prior_reward)
+    every, bias = np.arange(len(table.features)), np.arange(1)
+    made = [
+        Learner(
+            name=name + suffix,
+            policy=policies[name],
+            features=places,
+            ridge=ridge[places],
+            mean=mean[places],
+            discount=settings.discount,
+        )
+        for name, suffix, places in [*((name, "", every) for name in names), (names[0], BLIND, bias)]
+    ]
+    if settings.prior is not None:
+        made.append(replace(made[0], name=names[0] + PRIOR, expected=read_prior(settings.prior)))
+    return made
+
+
+def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Policy]:
+    """The policies of these names, one at least.
+
+    Raises:
+        ConfigError: there is none of a name, it does not learn, or a scaling is set.
+    """
+    if settings.reward_scaling != "none":
+        raise ConfigError.at("policy.reward_scaling", "a replay learns rewards as they are; set it to none")
+    known = make_policies(settings.model_copy(update={"name": "linucb"}), tuple)
+    found = {}
+    for name in names:
+        try:
+            policy = None if name.partition(":")[0] in _BASELINES else known.get(name, param="--policy")
+        except InvalidRequest as error:
+            raise ConfigError(error.message, param=error.param) from error
+        if policy is None or isinstance(policy, Ensemble):
+            raise ConfigError.at("--policy", f"{name!r} learns nothing")
+        found[name] = policy
+    return found

@@ -1,0 +1,61 @@
+"""How much there is to win by choosing arms, and what limits it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from laserve.lab.replay.table import Table
+
+#: Smallest difference in quality that counts as one.
+_EQUAL = 1e-9
+
+
+def limits(table: Table) -> dict[str, Any]:
+    """Over all questions, in quality 0..1.
+
+    Returns:
+        ``best_single``, the arm; ``by_task``: its quality there, the task's best arm, and what that gains;
+        ``alike``, the share of questions on which all arms' answers are equally good; ``best_per_question``,
+        the gain over the best single arm with each question's best arm; and ``best_candidate``, the gain
+        with each question's best candidate.
+    """
+    means = table.rewards.mean(axis=0)
+    single = int(means.argmax())
+    by_task = {}
+    for task in dict.fromkeys(table.tasks):
+        of_task = table.rewards[table.where(task=task)].mean(axis=0)
+        by_task[task] = {
+            "questions": int(table.where(task=task).sum()),
+            "best_single": float(of_task[single]),
+            "arm": table.arms[int(of_task.argmax())],
+            "gain": float(of_task.max() - of_task[single]),
+        }
+    spread = np.ptp(table.rewards, axis=1)
+    return {
+        "best_single": table.arms[single],
+        "by_task": by_task,
+        "alike": float((spread < _EQUAL).mean()),
+        "best_per_question": float(table.rewards.max(axis=1).mean() - means[single]),
+        "best_candidate": float(table.best_candidate.mean() - means[single]),
+    }
+
+
+def in_words(found: Mapping[str, Any]) -> str:
+    """The same in two or three sentences."""
+    single = found["best_single"]
+    gaining = [
+        f"{row['arm']} gains {100 * row['gain']:.1f} points on {task}"
+        for task, row in found["by_task"].items()
+        if row["gain"] > _EQUAL
+    ]
+    first = (
+        f"Against {single}, the best single arm, {'; '.join(gaining)}."
+        if gaining
+        else f"{single}, the best single arm, is the best for every task."
+    )
+    return (
+        f"{first} On {100 * found['alike']:.0f}% of the questions all arms' answers are equally good. With "
+        f"hindsight, the best arm of each question would gain {100 * found['best_per_question']:.1f} points "
+        f"over {single}, the best candidate of each {100 * found['best_candidate']:.1f}."
+    )

@@ -1,0 +1,29 @@
+"""A report as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from laserve.lab.report.sections import sections
+from laserve.lab.report.tabular import Section, Tabular
+
+TITLE = "What choosing reward models is worth"
+
+
+def markdown(figures: Mapping[str, Any]) -> str:
+    """The whole report; its charts are in the page of HTML alone."""
+    return f"# {TITLE}\n\n" + "\n".join(_section(one, 2) for one in sections(figures))
+
+
+def _section(section: Section, level: int) -> str:
+    parts = [f"{'#' * level} {section.title}", *section.says, *map(_table, section.tables)]
+    return "\n\n".join(parts) + "\n" + "".join("\n" + _section(one, level + 1) for one in section.within)
+
+
+def _table(table: Tabular) -> str:
+    rule = ["---", *["---" if table.texts else "---:"] * (len(table.columns) - 1)]
+    rows = [table.columns, rule, *([cell.text for cell in row] for row in table.rows)]
+    return "\n".join(map(_row, rows))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

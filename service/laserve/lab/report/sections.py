@@ -1,0 +1,240 @@
+"""A report in its order, from its figures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from laserve.lab.replay.learning import BLEND, FULL
+from laserve.lab.report import pictures
+from laserve.lab.report.tabular import (
+    TITLES,
+    Cell,
+    Section,
+    Tabular,
+    difference,
+    policies,
+    tabular,
+)
+
+_MET: Mapping[bool | None, Cell] = {
+    True: Cell(text="holds", tone="up"),
+    False: Cell(text="does not hold", tone="down"),
+    None: Cell(text="-"),
+}
+_HOW = (
+    "Every learner starts cold and meets the questions in {orders} random orders; a question's figure is the "
+    "mean over them. Intervals are 95% percentiles of 2,000 resamples of the sources (such as articles); the "
+    "best single arm and the best arm of each task are chosen anew in each.",
+    "The plain name of a learner is told the reward of its own answer; :full also those of all arms on "
+    "{share:.0%} of the requests (shadow), and of the free arms on each; :delayed its own, {delay} requests "
+    "later; -bias-only sees nothing of the request; +blend has the combination as one of its arms, which "
+    "asks all the others when it is drawn, and learns its weights on the shadowed requests alone. random is "
+    "the exact mean over the arms. Where an arm has no scores of a question, it counts as a random draw of "
+    "those that have.",
+    "Differences are in points, 1/100 of the metric's range. The best arm per task and the best candidate "
+    "are chosen with hindsight, which no policy has.",
+)
+
+
+def sections(figures: Mapping[str, Any]) -> list[Section]:
+    """All of the report but its title."""
+    replay = figures["replay"]
+    how = [
+        text.format(orders=replay["orders"], share=replay["shadow_share"], delay=replay["delay"])
+        for text in _HOW
+    ]
+    return [
+        Section(title="What was found", tables=(_findings(figures),)),
+        Section(title="How to read it", says=tuple(how)),
+        *_blocks(figures),
+        _learning(figures),
+        _best_of(figures),
+        *([_margins(figures)] if figures["margins"]["tasks"] else []),
+        *([_prior(figures["prior"])] if figures["prior"] else []),
+        _limits(figures),
+        _tasks(figures),
+        _made(figures),
+    ]
+
+
+def _findings(figures: Mapping[str, Any]) -> Tabular:
+    rows = [
+        (f"({one['letter']})", one["asked"], one["found"], _MET[one["met"]]) for one in figures["findings"]
+    ]
+    return tabular(("", "asked", "found", ""), rows, texts=True)
+
+
+def _blocks(figures: Mapping[str, Any]) -> list[Section]:
+    """A section for each metric, and one for all questions; metrics are not averaged into one another."""
+    found = [_block(figures, "Answers measured in F1")] if figures["questions"] else []
+    for metric, block in figures["metrics"].items():
+        found.append(_block(block, f"Answers measured in {TITLES.get(metric, metric)}"))
+    mixture = _block(figures["mixture"], "All questions")
+    note = "Quality is what the learners learn from: F1, or 1 and 0, as each question has it. It is no F1."
+    return [*found, Section(**{**vars(mixture), "says": (note, *mixture.says)})]
+
+
+def _block(block: Mapping[str, Any], title: str) -> Section:
+    gap, metric = block["gap"], block["metric"]
+    says = (
+        f"{block['questions']:,} questions of {block['sources']:,} sources. The best arm of each task gains "
+        f"{difference(gap, metric).text} points over the best single arm, {block['best_single']['arm']}."
+    )
+    return Section(
+        title=title, says=(says,), charts=(pictures.differences(block),), tables=(policies(block),)
+    )
+
+
+def _learning(figures: Mapping[str, Any]) -> Section:
+    arms = [*(arm["name"] for arm in figures["pool"]["arms"]), BLEND]
+    drawn = pictures.shares(figures, arms)
+    rows = [
+        (learner, task, *(f"{100 * by_arm[arm]:.0f}" if arm in by_arm else "-" for arm in arms))
+        for learner, by_task in figures["shares"].items()
+        for task, by_arm in by_task.items()
+    ]
+    return Section(
+        title="Learning",
+        charts=(*pictures.learned(figures), *drawn),
+        tables=(tabular(("learner", "task", *(f"{arm} %" for arm in arms)), rows),),
+    )
+
+
+def _best_of(figures: Mapping[str, Any]) -> Section:
+    arms = [arm["name"] for arm in figures["pool"]["arms"]]
+    falling = [
+        f"{arm} on {task} from k = {k} on"
+        for task, found in figures["best_of_k"].items()
+        for arm, k in found["falls"].items()
+    ]
+    says = (
+        "The expected quality of the best of k candidates by each arm, exact over all k-subsets. Where a "
+        "curve falls, the arm is over-optimised: more candidates give it more chances to be wrong. "
+        + (
+            f"Highest before the last k: {'; '.join(falling)}."
+            if falling
+            else "No curve is highest before its end."
+        )
+    )
+    rows = [
+        (
+            task,
+            arm,
+            *(
+                f"{100 * found['arms'][arm][k - 1]:.1f}" if k <= len(found["k"]) else "-"
+                for k in (1, 2, 4, 8)
+            ),
+        )
+        for task, found in figures["best_of_k"].items()
+        for arm in found["arms"]
+    ]
+    return Section(
+        title="Quality against the number of candidates",
+        says=(says,),
+        charts=tuple(pictures.best_of(figures, arms)),
+        tables=(tabular(("task", "arm", "k = 1", "2", "4", "8"), rows),),
+    )
+
+
+def _margins(figures: Mapping[str, Any]) -> Section:
+    found, first = figures["margins"], figures["replay"]["learners"][0]
+    learners = (first, first + FULL.suffix)
+    rows = []
+    for task, row in found["tasks"].items():
+        rows.append((task, "LASeR, its own arms and data", f"+{row['laser']:.2f}"))
+        for learner in learners:
+            rows.append((task, learner, difference(row["ours"][learner], "f1").text))
+            if row["without_weakest"]:
+                told = difference(row["without_weakest"][learner], "f1").text
+                rows.append((task, f"{learner}, without {found['weakest']}", told))
+    weakest = f" (“fewer”: without {found['weakest']}, the weakest arm)" if found["weakest"] else ""
+    return Section(
+        title="Beside LASeR",
+        says=(
+            "LASeR (arXiv 2410.01735v1) reports what LinUCB gains over a random choice of reward models with "
+            "Llama-3-8B on LongBench. Other arms, another generator and other questions: a figure beside ours"
+            f"{weakest}, not a target. A weak arm makes a random choice worse, and so the margin larger.",
+        ),
+        charts=(pictures.margins(figures, learners),),
+        tables=(tabular(("task", "who", "F1 points above random (95%)"), rows),),
+    )
+
+
+def _prior(found: Mapping[str, Any]) -> Section:
+    rows = [
+        (name, f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})")
+        for name, row in found.items()
+        if name != "requests"
+    ]
+    return Section(
+        title="What the prior is worth",
+        says=(
+            f"Over the first {found['requests']} requests of each order, learning from the answer's own "
+            "reward. Rows that the prior was made of flatter it.",
+        ),
+        tables=(tabular(("", "points of quality (95%)"), rows),),
+    )
+
+
+def _limits(figures: Mapping[str, Any]) -> Section:
+    found = figures["limits"]
+    rows = [
+        (
+            task,
+            str(row["questions"]),
+            f"{100 * row['best_single']:.1f}",
+            row["arm"],
+            f"{100 * row['gain']:+.1f}",
+        )
+        for task, row in found["by_task"].items()
+    ]
+    rows += [
+        ("all, best arm of each question", "", "", "", f"{100 * found['best_per_question']:+.1f}"),
+        ("all, best candidate of each question", "", "", "", f"{100 * found['best_candidate']:+.1f}"),
+    ]
+    return Section(
+        title="What there is to win, and what limits it",
+        says=(
+            f"Against {found['best_single']}, the best single arm over all questions. On "
+            f"{100 * found['alike']:.0f}% of them all arms' answers are equally good, and nothing can be won "
+            "by choosing.",
+        ),
+        tables=(tabular(("task", "questions", found["best_single"], "best arm", "gain"), rows),),
+    )
+
+
+def _tasks(figures: Mapping[str, Any]) -> Section:
+    return Section(
+        title="By task",
+        within=tuple(_block(block, task) for task, block in figures["tasks"].items()),
+    )
+
+
+def _made(figures: Mapping[str, Any]) -> Section:
+    pool, replay = figures["pool"], figures["replay"]
+    rows = [
+        ("questions", "; ".join(f"{file}: {count}" for file, count in pool["files"].items())),
+        ("left out", "; ".join(f"{why}: {count}" for why, count in pool["left_out"].items()) or "none"),
+        ("without scores", "; ".join(f"{arm}: {count}" for arm, count in pool["unscored"].items()) or "none"),
+        (
+            "arms",
+            "; ".join(
+                f"{arm['name']} ({arm['kind']}{', free' if arm['free'] else ''})" for arm in pool["arms"]
+            ),
+        ),
+        ("generator", _listed(pool["generator"])),
+        ("sampling", _listed(pool["sampling"])),
+        ("context", _listed(pool["context"])),
+        (
+            "learners",
+            f"{', '.join(replay['learners'])}; {_listed(replay['parameters'])}; seed {replay['seed']}",
+        ),
+        (
+            "made by",
+            f"laserve {pool['laserve']}" + (f"; {figures['machine']}" if "machine" in figures else ""),
+        ),
+    ]
+    return Section(title="What it was made of", tables=(tabular(("", ""), rows, texts=True),))
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value not in (None, [], ()))

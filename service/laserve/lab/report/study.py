@@ -1,0 +1,141 @@
+"""All replays that a report needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from laserve.config import PolicySettings
+from laserve.lab.pools.pool import Pool
+from laserve.lab.replay.combining import combine
+from laserve.lab.replay.learners import BLENDING, BLIND, PRIOR, make_learners
+from laserve.lab.replay.learning import DELAYED, FULL, PARTIAL, Learner, Mode, Run, replay
+from laserve.lab.replay.outcomes import Outcomes, outcomes
+from laserve.lab.replay.schedule import Schedule
+from laserve.lab.replay.table import Table, tabulate
+
+#: Metric that LASeR's long-context table is in.
+F1 = "f1"
+
+Step = Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a pool is replayed."""
+
+    policy: PolicySettings
+    #: Names of the learners; the first is the one that findings are about.
+    learners: tuple[str, ...]
+    #: Random orders that every question is averaged over.
+    orders: int
+    #: Share of the requests on which the full learners see all arms.
+    shadow_share: float
+
+    def schedule(self, table: Table) -> Schedule:
+        return Schedule.make(
+            table.ids, orders=self.orders, shadow_share=self.shadow_share, seed=self.policy.seed
+        )
+
+    def jobs(self, table: Table) -> list[tuple[Learner, Mode]]:
+        """Every learner in every mode, and their variants in those that they are compared in."""
+        return [
+            (learner, mode)
+            for learner in make_learners(self.learners, self.policy, table)
+            for mode in _modes(learner)
+        ]
+
+    def first(self, table: Table) -> list[tuple[Learner, Mode]]:
+        """The first learner, partial and full."""
+        return [job for job in self.jobs(table) if job[0].name == self.learners[0] and job[1] is not DELAYED]
+
+
+def _modes(learner: Learner) -> tuple[Mode, ...]:
+    if learner.name.endswith(BLIND):
+        return PARTIAL, FULL
+    return (PARTIAL,) if learner.name.endswith(PRIOR) else (PARTIAL, FULL, DELAYED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """Runs over one table."""
+
+    table: Table
+    schedule: Schedule
+    runs: tuple[Run, ...]
+    outcomes: Outcomes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A pool, replayed with all its arms and without the weakest."""
+
+    plan: Plan
+    pool: Pool
+    whole: Replayed
+    #: The arm whose answers have the lowest mean F1; None without questions in F1, or with two arms or one.
+    weakest: str | None
+    #: The first learner, partial and full, without it.
+    without: Replayed | None
+
+
+def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda done, of: None) -> Study:
+    """Replay the pool.
+
+    Args:
+        advanced: told how many requests have been replayed, and of how many.
+
+    Raises:
+        ConfigError: the pool holds nothing to replay, or a policy is not known.
+    """
+    table = tabulate(pool)
+    weakest = _weakest(table)
+    fewer = tabulate(pool.without(weakest)) if weakest else None
+    jobs = plan.jobs(table)
+    of = (len(jobs) + 3) * len(table) + (2 * len(fewer) if fewer else 0)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        advanced(done, of)
+
+    return Study(
+        plan=plan,
+        pool=pool,
+        whole=_whole(pool, table, plan, step),
+        weakest=weakest,
+        without=_runs(fewer, plan.schedule(fewer), plan.first(fewer), step) if fewer else None,
+    )
+
+
+def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
+    """All learners, the arms combined, and the first learner with that as an arm.
+
+    As an arm it learns its weights from the shadowed requests alone. In the service every request teaches the
+    weights of the arms whose scores are known, so this is the least that it is worth.
+    """
+    schedule, jobs = plan.schedule(table), plan.jobs(table)
+    first, _ = jobs[0]
+    shadowed = combine(pool, table, schedule, step, told=schedule.shadowed)
+    blending = replace(first, name=first.name + BLENDING, blend=shadowed.rewards)
+    found = _runs(table, schedule, [*jobs, (blending, FULL)], step)
+    combined = combine(pool, table, schedule, step)
+    return Replayed(
+        table=table,
+        schedule=schedule,
+        runs=found.runs,
+        outcomes=outcomes(table, schedule, found.runs, [combined]),
+    )
+
+
+def _runs(table: Table, schedule: Schedule, jobs: list[tuple[Learner, Mode]], step: Step) -> Replayed:
+    runs = tuple(replay(table, learner, mode, schedule, step) for learner, mode in jobs)
+    return Replayed(table=table, schedule=schedule, runs=runs, outcomes=outcomes(table, schedule, runs))
+
+
+def _weakest(table: Table) -> str | None:
+    rows = table.where(metric=F1)
+    if not rows.any() or len(table.arms) < 3:
+        return None
+    return table.arms[int(np.argmin(table.rewards[rows].mean(axis=0)))]

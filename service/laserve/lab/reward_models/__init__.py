@@ -1,0 +1,1 @@
+"""Reward models measured on data with known answers."""

@@ -1,0 +1,62 @@
+"""How well scores order answers of known quality."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from laserve.lab.data.rows import Group
+from laserve.lab.statistics import Interval, ratio
+from laserve.types import Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(Interval):
+    """Share of pairs in the right order, in [0, 1]; a tie is half right. Each source counts by its pairs."""
+
+    pairs: int
+    groups: int
+    sources: int
+
+
+def measure(scored: Sequence[tuple[Group, Vector]]) -> Accuracy:
+    """Pair accuracy.
+
+    Args:
+        scored: each group with its scores, shape (answers,), float64; higher is better.
+    """
+    right, pairs = np.zeros(len(scored)), np.zeros(len(scored))
+    for place, (group, scores) in enumerate(scored):
+        rewards = np.asarray(group.rewards)
+        better = rewards[:, None] > rewards[None, :]
+        difference = (scores[:, None] - scores[None, :])[better]
+        right[place] = (difference > 0).sum() + (difference == 0).sum() / 2
+        pairs[place] = better.sum()
+    sources = [group.source for group, _ in scored]
+    return Accuracy(
+        **asdict(ratio(right, pairs, sources)),
+        pairs=int(pairs.sum()),
+        groups=len(scored),
+        sources=len(set(sources)),
+    )
+
+
+def places(scores: Vector) -> Vector:
+    """Rank of each score, the lowest 1, ties averaged; a score that is not finite is below all others.
+
+    Args:
+        scores: shape (answers,), float64.
+    """
+    return np.asarray(rankdata(np.where(np.isfinite(scores), scores, -np.inf)), dtype=np.float64)
+
+
+def length_only(held: Sequence[Group], train: Sequence[Group]) -> Accuracy:
+    """What length alone achieves: longer, or shorter, whichever is right more often in training."""
+    longer = _by(lambda text: float(len(text)), train)
+    sign = 1.0 if not longer or measure(longer).value >= 0.5 else -1.0
+    return measure(_by(lambda text: sign * len(text), held))
+
+
+def _by(score: Callable[[str], float], groups: Sequence[Group]) -> list[tuple[Group, Vector]]:
+    return [(group, np.array([score(text) for text in group.texts])) for group in groups]

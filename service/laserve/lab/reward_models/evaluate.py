@@ -1,0 +1,221 @@
+"""``laserve evaluate-rm``: what the configured arms are good at, on answers of known quality."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from laserve.config import Settings
+from laserve.errors import ConfigError
+from laserve.lab.data.rows import Group, S, read, split
+from laserve.lab.reward_models.accuracy import length_only, measure
+from laserve.lab.reward_models.ppe import evaluate as ppe
+from laserve.lab.reward_models.ppe.evaluate import CORRECTNESS, PREFERENCES
+from laserve.lab.reward_models.ppe.report import tables
+from laserve.lab.reward_models.prior import PRIOR_N, Qualities, prior, write
+from laserve.lab.reward_models.scores import Scores, loaded_arms, score_all
+from laserve.lab.statistics import mean
+from laserve.types import Vector
+
+#: Names the figures of all files of `data`.
+TOGETHER = "together"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Held-out groups with the scores of every arm."""
+
+    groups: Sequence[Group]
+    #: Groups from which the length-only row learns whether longer or shorter is better.
+    train: Sequence[Group]
+    scores: Scores
+
+
+async def run(
+    settings: Settings,
+    *,
+    data: Sequence[Path] = (),
+    preferences: Sequence[Path] = (),
+    correctness: Sequence[Path] = (),
+    hold_out: float,
+    rows: int | None,
+    out: Path | None,
+    together: bool = False,
+    prior_out: Path | None = None,
+    prior_n: int = PRIOR_N,
+) -> None:
+    """Score the held-out rows of all files by every configured arm, print the tables and write the results.
+
+    Args:
+        data: files as `laserve.lab.data.rows.read` takes them; each is told for itself.
+        preferences: files as `read_preferences` takes them, told together, by domain.
+        correctness: files as `read_correctness` takes them, likewise.
+        hold_out: share of each file's sources that is used, the last ones; 1 for all.
+        rows: only the first so many rows of those.
+        out: where to write the figures as JSON.
+        together: tell the files of `data` together as well, whose qualities are in one unit then.
+        prior_out: where to write what `laserve.lab.reward_models.prior.prior` makes of data and correctness.
+        prior_n: most pseudo-observations of an arm there.
+
+    Raises:
+        ConfigError: no arm could be loaded, a file has no row to score, or nothing tells a prior.
+        InvalidRequest: a row cannot be read.
+    """
+    if prior_out and not (data or correctness):
+        raise ConfigError.at("--prior-out", "needs --data or --correctness; a preference is no quality")
+    files = [(path.name, *_held(read, path, hold_out, rows)) for path in data]
+    sets = [
+        (kind, [row for path in paths for row in _held(kind.read, path, hold_out, rows)[1]])
+        for kind, paths in ((PREFERENCES, preferences), (CORRECTNESS, correctness))
+        if paths
+    ]
+    figures: dict[str, Any] = {}
+    qualities: list[Qualities] = []
+    scored: list[Scored] = []
+    async with loaded_arms(settings) as arms:
+        for name, train, groups in files:
+            scored.append(Scored(groups=groups, train=train, scores=await score_all(arms, groups)))
+            figures[name] = told(scored[-1])
+            qualities.append(_of_groups(figures[name], arms.ready))
+            _print(_tables(name, figures[name]))
+        if together and len(scored) > 1:
+            figures[TOGETHER] = told(joined(scored))
+            _print(_tables(TOGETHER, figures[TOGETHER]))
+        for kind, answers in sets:
+            figures[kind.name] = await ppe.evaluate(arms, kind, answers)
+            _print(tables(kind, figures[kind.name]))
+    if CORRECTNESS.name in figures:
+        qualities.append(_of_answers(figures[CORRECTNESS.name]))
+    if out:
+        await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if prior_out:
+        if not (found := prior(qualities, limit=prior_n)):
+            raise ConfigError.at("--prior-out", "no arm scored every row of --data and --correctness")
+        await asyncio.to_thread(write, prior_out, found)
+
+
+def _held(
+    read_file: Callable[[Path], list[S]], path: Path, hold_out: float, rows: int | None
+) -> tuple[list[S], list[S]]:
+    """Rows of a file that are not used, and the first of those that are.
+
+    Raises:
+        ConfigError: there is none to use.
+    """
+    found = read_file(path)
+    train, held = split(found, hold_out) if hold_out < 1 else ([], found)
+    if not held:
+        raise ConfigError(
+            f"{path} has no row to score; give --hold-out 1 to score all of it", param="--hold-out"
+        )
+    return train, held[:rows]
+
+
+def joined(files: Sequence[Scored]) -> Scored:
+    """All groups of the files, as of one."""
+    arms = dict.fromkeys(arm for file in files for arm in file.scores)
+    scores: Scores = {arm: {} for arm in arms}
+    groups: list[Group] = []
+    for file in files:
+        for arm, by_place in file.scores.items():
+            scores[arm] |= {len(groups) + place: given for place, given in by_place.items()}
+        groups += file.groups
+    return Scored(groups=groups, train=[group for file in files for group in file.train], scores=scores)
+
+
+def told(scored: Scored) -> dict[str, Any]:
+    """Figures of one file.
+
+    Returns:
+        ``groups`` and ``sources``; ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm,
+        for ``random`` and ``possible``; and ``difference``, by arm and other arm, of what they would have
+        returned.
+    """
+    groups, train, found = scored.groups, scored.train, scored.scores
+    picked = {
+        name: np.array([_picked(groups[place], by_place[place]) for place in range(len(groups))])
+        for name, by_place in found.items()
+        if len(by_place) == len(groups)
+    }
+    sources = [group.source for group in groups]
+    rewards = [np.asarray(group.rewards) for group in groups]
+    bounds = {"random": [r.mean() for r in rewards], "possible": [r.max() for r in rewards]}
+    return {
+        "groups": len(groups),
+        "sources": len(set(sources)),
+        "accuracy": {
+            name: asdict(measure([(groups[place], given) for place, given in by_place.items()]))
+            for name, by_place in found.items()
+            if by_place
+        }
+        | {"length alone": asdict(length_only(groups, train or groups))},
+        "best_of": {
+            name: asdict(mean(np.asarray(values), sources)) for name, values in (picked | bounds).items()
+        },
+        "difference": {
+            ours: {
+                theirs: asdict(mean(picked[ours] - picked[theirs], sources))
+                for theirs in picked
+                if theirs != ours
+            }
+            for ours in picked
+        },
+    }
+
+
+def _picked(group: Group, scores: Vector) -> float:
+    """Quality of the answer with the best score; the mean over a tie, which the rows must not break."""
+    return float(np.asarray(group.rewards)[scores == np.nanmax(scores)].mean())
+
+
+def _of_groups(figures: Mapping[str, Any], arms: Sequence[str]) -> Qualities:
+    """What the arms' best answers are worth, of those arms that scored every group of the file."""
+    best = figures["best_of"]
+    return Qualities(
+        by_arm={arm: best[arm]["value"] for arm in arms if arm in best},
+        rows=figures["groups"],
+        sources=figures["sources"],
+    )
+
+
+def _of_answers(figures: Mapping[str, Any]) -> Qualities:
+    """The same of right and wrong answers: the end of the best-of-k curve."""
+    return Qualities(
+        by_arm={
+            arm: one["overall"]["end"]["value"]
+            for arm, one in figures["arms"].items()
+            if arm != ppe.LONGEST and arm not in figures["unscored"]
+        },
+        rows=figures["rows"],
+        sources=figures["sources"],
+    )
+
+
+def _print(made: Sequence[Table]) -> None:
+    for table in made:
+        Console().print(table)
+
+
+def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
+    accuracy = Table(title=f"{name}: {figures['groups']} groups, share of pairs in the right order")
+    for title in ("arm", "accuracy", "95% interval", "pairs"):
+        accuracy.add_column(title, justify="left" if title == "arm" else "right")
+    for arm, row in figures["accuracy"].items():
+        accuracy.add_row(arm, f"{row['value']:.3f}", _interval(row), str(row["pairs"]))
+    best = Table(title=f"{name}: quality of the best answer by each arm, in %")
+    for title in ("arm", "best of n", "95% interval"):
+        best.add_column(title, justify="left" if title == "arm" else "right")
+    for arm, row in figures["best_of"].items():
+        best.add_row(arm, f"{100 * row['value']:.1f}", _interval(row, 100))
+    return [accuracy, best]
+
+
+def _interval(row: Mapping[str, float], scale: float = 1) -> str:
+    digits = 1 if scale > 1 else 3
+    return f"{scale * row['low']:.{digits}f} to {scale * row['high']:.{digits}f}"

@@ -1,0 +1,5 @@
+"""Preference proxy evaluations of reward models: the metrics of PPE (arXiv 2410.14872).
+
+``preferences`` and ``correctness`` measure one reward model on the rows of `laserve.lab.data.labelled`,
+``domains`` does so for each domain; ``evaluate`` asks the arms, ``report`` prints.
+"""

@@ -1,0 +1,91 @@
+"""The configured arms on preferences and on right and wrong answers."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laserve.arms.arms import Arms
+from laserve.lab.data.labelled import Row, read_correctness, read_preferences
+from laserve.lab.reward_models.ppe import correctness, preferences
+from laserve.lab.reward_models.ppe.correctness import measure_correctness
+from laserve.lab.reward_models.ppe.domains import Scored, figures
+from laserve.lab.reward_models.ppe.preferences import measure_preferences
+from laserve.lab.reward_models.scores import score_all
+
+#: Name of the row that prefers the longer answer: what a reward model has to be better than.
+LONGEST = "longest answer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of rows: how they are read and measured."""
+
+    name: str
+    read: Callable[[Path], list[Row]]
+    measure: Callable[[Scored], Any]
+    #: Metrics of which the worst domain is told.
+    metrics: tuple[str, ...]
+    less_is_better: Collection[str]
+
+
+PREFERENCES = Kind(
+    name="preferences",
+    read=read_preferences,
+    measure=measure_preferences,
+    metrics=(
+        "accuracy",
+        "brier",
+        "row_pearson",
+        "spearman",
+        "kendall",
+        "separability",
+        "confidence_agreement",
+        "rank_brier",
+    ),
+    less_is_better=preferences.LESS_IS_BETTER,
+)
+CORRECTNESS = Kind(
+    name="correctness",
+    read=read_correctness,
+    measure=measure_correctness,
+    metrics=("accuracy", "auc", "auc_scaled", "maximum", "end", "loss"),
+    less_is_better=correctness.LESS_IS_BETTER,
+)
+
+
+async def evaluate(arms: Arms, kind: Kind, rows: Sequence[Row]) -> dict[str, Any]:
+    """Figures of all arms over these rows, at least one.
+
+    Returns:
+        ``rows`` and ``sources``; ``arms``, by name, the figures that `domains.figures` describes, over the
+        rows that the arm could score, and for ``longest answer``, the length as a score; and ``unscored``,
+        by name, how many rows an arm could not score.
+    """
+    found = await score_all(arms, [row.group for row in rows])
+    found[LONGEST] = _lengths(rows)
+    return {
+        "rows": len(rows),
+        "sources": len({row.source for row in rows}),
+        "arms": {
+            name: await asyncio.to_thread(
+                _figures, kind, [(rows[place], one) for place, one in by_place.items()]
+            )
+            for name, by_place in found.items()
+            if by_place
+        },
+        "unscored": {
+            name: len(rows) - len(by_place) for name, by_place in found.items() if len(by_place) < len(rows)
+        },
+    }
+
+
+def _figures(kind: Kind, scored: Scored) -> dict[str, Any]:
+    return figures(scored, kind.measure, metrics=kind.metrics, less_is_better=kind.less_is_better)
+
+
+def _lengths(rows: Sequence[Row]) -> dict[int, Any]:
+    return {place: np.array([float(len(text)) for text in row.group.texts]) for place, row in enumerate(rows)}

@@ -1,0 +1,77 @@
+"""The configured arms, asked for their scores of answers of known quality."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from laserve.arms.arms import Arms
+from laserve.config import Settings
+from laserve.errors import ArmFailed, ConfigError
+from laserve.lab.data.rows import Group
+from laserve.lab.progress import progress
+from laserve.metrics import Metrics
+from laserve.scoring.pooling.engines import PoolingEngines
+from laserve.serve.wiring import make_arms, make_encoder, make_shared
+from laserve.types import Candidate, Vector
+
+logger = logging.getLogger(__name__)
+
+#: Groups that are scored at once.
+_AT_ONCE = 4
+
+#: Arm -> place of a group -> its scores, shape (answers,), float64, NaN where there is none. A group that an
+#: arm cannot score at all is not there.
+Scores = dict[str, dict[int, Vector]]
+
+
+@asynccontextmanager
+async def loaded_arms(settings: Settings) -> AsyncIterator[Arms]:
+    """The arms of the settings while they are wanted; one that cannot be loaded is left out.
+
+    Raises:
+        ConfigError: no arm could be loaded.
+    """
+    metrics = Metrics()
+    encoder, engines = make_encoder(settings), PoolingEngines(metrics=metrics)
+    arms = make_arms(settings, make_shared(settings, encoder, engines), metrics)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(encoder.close)
+        await encoder.load()
+        stack.push_async_callback(engines.close)
+        stack.push_async_callback(arms.close)
+        await arms.load()
+        if not arms.ready:
+            raise ConfigError.at("arms", "none could be loaded")
+        yield arms
+
+
+async def score_all(arms: Arms, groups: Sequence[Group]) -> Scores:
+    """Scores of all groups by every arm, with progress on standard error."""
+    found: Scores = {name: {} for name in arms.ready}
+    with progress("scoring", len(groups)) as report:
+        for start in range(0, len(groups), _AT_ONCE):
+            places = range(start, min(start + _AT_ONCE, len(groups)))
+            jobs = [(name, place) for name in found for place in places]
+            given = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
+            for (name, place), one in zip(jobs, given, strict=True):
+                if one is not None:
+                    found[name][place] = one
+            report.advance(len(places))
+    return found
+
+
+async def _score(arms: Arms, name: str, group: Group) -> Vector | None:
+    """Scores of a group; None where the arm cannot score it at all."""
+    if name == "loglik" and not group.logprobs:
+        return None
+    logprobs = group.logprobs or (0.0,) * len(group.texts)
+    candidates = [
+        Candidate(index=index, text=text, finish_reason="stop", tokens=1, logprob=logprob)
+        for index, (text, logprob) in enumerate(zip(group.texts, logprobs, strict=True))
+    ]
+    try:
+        return (await arms.score(name, group.request, candidates)).scores
+    except ArmFailed as error:
+        logger.warning("arm %s cannot score %s: %s", name, group.id, error.message)
+        return None

@@ -1,0 +1,185 @@
+"""``laserve bench selection``: what choosing reward models is worth on questions of one's own."""
+
+import asyncio
+import json
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from laserve.config import Settings
+from laserve.errors import ConfigError
+from laserve.lab.data.cases import Case
+from laserve.lab.data.files import read_tasks
+from laserve.lab.pools.build import build
+from laserve.lab.pools.held_out import Seen, cross_fitted, held_out
+from laserve.lab.pools.pool import Pool, check_pyarrow, read
+from laserve.lab.progress import progress
+from laserve.lab.replay.learners import policies_of
+from laserve.lab.report.figures import figures
+from laserve.lab.report.markdown import markdown
+from laserve.lab.report.page import page
+from laserve.lab.report.sections import sections
+from laserve.lab.report.study import Plan
+from laserve.lab.report.study import run as study
+from laserve.lab.report.tabular import Tabular, summary
+
+#: Where the pool is kept unless told otherwise: in the report's folder, beside the JSON, or here.
+POOL = "selection-pool.parquet"
+#: Names of the report in its folder.
+HTML, MARKDOWN = "selection.html", "selection.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """How much of the files is used."""
+
+    #: Only the first so many rows of each.
+    rows: int | None
+    #: Documents, and passages of documents, that a question keeps, as in ``laserve demo``.
+    documents: int | None
+    passages: int | None
+
+
+def run(
+    settings: Settings,
+    *,
+    data: Sequence[Path],
+    pool: Path | None,
+    out: Path | None,
+    report: Path | None,
+    rows: int | None = None,
+    documents: int | None = None,
+    passages: int | None = None,
+    at_once: int = 4,
+    trained_on: Path | None = None,
+    cross_fit: Sequence[str] = (),
+    policies: Sequence[str] = ("linucb",),
+    orders: int = 20,
+    shadow_share: float = 0.25,
+) -> None:
+    """Build the pool where there is none, replay it, print what was found, and write the report.
+
+    Args:
+        data: files as `laserve.lab.data.files.read_tasks` takes them; with a pool that is there,
+            the questions of it that are used.
+        pool: the parquet file.
+        out: JSON file for all figures, by the keys of `laserve.lab.report.figures.figures`.
+        report: folder for the page of HTML and the Markdown.
+        rows: only the first so many rows of each file.
+        documents, passages: what a question keeps of its documents, as in ``laserve demo``.
+        trained_on: file as `Seen.read` takes it.
+        cross_fit: ``NAME=ARM,ARM``, as in `cross_fitted`.
+        at_once: questions that are built at the same time.
+        policies, orders, shadow_share: as in `Plan`.
+
+    Raises:
+        ConfigError: a setting or an option is wrong, or nothing is left to replay.
+        InvalidRequest: a row cannot be read.
+        Unavailable: the engine failed; the same command goes on from there.
+    """
+    check_pyarrow()
+    policies_of(policies, settings.policy)  # an unknown one is told before hours are spent
+    fits = [_fit(told) for told in cross_fit]
+    plan = Plan(policy=settings.policy, learners=tuple(policies), orders=orders, shadow_share=shadow_share)
+    seen = Seen.read(trained_on) if trained_on else Seen()
+    cut = _Cut(rows=rows, documents=documents, passages=passages)
+    path = pool or (report or (out.parent if out else Path())) / POOL
+    found = _pool(settings, path, data, cut=cut, seen=seen, at_once=at_once)
+    for name, parts in fits:
+        found = cross_fitted(found, name, parts, seen)
+    found = held_out(found, seen)
+    with progress("replaying") as report_done:
+        replayed = study(found, plan, report_done.reach)
+    told = figures(replayed) | {"machine": _machine()}
+    _print(told)
+    if out:
+        out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    if report:
+        report.mkdir(parents=True, exist_ok=True)
+        (report / HTML).write_text(page(told), encoding="utf-8")
+        (report / MARKDOWN).write_text(markdown(told), encoding="utf-8")
+
+
+def _fit(told: str) -> tuple[str, list[str]]:
+    """Name and parts of a cross-fitted arm."""
+    name, named, parts = told.partition("=")
+    if not (name and named and parts):
+        raise ConfigError.at("--cross-fit", f"is NAME=ARM,ARM, not {told!r}")
+    return name, parts.split(",")
+
+
+def _pool(
+    settings: Settings, path: Path, data: Sequence[Path], *, cut: _Cut, seen: Seen, at_once: int
+) -> Pool:
+    """The pool of the file, or a new one of the data."""
+    configured = [arm.name for arm in settings.arms]
+    if path.exists():
+        pool = read(path)
+        seen.check([*pool.arms, *configured])
+        return _asked_for(pool, path, *_cases(data, cut)) if data else pool
+    seen.check(configured)
+    if not data:
+        raise ConfigError.at("--data", f"needed to build a pool, since {path} is not there")
+    cases, left_out = _cases(data, cut)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return asyncio.run(build(settings, cases, out=path, left_out=left_out, seen=seen, at_once=at_once))
+
+
+def _cases(data: Sequence[Path], cut: _Cut) -> tuple[list[Case], Mapping[str, int]]:
+    """Cases of all files, and what is left out of these."""
+    cases: list[Case] = []
+    left_out: Counter[str] = Counter()
+    for path in data:
+        tasks = read_tasks(path)
+        cases += [
+            case.cut(documents=cut.documents, passages=cut.passages) for case in tasks.cases[: cut.rows]
+        ]
+        left_out.update(tasks.left_out)
+    return cases, left_out
+
+
+def _asked_for(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping[str, int]) -> Pool:
+    """The questions of a pool that are in the data.
+
+    Raises:
+        ConfigError: none is.
+    """
+    wanted = {case.key for case in cases}
+    there = {question.key for question in pool.questions}
+    if not wanted & there:
+        raise ConfigError.at("--pool", f"{path} has no question of --data; remove it, or leave --data out")
+    lacking = Counter({"not in the pool": len(wanted - there)})
+    kept = tuple(question for question in pool.questions if question.key in wanted)
+    return replace(pool, questions=kept, left_out=Counter(left_out) + lacking)
+
+
+def _machine() -> str:
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def _print(told: Mapping[str, Any]) -> None:
+    """What was found, and the policies over the questions in F1, or over all where there are none."""
+    console = Console()
+    found, *_ = sections(told)
+    block = told if told["questions"] else told["mixture"]
+    for title, table in ((found.title, found.tables[0]), ("Whole run, 95%", summary(block))):
+        console.print(_rich(title, table))
+
+
+def _rich(title: str, table: Tabular) -> Table:
+    shown = Table(title=title)
+    for place, column in enumerate(table.columns):
+        shown.add_column(column, justify="right" if place and not table.texts else "left")
+    for row in table.rows:
+        shown.add_row(*(cell.text for cell in row))
+    return shown

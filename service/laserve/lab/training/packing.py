@@ -1,0 +1,67 @@
+"""A prompt and all its answers as one sequence, so that the prompt is computed once, also in training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from laserve.errors import Unscorable
+from laserve.lab.data.rows import Group
+from laserve.scoring.rendering import Tokenizer, render_candidate, render_prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Token ids of a group."""
+
+    prompt: tuple[int, ...]
+    #: Each answer and what closes its turn.
+    answers: tuple[tuple[int, ...], ...]
+    #: Quality of each answer, in [0, 1].
+    rewards: tuple[float, ...]
+
+
+async def pack(group: Group, tokenizer: Tokenizer, max_tokens: int) -> Packed | None:
+    """Render a group; None where it does not fit into `max_tokens` for prompt and one answer."""
+    try:
+        prompt = await render_prompt(group.request, tokenizer, max_tokens)
+        answers = [await render_candidate(text, prompt, tokenizer) for text in group.texts]
+    except Unscorable:
+        return None
+    return Packed(prompt=prompt.ids, answers=tuple(answers), rewards=group.rewards)
+
+
+def scores(core: Any, prompt: Sequence[int], answers: Sequence[Sequence[int]]) -> Any:
+    """Scores of the answers behind one prompt, as if each had been read alone.
+
+    Every answer sees the prompt and itself: a mask keeps the others out, and its positions go on from the
+    prompt's end.
+
+    Args:
+        core: a causal sequence classifier of transformers with one output, adapters in place.
+
+    Returns:
+        torch tensor of shape (len(answers),), float32, with its gradient.
+    """
+    import torch
+
+    ids = [*prompt, *(token for answer in answers for token in answer)]
+    device = core.score.weight.device
+    start = len(prompt)
+    owner = torch.full((len(ids),), -1)
+    positions = torch.arange(len(ids))
+    ends = []
+    for place, answer in enumerate(answers):
+        end = start + len(answer)
+        owner[start:end] = place
+        positions[start:end] = torch.arange(len(prompt), len(prompt) + len(answer))
+        ends.append(end - 1 if answer else len(prompt) - 1)
+        start = end
+    causal = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
+    seen = causal & ((owner[None, :] == -1) | (owner[None, :] == owner[:, None]))
+    states = core.model(
+        input_ids=torch.tensor([ids], device=device),
+        attention_mask=seen[None, None].to(device),
+        position_ids=positions[None].to(device),
+        use_cache=False,
+    ).last_hidden_state
+    return core.score(states[0, ends].to(core.score.weight.dtype))[:, 0].float()

@@ -1,0 +1,125 @@
+"""The report as Markdown and as one page of HTML."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from laserve.lab.report import pictures
+from laserve.lab.report.figures import figures as all_figures
+from laserve.lab.report.markdown import markdown
+from laserve.lab.report.page import page
+from laserve.lab.report.sections import sections
+from laserve.lab.report.study import run
+from report_pools import make_plan, make_report_pool
+
+
+class Outline(HTMLParser):
+    """Checks that elements are closed in order, and keeps what a page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.heads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [
+            f"{name}={value}" for name, value in attrs if name in ("src", "href", "srcset", "data")
+        ]
+        if tag in ("script", "link", "iframe"):
+            self.fetched.append(tag)
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "h2":
+            self.heads.append(data)
+
+
+@pytest.fixture(scope="module")
+def html(figures: dict[str, Any]) -> str:
+    return page(figures)
+
+
+def test_the_page_is_whole_and_fetches_nothing(html: str) -> None:
+    outline = Outline()
+    outline.feed(html)
+    assert outline.open == []
+    assert outline.fetched == []
+    assert "url(" not in html
+
+
+def test_the_page_has_its_sections_in_order(html: str, figures: dict[str, Any]) -> None:
+    outline = Outline()
+    outline.feed(html)
+    assert outline.heads == [
+        "What was found",
+        "How to read it",
+        "Answers measured in F1",
+        "Answers measured in preferred answers",
+        "Answers measured in right answers",
+        "All questions",
+        "Learning",
+        "Quality against the number of candidates",
+        "Beside LASeR",
+        "What there is to win, and what limits it",
+        "By task",
+        "What it was made of",
+    ]
+
+
+def test_every_chart_is_well_formed(html: str) -> None:
+    charts = re.findall(r"<svg.*?</svg>", html, re.S)
+    assert len(charts) >= 14
+    for chart in charts:
+        ElementTree.fromstring(chart)
+
+
+def test_every_policy_stands_in_every_table_with_its_interval(html: str, figures: dict[str, Any]) -> None:
+    for name in figures["policies"]:
+        assert html.count(f"<td>{name}</td>") >= 8  # F1, two metrics, the mixture and four tasks
+    row = figures["policies"]["linucb"]
+    low, high = row["ci95"]
+    assert f"{100 * row['f1']:.1f} ({100 * low:.1f} to {100 * high:.1f})" in html
+
+
+def test_markdown_has_the_same_tables_and_findings(figures: dict[str, Any]) -> None:
+    told = markdown(figures)
+    assert told.startswith("# ")
+    for finding in figures["findings"]:
+        assert finding["found"] in told
+    for section in sections(figures):
+        assert f"## {section.title}" in told
+    tables = re.findall(r"(?:^\|.*\|\n)+", told, re.M)
+    for table in tables:
+        columns = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(columns) == 1, "every row has as many cells"
+    assert "bad \\| row: 2" in told
+
+
+def test_many_learners_have_a_chart_for_each_mode() -> None:
+    names = ("linucb", "lints", "squarecb", "epsilon-greedy")
+    told = all_figures(run(make_report_pool(40), make_plan(learners=names, orders=1)))
+    charts = pictures.learned(told)
+    assert len(charts) == 3
+    # Two bounds everywhere, the blind learner partial and full, and the one that blends full alone.
+    assert [chart.count("<polyline") for chart in charts] == [7, 8, 6]
+
+
+def test_a_chart_of_shares_names_the_arms_that_its_learner_had(figures: dict[str, Any]) -> None:
+    arms = [*(arm["name"] for arm in figures["pool"]["arms"]), "blend"]
+    charts = pictures.shares(figures, arms)
+    assert [">blend<" in chart for chart in charts] == ["linucb+blend" in chart for chart in charts]
+    assert [">long<" in chart for chart in charts] == [True] * len(charts)
+    assert len(charts) == 4
+
+
+def test_texts_are_escaped(figures: dict[str, Any]) -> None:
+    told = page(figures | {"machine": "<script>alert(1)</script>"})
+    assert "<script>" not in told

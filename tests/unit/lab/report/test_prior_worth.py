@@ -1,0 +1,29 @@
+"""What a prior is worth in the first requests."""
+
+from pathlib import Path
+from typing import Any
+
+from laserve.lab.report.figures import figures as all_figures
+from laserve.lab.report.markdown import markdown
+from laserve.lab.report.study import run
+from report_pools import POLICY, make_plan, make_report_pool
+
+
+def test_without_a_prior_the_report_is_silent(figures: dict[str, Any]) -> None:
+    assert figures["prior"] is None
+    assert "What the prior is worth" not in markdown(figures)
+
+
+def test_a_prior_that_knows_the_bad_arm_gains_in_the_first_requests(tmp_path: Path) -> None:
+    path = tmp_path / "prior.json"
+    path.write_text('{"lost": {"reward": 0.1, "n": 20}, "long": {"reward": 0.7, "n": 20}}')
+    plan = make_plan(policy=POLICY.model_copy(update={"prior": path}), orders=2)
+    told = all_figures(run(make_report_pool(), plan))
+    found = told["prior"]
+    assert found["requests"] == 100
+    assert found["difference"]["value"] > 0
+    assert found["difference"]["low"] <= found["difference"]["value"] <= found["difference"]["high"]
+    assert abs(found["prior"]["value"] - found["cold"]["value"] - found["difference"]["value"]) < 1e-9
+    assert "linucb:prior" in told["policies"]
+    assert "linucb:prior:full" not in told["policies"]
+    assert "What the prior is worth" in markdown(told)

@@ -1,0 +1,162 @@
+"""``laserve bench selection``, from files of questions to the report, with fakes in the place of models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from laserve.cli import main
+from laserve.lab.pools.pool import read
+from laserve.lab.selection import HTML, MARKDOWN, POOL
+from laserve.scoring import python
+from laserve.scoring.fake import FakeRewardModel
+
+QA = [
+    {
+        "id": f"q{place}",
+        "task": "multi-doc-qa",
+        "question": f"what was opened in 19{place:02d}?",
+        "documents": [{"text": f"The bridge number {place} was opened in 19{place:02d} by the mayor."}],
+        "answers": [f"bridge number {place}"],
+    }
+    for place in range(12)
+]
+PAIRS = [
+    {
+        "id": f"p{place}",
+        "domain": "harmless",
+        "prompt": f"greet {place}",
+        "chosen": f"hello {place}",
+        "rejected": "go",
+    }
+    for place in range(8)
+]
+
+
+def lines(folder: Path, name: str, rows: list[dict[str, Any]]) -> str:
+    path = folder / name
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def bench(*arguments: str) -> Result:
+    return CliRunner().invoke(
+        main, ["bench", "selection", "--profile", "fake", "--orders", "2", *arguments], catch_exceptions=False
+    )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> list[str]:
+    qa, pairs = lines(tmp_path, "bridges.jsonl", QA), lines(tmp_path, "greetings.jsonl", PAIRS)
+    return ["--data", qa, "--data", pairs]
+
+
+def test_a_pool_is_built_and_told_as_json_markdown_and_html(tmp_path: Path, data: list[str]) -> None:
+    report, out = tmp_path / "report", tmp_path / "figures.json"
+    result = bench(*data, "--report", str(report), "--json", str(out))
+    assert result.exit_code == 0, result.output
+    told = json.loads(out.read_text())
+    assert (told["questions"], told["mixture"]["questions"]) == (12, 20)
+    assert set(told["tasks"]) == {"multi-doc-qa", "harmless"}
+    assert told["machine"]
+    assert {path.name for path in report.iterdir()} == {HTML, MARKDOWN, POOL}
+    assert "linucb:delayed" in result.output
+    assert "What was found" in result.output
+
+
+def test_secrets_of_arms_are_in_no_file_that_is_written(
+    tmp_path: Path, data: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Plugin(FakeRewardModel):
+        def __init__(self, **options: Any) -> None:
+            super().__init__()
+
+    monkeypatch.setattr(python, "find", lambda name: Plugin)
+    options = {"name": "stub", "unit": "words", "token": "s3cret", "url": "http://ann:s3cret@host"}
+    options |= {"nested": [{"Authorization": "s3cret"}], "extra_headers": "s3cret"}
+    arms = [
+        {"name": "consensus", "kind": "consensus"},
+        {"name": "stub", "kind": "python", "options": options},
+    ]
+    config = tmp_path / "laserve.yaml"
+    config.write_text(json.dumps({"arms": arms}))
+    report, out = tmp_path / "report", tmp_path / "selection.json"
+    result = bench(*data, "--config", str(config), "--report", str(report), "--json", str(out))
+    assert result.exit_code == 0, result.output
+    told = json.loads(out.read_text())["pool"]["arms"][1]["options"]
+    assert told == {"name": "stub", "unit": "words", "url": "http://host", "nested": [{}]}
+    for file in (out, *report.iterdir()):
+        assert b"s3cret" not in file.read_bytes(), file
+
+
+def test_a_pool_that_is_there_is_not_built_again(tmp_path: Path, data: list[str]) -> None:
+    pool = str(tmp_path / "pool.parquet")
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    assert bench(*data, "--pool", pool, "--json", str(first)).exit_code == 0
+    built = Path(pool).read_bytes()
+    assert bench("--pool", pool, "--json", str(second)).exit_code == 0
+    assert Path(pool).read_bytes() == built
+    assert first.read_text() == second.read_text()
+
+
+def test_the_data_choose_the_questions_of_a_pool(tmp_path: Path, data: list[str]) -> None:
+    pool, out = str(tmp_path / "pool.parquet"), tmp_path / "figures.json"
+    assert bench(*data, "--pool", pool).exit_code == 0
+    assert bench(*data[:2], "--rows", "5", "--pool", pool, "--json", str(out)).exit_code == 0
+    told = json.loads(out.read_text())
+    assert (told["mixture"]["questions"], told["metrics"]) == (5, {})
+    other = lines(tmp_path, "others.jsonl", QA)
+    result = bench("--data", other, "--pool", pool)
+    assert result.exit_code == 1
+    assert "no question of --data" in result.output
+
+
+def test_questions_that_an_arm_was_trained_on_are_not_scored_by_it_and_not_replayed(
+    tmp_path: Path, data: list[str]
+) -> None:
+    seen = tmp_path / "seen.json"
+    seen.write_text('{"relevance": ["q0", "q1"]}')
+    pool, out = tmp_path / "pool.parquet", tmp_path / "figures.json"
+    assert bench(*data, "--pool", str(pool), "--trained-on", str(seen), "--json", str(out)).exit_code == 0
+    told = json.loads(out.read_text())
+    assert told["questions"] == 10
+    assert told["pool"]["left_out"] == {"an arm was trained on it": 2}
+    assert len(read(pool).questions) == 20, "the pool keeps them, for its other arms"
+
+
+def test_arms_that_are_cross_fitted_count_as_one(tmp_path: Path, data: list[str]) -> None:
+    out = tmp_path / "figures.json"
+    fit = ["--cross-fit", "both=relevance,consensus"]
+    assert bench(*data, "--pool", str(tmp_path / "p.parquet"), *fit, "--json", str(out)).exit_code == 0
+    assert [arm["name"] for arm in json.loads(out.read_text())["pool"]["arms"]] == ["loglik", "both"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--data: needed to build a pool"),
+        (["--cross-fit", "both"], "--cross-fit: is NAME=ARM,ARM, not 'both'"),
+        (["--policy", "nothing"], "--policy: no policy 'nothing'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    tmp_path: Path, data: list[str], arguments: list[str], message: str
+) -> None:
+    given = [*data, *arguments] if arguments else []
+    result = bench(*given, "--pool", str(tmp_path / "pool.parquet"))
+    assert result.exit_code == 1
+    assert f"laserve: {message}" in result.output
+    assert "building" not in result.output, "before anything is built"
+
+
+def test_rows_that_are_left_out_are_still_counted_when_the_pool_is_read_again(tmp_path: Path) -> None:
+    rows = [
+        *QA,
+        {"id": "d", "prompt": "?", "candidates": [{"text": "a"}, {"text": "b"}], "rewards": [None, None]},
+    ]
+    pool, out = tmp_path / "pool.parquet", tmp_path / "figures.json"
+    assert bench("--data", lines(tmp_path, "bridges.jsonl", rows), "--pool", str(pool)).exit_code == 0
+    assert bench("--pool", str(pool), "--json", str(out)).exit_code == 0
+    assert list(json.loads(out.read_text())["pool"]["left_out"].values()) == [1]
