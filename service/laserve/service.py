@@ -9,8 +9,9 @@ from laserve.arms.lifecycle import Lifecycle
 from laserve.config import Settings
 from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady, Unavailable
+from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
-from laserve.feedback.record import FeedbackLog
+from laserve.feedback.record import Recorder
 from laserve.generation.base import Generator
 from laserve.history.offpolicy import Evaluator
 from laserve.metrics import Metrics
@@ -40,7 +41,8 @@ class Service:
     learner: Learner
     answerer: Answerer
     shadows: Shadows
-    feedback: FeedbackLog
+    log: EventLog
+    feedback: Recorder
     evaluator: Evaluator
     lifecycle: Lifecycle
     permits: Permits

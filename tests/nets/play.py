@@ -87,9 +87,7 @@ class Play:
             service = make_service(load_settings(profile="fake", flags=settings | folder | storage))
             async with running(service):
                 await load(service)
-                defaults = DefaultRewards(
-                    store=service.store, feedback=service.feedback, metrics=service.metrics
-                )
+                defaults = DefaultRewards(store=service.store, log=service.log, metrics=service.metrics)
                 transport = httpx.ASGITransport(create_app(service))
                 async with httpx.AsyncClient(transport=transport, base_url="http://golden") as http:
                     yield Client(play=self, http=http, defaults=defaults)

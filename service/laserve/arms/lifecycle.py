@@ -11,9 +11,9 @@ from laserve.arms.arm import Arm, unavailable_arm
 from laserve.arms.arms import Arms
 from laserve.config import ArmSettings
 from laserve.errors import ArmConflict, ConfigError, InvalidRequest, LaserveError, NotFound
+from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
-from laserve.eventlog.model_changes import Fingerprints, changes, tell
-from laserve.feedback.record import FeedbackLog
+from laserve.eventlog.model_changes import Fingerprints, change_events, log_changes
 from laserve.scoring.allowed import Allowed
 from laserve.types import ArmStatus, Event, Vector
 
@@ -41,7 +41,7 @@ class Lifecycle:
         arms: Arms,
         configured: Iterable[ArmSettings],
         learner: Learner,
-        log: FeedbackLog,
+        log: EventLog,
         build: Callable[[ArmSettings], Arm],
         allowed: Allowed,
         limit: int,
@@ -160,7 +160,7 @@ class Lifecycle:
         fingerprint = await asyncio.to_thread(self._fingerprint, settings)
         now = Fingerprints(arms={settings.name: fingerprint})
         known = self._learner.state.arms.get(settings.name)
-        events = changes(self._learner.state, now, kept=self._on_change)
+        events = change_events(self._learner.state, now, kept=self._on_change)
         prior: Vector = self._learner.newcomer_mean() if known is None else known.prior_mean
         body: dict[str, Any] = {"name": settings.name, "prior_mean": prior.tolist()}
         if settings.name not in self._configured:
@@ -172,7 +172,7 @@ class Lifecycle:
             events.append(Event(kind="arm", created_at=0.0, body=body))
         if events:
             await self._log.append(*events)
-            tell(events)
+            log_changes(events)
 
     async def _move(self, name: str, status: ArmStatus) -> Arm:
         async with self._gate:

@@ -1,14 +1,13 @@
-"""What the service works with now beside what the log last knew of it; a difference is an event."""
+"""Fingerprints of the generator, its template and the reward models, and the events of their changes."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from laserve.bandit.state.changes import Subject
 from laserve.bandit.state.fold import BanditState
-from laserve.config import ArmSettings, GenerationSettings
-from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
-from laserve.scoring.fingerprint import arm_fingerprint
+from laserve.config import ArmSettings
 from laserve.types import Event
 
 logger = logging.getLogger(__name__)
@@ -26,47 +25,56 @@ class Fingerprints:
     @property
     def shared(self) -> dict[Subject, str]:
         """Those that all arms depend on."""
-        told: dict[Subject, str | None] = {"generator": self.generator, "template": self.template}
-        return {what: found for what, found in told.items() if found is not None}
+        both: dict[Subject, str | None] = {"generator": self.generator, "template": self.template}
+        return {what: known for what, known in both.items() if known is not None}
 
 
 def take_fingerprints(
-    generation: GenerationSettings, configured: Iterable[ArmSettings], state: BanditState
+    state: BanditState,
+    *,
+    generator: Callable[[], str | None],
+    template: Callable[[], str | None],
+    arm: Callable[[str, Mapping[str, Any]], str | None],
+    configured: Iterable[ArmSettings],
 ) -> Fingerprints:
-    """Those of the configured parts, and of the arms that the log alone has. Reads files.
+    """Fingerprints of the configured parts, and of the arms that the log alone has.
 
-    What is retired is left out, since it is looked at when it is enabled again.
+    Retired arms are left out: their fingerprints are taken when they are enabled again.
+
+    Args:
+        generator: takes the generator's fingerprint; it may read files, as the other two may.
+        template: takes that of the prompt's template.
+        arm: takes that of a reward model, by its arm's kind and options.
     """
-    arms = {arm.name: arm_fingerprint(arm.kind, arm.options) for arm in configured}
-    for name, arm in state.arms.items():
-        if name not in arms and arm.settings is not None and arm.status != "retired":
-            arms[name] = arm_fingerprint(str(arm.settings.get("kind")), arm.settings.get("options") or {})
-    return Fingerprints(
-        generator=generator_fingerprint(generation), template=template_fingerprint(), arms=arms
-    )
+    arms = {each.name: arm(each.kind, each.options) for each in configured}
+    for name, known in state.arms.items():
+        if name not in arms and known.settings is not None and known.status != "retired":
+            arms[name] = arm(str(known.settings.get("kind")), known.settings.get("options") or {})
+    return Fingerprints(generator=generator(), template=template(), arms=arms)
 
 
-def changes(state: BanditState, now: Fingerprints, *, kept: float) -> list[Event]:
-    """An event for each part that is another than the log knows.
+def change_events(state: BanditState, now: Fingerprints, *, kept: float) -> list[Event]:
+    """An event for each part whose fingerprint differs from the one in the log.
 
-    Of a part that the log has never known, as those of older versions, it is only noted what it is.
+    The first fingerprint of a part that the log has never known, as logs of older versions, keeps all that
+    was learned.
 
     Args:
         kept: share of what was learned that a change keeps, in [0, 1].
     """
-    found = [
-        _change(what, None, state.fingerprints.get(what), after, kept) for what, after in now.shared.items()
+    events = [
+        _event(what, None, state.fingerprints.get(what), after, kept) for what, after in now.shared.items()
     ]
-    found += [
-        _change("arm", name, state.arms[name].fingerprint, after, kept)
+    events += [
+        _event("arm", name, state.arms[name].fingerprint, after, kept)
         for name, after in now.arms.items()
         if name in state.arms and after is not None
     ]
-    return [event for event in found if event.body["before"] != event.body["after"]]
+    return [event for event in events if event.body["before"] != event.body["after"]]
 
 
-def tell(events: Iterable[Event]) -> None:
-    """Say in the service's own log what has changed."""
+def log_changes(events: Iterable[Event]) -> None:
+    """Warn of each change among the events, in the service's own log."""
     for event in events:
         if event.kind == "change" and event.body["before"] is not None:
             body = event.body
@@ -81,6 +89,6 @@ def tell(events: Iterable[Event]) -> None:
             )
 
 
-def _change(what: Subject, arm: str | None, before: str | None, after: str, kept: float) -> Event:
+def _event(what: Subject, arm: str | None, before: str | None, after: str, kept: float) -> Event:
     body = {"what": what, "before": before, "after": after, "kept": 1.0 if before is None else kept}
     return Event(kind="change", created_at=0.0, body=body | ({} if arm is None else {"arm": arm}))

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 
-from laserve.feedback.record import FeedbackLog
+from laserve.errors import Conflict, Damaged, Gone
+from laserve.eventlog.event_log import EventLog
+from laserve.feedback.entries import DefaultEntry
 from laserve.metrics import Metrics
 from laserve.storage.base import Store
 
@@ -15,14 +17,14 @@ _PAGE = 100
 
 
 class DefaultRewards:
-    """Sees to it that default rewards are learned as they fall due.
+    """Learns default rewards as they fall due.
 
     Every process on a store may do so: a decision's default is learned once.
     """
 
-    def __init__(self, *, store: Store, feedback: FeedbackLog, metrics: Metrics) -> None:
+    def __init__(self, *, store: Store, log: EventLog, metrics: Metrics) -> None:
         self._store = store
-        self._feedback = feedback
+        self._log = log
         self._metrics = metrics
         self._worker: asyncio.Task[None] | None = None
 
@@ -38,8 +40,21 @@ class DefaultRewards:
     async def learn_due(self) -> None:
         """Learn all that are due now. Raises StoreError when the database refuses."""
         while due := await self._store.due(_PAGE):
-            await asyncio.gather(*(self._feedback.lapse(decision_id) for decision_id in due))
+            await asyncio.gather(*(self.learn(decision_id) for decision_id in due))
         await self._count()
+
+    async def learn(self, decision_id: str) -> None:
+        """Learn the default reward of a decision, unless feedback has taught or the decision was deleted.
+
+        Raises:
+            StoreError: the database refused; nothing was recorded.
+        """
+        try:
+            await self._log.submit(DefaultEntry(decision_id=decision_id))
+        except Damaged as error:
+            logger.warning("no default reward is learned: %s", error.message)
+        except (Conflict, Gone):
+            pass
 
     async def _count(self) -> None:
         self._metrics.feedback_pending.set(await self._store.pending())

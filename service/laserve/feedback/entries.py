@@ -1,15 +1,19 @@
-"""What one feedback, or the default in place of it, writes into the log."""
+"""Entries of the event log that are about feedback: a feedback, a refused one, and a default reward."""
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from laserve.bandit.state.blending import Lesson
-from laserve.bandit.state.scaling import RewardCounts, Scale
+from laserve.bandit.state.fold import BanditState
+from laserve.bandit.state.scaling import Scale
 from laserve.errors import Conflict, Damaged, InvalidRequest
+from laserve.eventlog.event_log import Entry, Written
 from laserve.feedback.rewards import UNIT, Resolved, RewardRange
+from laserve.metrics import Metrics
 from laserve.storage.base import LogWriter, StoredFeedback
 from laserve.storage.rows import dumps
 from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, Update
@@ -19,27 +23,133 @@ _LARGEST_FEATURE = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resolution:
-    """A feedback on its way into the log."""
+class FeedbackEntry(Entry[FeedbackOutcome]):
+    """A feedback whose rewards are resolved."""
 
     feedback: Feedback
     decision: Decision
-    #: What it says of the arms, or why it cannot; a repeat is answered all the same.
-    resolved: Resolved | InvalidRequest
+    #: Rewards of the arms.
+    resolved: Resolved
     #: What the candidates' qualities say of the arms' scores.
     lesson: Lesson | None = None
     #: The unit in which its rewards were said.
     reward_range: RewardRange = UNIT
+    #: The kind of feedback that teaches, where the log has not settled it yet; None lets this one.
+    learn_from: str | None = None
+
+    async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[FeedbackOutcome]:
+        """Append the feedback, unless it is known.
+
+        Raises:
+            Conflict: the same identity came before with another body.
+            Gone: the decision was deleted meanwhile.
+            Damaged: the decision's context cannot be learned.
+        """
+        if (known := await _find_known(log, self.feedback)) is not None:
+            return Written(result=known)
+        # The decision, or its texts, may have been deleted since it was read.
+        decision = await log.decision(self.decision.id)
+        event = await self._append(log, decision, state, now)
+        return Written(
+            result=_outcome_of(event),
+            events=(event,),
+            observe=partial(_observe, decision=decision, event=event, now=now),
+        )
+
+    async def _append(self, log: LogWriter, decision: Decision, state: BanditState, now: float) -> Event:
+        feedback, resolved = self.feedback, self.resolved
+        kept = decision.retention == self.decision.retention
+        learned = decision.learnable and (state.learn_from or self.learn_from) in (None, feedback.kind)
+        late = decision.closes_at is not None and now > decision.closes_at
+        if learned and decision.due_at is not None:
+            await log.settle(decision.id)
+        before = await log.taught(decision.id) if learned else None
+        scale = _scale(before, state)
+        return await _append(
+            log,
+            decision,
+            now=now,
+            updates=_learned(resolved.updates, scale) if learned else (),
+            replaces=before.updates if before else (),
+            body={
+                "kind": feedback.kind,
+                "played": decision.scored_by,
+                "reward": resolved.reward,
+                "learned": learned,
+            }
+            | (
+                _lesson(decision, before, state.decisions) | _scaled(resolved.reward, scale)
+                if learned
+                else {}
+            )
+            | ({"blend": self.lesson.to_json()} if learned and self.lesson else {})
+            | ({"late": True} if late else {}),
+            key=feedback.key,
+            identity=feedback.identity,
+            digest=_digest(_said(feedback)) if kept else None,
+            stored=_said(feedback) | self.reward_range.of(feedback) if kept else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lapse:
-    """A decision whose window has closed, maybe without feedback that teaches."""
+class RefusedEntry(Entry[FeedbackOutcome]):
+    """A feedback that does not fit its decision; it is answered all the same where it is known."""
+
+    feedback: Feedback
+    reason: InvalidRequest
+
+    async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[FeedbackOutcome]:
+        """Raises Conflict when the same identity came before with another body, else the reason."""
+        if (known := await _find_known(log, self.feedback)) is not None:
+            return Written(result=known)
+        raise self.reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefaultEntry(Entry[FeedbackOutcome]):
+    """The default reward of a decision whose feedback window has closed."""
 
     decision_id: str
 
+    async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[FeedbackOutcome]:
+        """Append the default, unless feedback has taught.
 
-async def find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
+        Raises:
+            Gone: the decision was deleted.
+            Conflict: feedback has taught, or the default is there already.
+            Damaged: what is stored of the decision cannot be used; its default is not due any more.
+        """
+        await log.settle(self.decision_id)
+        decision = await log.decision(self.decision_id)
+        identity, played, reward = f"default:{decision.id}", decision.scored_by, decision.default_reward
+        said = {"default_reward": reward}
+        known = await log.feedback("", identity) or await log.taught(decision.id)
+        if known or played is None or reward is None:
+            raise Conflict("decision_id: no default reward is due", param="decision_id")
+        scale = _scale(None, state)
+        event = await _append(
+            log,
+            decision,
+            now=now,
+            updates=_learned((Update(arm=played, reward=reward),), scale),
+            replaces=(),
+            body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
+            | _lesson(decision, None, state.decisions)
+            | _scaled(reward, scale),
+            key="",
+            identity=identity,
+            digest=_digest(said),
+            stored=said,
+        )
+        # Nobody's word on the answer, so that neither the delay nor the arm's rewards take notice.
+        return Written(result=_outcome_of(event), events=(event,), observe=_count_default)
+
+    async def abandon(self, log: LogWriter) -> None:
+        """Let the default be due no more; else it would be due again at once, for ever."""
+        await log.settle(self.decision_id)
+
+
+async def _find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
     """The outcome of the same feedback, if it came before. Raises Conflict when its body differs."""
     stored = await log.feedback(feedback.key, feedback.identity)
     if stored is None:
@@ -61,103 +171,7 @@ async def find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | No
     )
 
 
-async def append_feedback(
-    log: LogWriter,
-    item: Resolution,
-    *,
-    decisions: int,
-    learn_from: str | None,
-    rewards: RewardCounts | None = None,
-    now: float,
-) -> Event:
-    """Append a feedback that is not known yet.
-
-    Args:
-        decisions: learned so far, at the end of the log.
-        learn_from: the kind of feedback that teaches; None lets this one.
-        rewards: learned so far, where the log scales them.
-        now: Unix seconds by the store's clock.
-
-    Raises:
-        InvalidRequest: it does not fit the decision.
-        Gone: the decision was deleted meanwhile.
-    """
-    feedback, resolved = item.feedback, item.resolved
-    if isinstance(resolved, InvalidRequest):
-        raise resolved
-    decision = await log.decision(
-        item.decision.id
-    )  # it may have been deleted, or its texts, since it was read
-    kept = decision.retention == item.decision.retention
-    learned = decision.learnable and learn_from in (None, feedback.kind)
-    late = decision.closes_at is not None and now > decision.closes_at
-    if learned and decision.due_at is not None:
-        await log.settle(decision.id)
-    before = await log.taught(decision.id) if learned else None
-    scale = _scale(before, rewards)
-    return await _append(
-        log,
-        decision,
-        now=now,
-        updates=_learned(resolved.updates, scale) if learned else (),
-        replaces=before.updates if before else (),
-        body={
-            "kind": feedback.kind,
-            "played": decision.scored_by,
-            "reward": resolved.reward,
-            "learned": learned,
-        }
-        | (_lesson(decision, before, decisions) | _scaled(resolved.reward, scale) if learned else {})
-        | ({"blend": item.lesson.to_json()} if learned and item.lesson else {})
-        | ({"late": True} if late else {}),
-        key=feedback.key,
-        identity=feedback.identity,
-        digest=_digest(_said(feedback)) if kept else None,
-        stored=_said(feedback) | item.reward_range.of(feedback) if kept else None,
-    )
-
-
-async def append_default(
-    log: LogWriter, decision_id: str, *, decisions: int, rewards: RewardCounts | None = None, now: float
-) -> tuple[Event, Decision]:
-    """Append the default reward of a decision.
-
-    Args:
-        decisions: learned so far, at the end of the log.
-        rewards: learned so far, where the log scales them.
-        now: Unix seconds by the store's clock.
-
-    Raises:
-        Gone: the decision was deleted.
-        Conflict: feedback has taught, or the default is there already.
-        Damaged: what is stored of the decision cannot be used; its default is not due any more.
-    """
-    await log.settle(decision_id)
-    decision = await log.decision(decision_id)
-    identity, played, reward = f"default:{decision.id}", decision.scored_by, decision.default_reward
-    said = {"default_reward": reward}
-    known = await log.feedback("", identity) or await log.taught(decision.id)
-    if known or played is None or reward is None:
-        raise Conflict("decision_id: no default reward is due", param="decision_id")
-    scale = _scale(None, rewards)
-    event = await _append(
-        log,
-        decision,
-        now=now,
-        updates=_learned((Update(arm=played, reward=reward),), scale),
-        replaces=(),
-        body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
-        | _lesson(decision, None, decisions)
-        | _scaled(reward, scale),
-        key="",
-        identity=identity,
-        digest=_digest(said),
-        stored=said,
-    )
-    return event, decision
-
-
-def _scale(before: Event | None, rewards: RewardCounts | None) -> Scale | None:
+def _scale(before: Event | None, state: BanditState) -> Scale | None:
     """By what a decision's rewards are scaled: those learned before it; None leaves them as they are.
 
     A correction keeps the scale of what it corrects, which is what it would have had if it had been right at
@@ -165,11 +179,11 @@ def _scale(before: Event | None, rewards: RewardCounts | None) -> Scale | None:
 
     Args:
         before: the event by which the decision has taught so far.
-        rewards: learned so far, where the log scales them.
+        state: the fold of all events in front of the decision's.
     """
     if before is not None:
         return Scale(*before.body["scale"]) if "scale" in before.body else None
-    return None if rewards is None else rewards.scale
+    return state.rewards.scale if state.scales_rewards else None
 
 
 def _learned(updates: tuple[Update, ...], scale: Scale | None) -> tuple[Update, ...]:
@@ -252,7 +266,17 @@ async def _append(
     return event
 
 
-def outcome_of(event: Event) -> FeedbackOutcome:
+def _observe(metrics: Metrics, *, decision: Decision, event: Event, now: float) -> None:
+    metrics.feedback_delay.observe(max(now - decision.created_at, 0.0))
+    if decision.scored_by is not None:
+        metrics.reward.labels(decision.scored_by).observe(event.body["reward"])
+
+
+def _count_default(metrics: Metrics) -> None:
+    metrics.feedback.labels(DEFAULT, "recorded").inc()
+
+
+def _outcome_of(event: Event) -> FeedbackOutcome:
     """The answer to what was appended."""
     return FeedbackOutcome(
         status="late" if event.body.get("late") else "recorded",

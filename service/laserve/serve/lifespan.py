@@ -5,13 +5,11 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 
-from laserve.config import read_prior
 from laserve.errors import LaserveError, StoreError
-from laserve.eventlog.model_changes import take_fingerprints
 from laserve.eventlog.opening import open_log
 from laserve.feedback.defaults import DefaultRewards
+from laserve.serve.wiring import make_opening
 from laserve.service import Service
 
 logger = logging.getLogger(__name__)
@@ -30,34 +28,17 @@ async def running(service: Service) -> AsyncIterator[Service]:
         ConfigError: a setting is wrong or contradicts the log, or another process holds the store.
         CorruptLog: the log does not verify.
     """
-    policy = service.settings.policy
     async with AsyncExitStack() as stack:
         stack.push_async_callback(service.store.close)
         await service.store.open()
         stack.push_async_callback(service.context.encoder.close)
         await service.context.encoder.load()
         service.context.check()
-        await open_log(
-            store=service.store,
-            learner=service.learner,
-            context=service.context,
-            arms=[arm.name for arm in service.arms],
-            prior={
-                "structure": policy.prior_structure,
-                "embedding": policy.prior_embedding,
-                "reward": policy.prior_reward,
-            },
-            discount=policy.discount,
-            reward_scaling=policy.reward_scaling,
-            learn_from=policy.learn_from,
-            expected=None if policy.prior is None else read_prior(policy.prior),
-            fingerprints=partial(take_fingerprints, service.settings.generation, service.settings.arms),
-            on_change=policy.on_change,
-        )
+        await open_log(service.store, service.learner, make_opening(service.settings, service.context))
         service.lifecycle.restore()
-        stack.push_async_callback(service.feedback.close)
-        await service.feedback.start()
-        defaults = DefaultRewards(store=service.store, feedback=service.feedback, metrics=service.metrics)
+        stack.push_async_callback(service.log.close)
+        await service.log.start()
+        defaults = DefaultRewards(store=service.store, log=service.log, metrics=service.metrics)
         stack.push_async_callback(defaults.close)
         await defaults.start()
         stack.push_async_callback(service.answerer.close)

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from laserve.admission import Permits
@@ -11,13 +12,17 @@ from laserve.arms.arms import Arms
 from laserve.arms.lifecycle import Lifecycle
 from laserve.bandit.policies.exploration import Exploration
 from laserve.bandit.policies.registry import Policies, learners
-from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings
+from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings, read_prior
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError, InvalidRequest
+from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
-from laserve.feedback.record import FeedbackLog
+from laserve.eventlog.model_changes import take_fingerprints
+from laserve.eventlog.opening import Opening
+from laserve.feedback.record import Recorder
 from laserve.feedback.rewards import RewardRange
 from laserve.generation.base import Generator
+from laserve.generation.fingerprint import generator_fingerprint, template_fingerprint
 from laserve.history.offpolicy import Evaluator
 from laserve.metrics import Metrics
 from laserve.models.encoder import Encoder, HashEncoder, SentenceEncoder
@@ -124,7 +129,7 @@ def make_lifecycle(
     *,
     arms: Arms,
     learner: Learner,
-    log: FeedbackLog,
+    log: EventLog,
     build: Callable[[ArmSettings], Arm],
 ) -> Lifecycle:
     policy, _, fixed = settings.policy.name.partition(":")
@@ -141,6 +146,24 @@ def make_lifecycle(
         kept=fixed if policy == "fixed" else kept,
         fingerprint=lambda arm: arm_fingerprint(arm.kind, arm.options),
         on_change=settings.policy.on_change,
+    )
+
+
+def make_opening(settings: Settings, context: ContextBuilder) -> Opening:
+    """The configuration that the log must agree with. Raises ConfigError for a prior that cannot be read."""
+    policy = settings.policy
+    return Opening(
+        context=context,
+        arms=[arm.name for arm in settings.arms],
+        policy=policy,
+        expected={} if policy.prior is None else read_prior(policy.prior),
+        fingerprints=partial(
+            take_fingerprints,
+            generator=partial(generator_fingerprint, settings.generation),
+            template=template_fingerprint,
+            arm=arm_fingerprint,
+            configured=settings.arms,
+        ),
     )
 
 
@@ -189,15 +212,8 @@ def make_service(settings: Settings) -> Service:
         busy=lambda: permits.busy,
         blend=learner.blend,
     )
-    log = FeedbackLog(
-        store=store,
-        learner=learner,
-        metrics=metrics,
-        snapshot_every=settings.storage.snapshot_every,
-        learn_from=settings.policy.learn_from,
-        settled=shadows.settled,
-        alone=arms.scores_alone,
-        reward_range=RewardRange(*settings.feedback.reward_range),
+    log = EventLog(
+        store=store, learner=learner, metrics=metrics, snapshot_every=settings.storage.snapshot_every
     )
     return Service(
         settings=settings,
@@ -221,7 +237,17 @@ def make_service(settings: Settings) -> Service:
             shadows=shadows,
         ),
         shadows=shadows,
-        feedback=log,
+        log=log,
+        feedback=Recorder(
+            store=store,
+            log=log,
+            metrics=metrics,
+            tasks=settings.context.tasks,
+            learn_from=settings.policy.learn_from,
+            settled=shadows.settled,
+            alone=arms.scores_alone,
+            reward_range=RewardRange(*settings.feedback.reward_range),
+        ),
         evaluator=Evaluator(store=store, policy=policies.get(settings.policy.name)),
         lifecycle=make_lifecycle(
             settings,

@@ -25,7 +25,7 @@ async def test_parts_are_closed_when_nothing_uses_them_any_more(monkeypatch: pyt
             left.append(len(closed))
 
     closed: list[set[str]] = []
-    for part in (service.answerer, service.feedback, service.context.encoder, service.store):
+    for part in (service.answerer, service.log, service.context.encoder, service.store):
 
         async def close(close: Any = part.close) -> None:
             closed.append({task.get_name() for task in asyncio.all_tasks()} & CHORES)

@@ -1,0 +1,231 @@
+"""The one writer of the event log: entries are committed in groups, and folded before they are committed."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from laserve.bandit.state.changes import SUBJECTS
+from laserve.bandit.state.fold import BanditState
+from laserve.errors import CorruptLog, Damaged, LaserveError, StoreError
+from laserve.eventlog.learner import Learner
+from laserve.metrics import Metrics
+from laserve.storage.base import LogWriter, Store
+from laserve.storage.batching import GroupCommit
+from laserve.types import Event
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written(Generic[R_co]):
+    """What an entry has written in a transaction."""
+
+    #: The answer to the entry's submitter.
+    result: R_co
+    #: Events as the log has placed them, in its order.
+    events: tuple[Event, ...] = ()
+    #: Counts the entry in the metrics; called once its events are durable and learned.
+    observe: Callable[[Metrics], None] = lambda metrics: None
+
+
+class Entry(ABC, Generic[R_co]):
+    """Something that is written into the log as a whole or not at all."""
+
+    @abstractmethod
+    async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[R_co]:
+        """Append the entry's events. The state stays as it is: the log's writer folds the events into it.
+
+        Args:
+            log: the open transaction.
+            state: the fold of all events in front of the entry, those of the same transaction included.
+            now: Unix seconds by the store's clock.
+
+        Raises:
+            StoreError: the database refused; the transaction ends.
+            LaserveError: the entry refuses itself, before it has appended an event.
+        """
+
+    async def abandon(self, log: LogWriter) -> None:
+        """Write what must be known of an entry whose events cannot be folded in; by default nothing."""
+
+
+@dataclass(frozen=True)
+class Events(Entry[tuple[Event, ...]]):
+    """Plain events, which are appended together; their positions and their time are given by the log."""
+
+    events: Sequence[Event]
+
+    async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[tuple[Event, ...]]:
+        placed = tuple([await log.append(replace(event, created_at=now)) for event in self.events])
+        return Written(result=placed, events=placed)
+
+
+async def write_entry(log: LogWriter, state: BanditState, entry: Entry[R], now: float) -> Written[R]:
+    """Write an entry, and fold its events into the state before the transaction commits.
+
+    Args:
+        state: a fork of the learned state, which is adopted after the commit.
+
+    Raises:
+        CorruptLog: an event cannot be folded in, or none can be made of what is stored of its decision. The
+            state is of no further use, and the transaction must not commit.
+        LaserveError: see `Entry.write`.
+    """
+    try:
+        written = await entry.write(log, state, now)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CorruptLog(f"no event can be made of it: {error!r}") from error
+    for event in written.events:
+        state.apply(event)
+    return written
+
+
+class EventLog:
+    """Appends entries to the event log, and learns from what was committed.
+
+    Nothing else appends while the service runs, so the order of commits is the order of the log and of the
+    fold. Entries that arrive together are committed together.
+
+    Args:
+        snapshot_every: events between two snapshots.
+    """
+
+    def __init__(self, *, store: Store, learner: Learner, metrics: Metrics, snapshot_every: int) -> None:
+        self._store = store
+        self._learner = learner
+        self._metrics = metrics
+        self._snapshot_every = snapshot_every
+        self._snapshot_at = 0
+        #: Position and checksum of an event that was acknowledged, by which the log is known again.
+        self._known = (0, "")
+        self._batches: GroupCommit[Entry[Any], Any] = GroupCommit(self._commit)
+
+    async def start(self) -> None:
+        snapshot = await self._store.latest_snapshot()
+        self._snapshot_at = snapshot.position if snapshot else 0
+        async with self._store.writing() as log:
+            self._known = (await log.tip(), await log.checksum(await log.tip()))
+        self._publish(self._learner.state)
+        self._batches.start()
+
+    async def close(self) -> None:
+        """Commit what waits; nothing is taken any more."""
+        await self._batches.close()
+
+    async def submit(self, entry: Entry[R]) -> R:
+        """Write an entry; once this returns, its events are durable and learned.
+
+        Raises:
+            StoreError: the database refused; nothing was appended.
+            Damaged: the entry's events cannot be folded in; nothing was appended.
+            LaserveError: the entry refused itself.
+        """
+        result: R = await self._batches.submit(entry)
+        return result
+
+    async def append(self, *events: Event) -> None:
+        """Append plain events, all or none. Raises StoreError when the database refuses."""
+        await self.submit(Events(events))
+
+    async def _commit(self, batch: Sequence[Entry[Any]]) -> Sequence[Any]:
+        """Each entry's result, or its own error."""
+        try:
+            return await self._write(batch)
+        except CorruptLog as error:  # raised before the commit: nothing of the batch is in the log
+            if len(batch) == 1:
+                return [await self._refuse(batch[0], error)]
+        # Each by itself, so that the one that cannot be folded in costs nobody else his answer.
+        return [result for entry in batch for result in await self._commit([entry])]
+
+    async def _refuse(self, entry: Entry[Any], error: CorruptLog) -> Damaged:
+        """The answer to an entry with whose events the log could not be replayed."""
+        logger.error("an event is refused, since it cannot be folded in: %s", error.message)
+        async with self._store.writing() as log:
+            await entry.abandon(log)
+        return Damaged(f"nothing was recorded: {error.message}")
+
+    async def _write(self, batch: Sequence[Entry[Any]]) -> Sequence[Any]:
+        """Write the entries in one transaction, and fold them into a fork of the state before it commits.
+
+        Raises:
+            CorruptLog: an event cannot be folded in; nothing was written.
+            StoreError: the database refused; nothing was written.
+        """
+        results: list[Any] = []
+        done: list[Written[Any]] = []
+        async with self._store.writing() as log:
+            await self._fence(log)
+            state, now = self._learner.state.fork(), await log.now()
+            for entry in batch:
+                try:
+                    written = await write_entry(log, state, entry, now)
+                except (CorruptLog, StoreError):
+                    raise
+                except LaserveError as error:
+                    results.append(error)
+                else:
+                    results.append(written.result)
+                    done.append(written)
+            known = (state.position, await log.checksum(state.position))
+        if events := [event for written in done for event in written.events]:
+            self._adopt(state, events, known)
+            for written in done:
+                written.observe(self._metrics)
+            await self._snapshot(now)
+        return results
+
+    async def _fence(self, log: LogWriter) -> None:
+        """Make sure that the state is that of the log's end, whoever else has written to it.
+
+        Raises:
+            StoreError: the log is not the one that was folded; the store stops.
+        """
+        position, (known, checksum) = self._learner.state.position, self._known
+        if await log.checksum(known) != checksum:
+            reason = f"event {known} of the log is not the one that was acknowledged"
+        elif await log.tip() == position:
+            return
+        else:
+            try:
+                await self._learner.catch_up(self._store)
+            except CorruptLog as error:
+                reason = f"the log has events of another process that do not follow: {error.message}"
+            else:
+                logger.warning("events %d to %d are another process's", position + 1, await log.tip())
+                return
+        self._store.stop(reason)
+        await self._store.check()
+
+    def _adopt(self, state: BanditState, events: Sequence[Event], known: tuple[int, str]) -> None:
+        """Go on from what is committed now."""
+        try:
+            self._learner.adopt(state, events)
+        except Exception as error:  # whatever it is: a state that is not the log's must not be added to
+            self._store.stop(f"event {state.position} cannot be learned: {error!r}")
+            raise
+        self._known = known
+        self._publish(state)
+
+    def _publish(self, state: BanditState) -> None:
+        self._metrics.events_position.set(state.position)
+        self._metrics.snapshot_position.set(self._snapshot_at)
+        noted = [change.what for change in state.changes.made]
+        for what in SUBJECTS:
+            self._metrics.changes.labels(what).set(noted.count(what))
+        for name, arm in state.arms.items():
+            self._metrics.arm_pulls.labels(name).set(arm.pulls)
+
+    async def _snapshot(self, now: float) -> None:
+        if self._learner.state.position - self._snapshot_at >= self._snapshot_every:
+            try:
+                await self._store.add_snapshot(self._learner.snapshot(now))
+            except StoreError as error:  # the events are safe without it; the next batch tries again
+                logger.warning("no snapshot at %d: %s", self._learner.state.position, error.message)
+                return
+            self._snapshot_at = self._learner.state.position
+            self._metrics.snapshot_position.set(self._snapshot_at)
