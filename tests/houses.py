@@ -1,4 +1,4 @@
-"""A store and the log of feedback over it, as a service has them, in this process."""
+"""A store, the event log over it and the recorder of feedback, as a service has them, in this process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from builders import make_arm_event, make_decision, make_feedback, make_start
+from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
-from laserve.feedback.record import FeedbackLog
+from laserve.feedback.defaults import DefaultRewards
+from laserve.feedback.record import Recorder
 from laserve.feedback.rewards import UNIT, RewardRange
 from laserve.metrics import Metrics
 from laserve.storage.store import SqlStore
@@ -23,7 +25,7 @@ def decided(number: int, **changes: Any) -> Decision:
 
 
 class House:
-    """A store, a learner and the log of feedback.
+    """A store, a learner, the event log and the recorder of feedback.
 
     Args:
         path: the database; None for a temporary one.
@@ -32,23 +34,19 @@ class House:
     def __init__(self, discount: float, path: Path | None = None) -> None:
         self.store = SqlStore(path)
         self.learner = Learner(seed=0)
-        self.log = self.made()
+        self.metrics = Metrics()
+        self.log, self.recorder = self.made()
         self.first = [make_start(prior_diagonal=[1.0, 1.0], discount=discount)]
         self.first += [make_arm_event(2 + place, name, [0.5, 0.0]) for place, name in enumerate(ARMS)]
 
-    def made(self, reward_range: RewardRange = UNIT) -> FeedbackLog:
-        return FeedbackLog(
-            store=self.store,
-            learner=self.learner,
-            metrics=Metrics(),
-            snapshot_every=1000,
-            reward_range=reward_range,
-        )
+    def made(self, reward_range: RewardRange = UNIT) -> tuple[EventLog, Recorder]:
+        log = EventLog(store=self.store, learner=self.learner, metrics=self.metrics, snapshot_every=1000)
+        return log, Recorder(store=self.store, log=log, metrics=self.metrics, reward_range=reward_range)
 
     async def restart(self, reward_range: RewardRange) -> None:
         """As with another `feedback.reward_range`."""
         await self.log.close()
-        self.log = self.made(reward_range)
+        self.log, self.recorder = self.made(reward_range)
         await self.log.start()
 
     async def open(self) -> "House":
@@ -68,7 +66,12 @@ class House:
         await self.store.close()
 
     async def say(self, number: int, reward: float, **changes: Any) -> FeedbackOutcome:
-        return await self.log.record(make_feedback("reward", reward, decision_id=f"d-{number}", **changes))
+        feedback = make_feedback("reward", reward, decision_id=f"d-{number}", **changes)
+        return await self.recorder.record(feedback)
+
+    async def learn_default(self, decision_id: str) -> None:
+        defaults = DefaultRewards(store=self.store, log=self.log, metrics=self.metrics)
+        await defaults.learn(decision_id)
 
     async def events(self) -> list[Event]:
         return [event async for event in self.store.events(after=len(self.first))]

@@ -12,7 +12,7 @@ from builders import StubModel, UnloadableModel, make_arm, make_teaching
 from laserve.arms.arm import Arm
 from laserve.arms.arms import Arms
 from laserve.arms.lifecycle import Lifecycle
-from laserve.config import ArmSettings
+from laserve.config import ArmSettings, PolicySettings
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import (
     ArmConflict,
@@ -24,9 +24,9 @@ from laserve.errors import (
     NotFound,
     StoreError,
 )
+from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner, fold
-from laserve.eventlog.opening import open_log
-from laserve.feedback.record import FeedbackLog
+from laserve.eventlog.opening import Opening, open_log
 from laserve.history.verify import verify
 from laserve.metrics import Metrics
 from laserve.models.encoder import HashEncoder
@@ -42,6 +42,7 @@ FEATURES = Features(
     components=np.eye(3, 8, dtype=np.float32),
     fingerprint="constants-1",
 )
+POLICY = PolicySettings(prior_structure=1.0, prior_embedding=30.0, prior_reward=0.5)
 CONTEXT = ContextBuilder(encoder=HashEncoder(8), features=FEATURES, tasks=())
 
 
@@ -75,7 +76,7 @@ class Life:
         self.configured = configured
         self.metrics = Metrics()
         self.learner = Learner(seed=0)
-        self.log = FeedbackLog(store=store, learner=self.learner, metrics=self.metrics, snapshot_every=1000)
+        self.log = EventLog(store=store, learner=self.learner, metrics=self.metrics, snapshot_every=1000)
         #: Name -> the model that is made for it next; a StubModel by default.
         self.next: dict[str, Any] = {}
         self.made: list[ArmSettings] = []
@@ -102,14 +103,8 @@ class Life:
         return make_arm(settings.name, model, loading="loading", timeout_s=settings.timeout_s)
 
     async def start(self) -> "Life":
-        await open_log(
-            store=self.store,
-            learner=self.learner,
-            context=CONTEXT,
-            arms=[arm.name for arm in self.configured],
-            prior={"structure": 1.0, "embedding": 30.0, "reward": 0.5},
-            learn_from=None,
-        )
+        arms = [arm.name for arm in self.configured]
+        await open_log(self.store, self.learner, Opening(context=CONTEXT, arms=arms, policy=POLICY))
         self.lifecycle.restore()
         await self.log.start()
         await self.arms.load()

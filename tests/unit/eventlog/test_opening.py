@@ -10,19 +10,19 @@ import pytest
 
 from builders import make_teaching
 from laserve.bandit.state.fold import BanditState
-from laserve.config import Expected
+from laserve.config import Expected, PolicySettings
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError
 from laserve.eventlog.learner import Learner
 from laserve.eventlog.model_changes import Fingerprints
-from laserve.eventlog.opening import open_log
+from laserve.eventlog.opening import Opening, open_log
 from laserve.models.encoder import HashEncoder
 from laserve.storage.store import SqlStore
 from laserve.types import Event, Update
 
 E = 8
 ARMS = ("loglik", "consensus")
-PRIOR = {"structure": 1.0, "embedding": 30.0, "reward": 0.25}
+PRIOR = {"prior_structure": 1.0, "prior_embedding": 30.0, "prior_reward": 0.25}
 FEATURES = Features(
     mean=np.zeros(4),
     sd=np.ones(4),
@@ -55,8 +55,14 @@ async def store() -> AsyncIterator[SqlStore]:
 async def opened(store: SqlStore, **changes: Any) -> Learner:
     """Open the log as a process does that has just started."""
     learner = Learner(seed=0)
-    arguments = {"context": context(), "arms": ARMS, "prior": PRIOR, "learn_from": None} | changes
-    await open_log(store=store, learner=learner, **arguments)
+    beside = {name: changes.pop(name) for name in ("expected", "fingerprints") if name in changes}
+    opening = Opening(
+        context=changes.pop("context", None) or context(),
+        arms=changes.pop("arms", ARMS),
+        policy=PolicySettings(**PRIOR | changes),
+        **beside,
+    )
+    await open_log(store, learner, opening)
     return learner
 
 
@@ -130,11 +136,11 @@ async def test_reopening_appends_nothing_and_gives_the_same_state(store: SqlStor
             r"^context\.features: is 'constants-2', but the log was started with 'constants-1'",
         ),
         (
-            {"prior": PRIOR | {"structure": 2.0}},
+            {"prior_structure": 2.0},
             r"^policy\.prior_structure: is 2\.0, but the log was started with 1\.0",
         ),
         (
-            {"prior": PRIOR | {"embedding": 3.0}},
+            {"prior_embedding": 3.0},
             r"^policy\.prior_embedding: is 3\.0, but the log was started with 30\.0",
         ),
         (
@@ -217,7 +223,7 @@ async def test_a_log_of_a_version_without_discount_and_scaling_has_none_of_them(
 async def test_all_settings_that_contradict_the_log_are_named_at_once(store: SqlStore) -> None:
     await opened(store)
     with pytest.raises(ConfigError) as caught:
-        await opened(store, context=context(tasks=()), prior=PRIOR | {"structure": 2.0})
+        await opened(store, context=context(tasks=()), prior_structure=2.0)
     assert [line.partition(":")[0] for line in caught.value.message.splitlines()[:2]] == [
         "context.tasks",
         "policy.prior_structure",

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from builders import Script, make_arm_event, make_decision, make_feedback, make_start
 from laserve.bandit.state.fold import BanditState
 from laserve.errors import Conflict, StoreError
+from laserve.eventlog.event_log import EventLog, write_entry
 from laserve.eventlog.learner import Learner
 from laserve.feedback import defaults
 from laserve.feedback.defaults import DefaultRewards
-from laserve.feedback.entries import Resolution, append_default, append_feedback
-from laserve.feedback.record import FeedbackLog
+from laserve.feedback.entries import DefaultEntry, FeedbackEntry
+from laserve.feedback.record import Recorder
 from laserve.feedback.rewards import resolve
 from laserve.history.verify import verify
 from laserve.metrics import Metrics
@@ -41,7 +42,8 @@ class House:
     store: SqlStore
     learner: Learner
     metrics: Metrics
-    feedback: FeedbackLog
+    log: EventLog
+    feedback: Recorder
     defaults: DefaultRewards
 
     def sample(self, name: str, **labels: str) -> float:
@@ -54,11 +56,15 @@ class House:
 
 def assembled(store: SqlStore, learner: Learner) -> House:
     metrics = Metrics()
-    feedback = FeedbackLog(
-        store=store, learner=learner, metrics=metrics, snapshot_every=1000, learn_from="reward"
+    log = EventLog(store=store, learner=learner, metrics=metrics, snapshot_every=1000)
+    return House(
+        store=store,
+        learner=learner,
+        metrics=metrics,
+        log=log,
+        feedback=Recorder(store=store, log=log, metrics=metrics, learn_from="reward"),
+        defaults=DefaultRewards(store=store, log=log, metrics=metrics),
     )
-    defaults = DefaultRewards(store=store, feedback=feedback, metrics=metrics)
-    return House(store=store, learner=learner, metrics=metrics, feedback=feedback, defaults=defaults)
 
 
 @asynccontextmanager
@@ -70,12 +76,12 @@ async def opened() -> AsyncIterator[House]:
         for arm in ARMS:
             await log.append(make_arm_event(0, arm, MEAN))
     await house.learner.load(house.store)
-    await house.feedback.start()
+    await house.log.start()
     try:
         yield house
     finally:
         await house.defaults.close()
-        await house.feedback.close()
+        await house.log.close()
         await house.store.close()
 
 
@@ -91,10 +97,15 @@ def closed(name: str = "decision-1", **changes: Any) -> Decision:
     return Window(wait_s=1.0, default_reward=DEFAULT_REWARD).open(made)
 
 
-def reward(decision: Decision, value: float) -> Resolution:
-    """A feedback of the kind that teaches, ready to be appended."""
+def reward(decision: Decision, value: float) -> FeedbackEntry:
+    """A feedback of the kind that teaches, ready to be written."""
     feedback = make_feedback("reward", value, decision_id=decision.id)
-    return Resolution(feedback=feedback, decision=decision, resolved=resolve(feedback, decision))
+    return FeedbackEntry(
+        feedback=feedback,
+        decision=decision,
+        resolved=resolve(feedback, decision),
+        learn_from="reward",
+    )
 
 
 def still_open(name: str = "decision-1") -> Decision:
@@ -164,7 +175,7 @@ async def test_a_default_is_counted_as_a_feedback_and_not_as_a_reward_that_someo
 
 async def test_a_default_is_learned_once(house: House) -> None:
     await house.store.add_decisions([closed()])
-    await asyncio.gather(*(house.feedback.lapse("decision-1") for _ in range(10)))
+    await asyncio.gather(*(house.defaults.learn("decision-1") for _ in range(10)))
     await house.defaults.learn_due()
     assert await house.kinds() == ["default"]
     assert house.sample("laserve_feedback_total", kind="default", outcome="recorded") == 1
@@ -173,10 +184,10 @@ async def test_a_default_is_learned_once(house: House) -> None:
 async def test_a_default_is_learned_once_by_two_processes_that_race(house: House) -> None:
     other = assembled(house.store, Learner(seed=0))
     await other.learner.load(house.store)
-    await other.feedback.start()
+    await other.log.start()
     await house.store.add_decisions([closed()])
     await asyncio.gather(house.defaults.learn_due(), other.defaults.learn_due())
-    await other.feedback.close()
+    await other.log.close()
     assert await house.kinds() == ["default"]
     assert await house.store.pending() == 0
 
@@ -207,7 +218,7 @@ async def test_all_that_are_due_are_learned_however_many(
 async def test_a_deleted_decision_gets_no_default(house: House) -> None:
     await house.store.add_decisions([closed("kept"), closed("deleted")])
     await house.store.erase("deleted", now=5.0)
-    await house.feedback.lapse("deleted")  # as when it is deleted just after it was found due
+    await house.defaults.learn("deleted")  # as when it is deleted just after it was found due
     await house.defaults.learn_due()
     assert [row.decision_id for row in await house.store.feedback_rows()] == ["kept"]
 
@@ -223,7 +234,7 @@ async def test_a_decision_whose_texts_have_expired_gets_its_default(house: House
 async def test_a_decision_that_cannot_teach_gets_no_default(house: House, change: dict[str, Any]) -> None:
     await house.store.add_decisions([closed(**change)])
     await house.defaults.learn_due()
-    await house.feedback.lapse("decision-1")
+    await house.defaults.learn("decision-1")
     assert await house.kinds() == []
 
 
@@ -235,7 +246,7 @@ async def test_feedback_in_time_takes_the_place_of_the_default(house: House) -> 
     outcome = await house.feedback.record(make_feedback("reward", 0.75))
     assert (outcome.status, outcome.learned) == ("recorded", True)
     assert await house.store.pending() == 0
-    await house.feedback.lapse("decision-1")  # as when it was found due just before
+    await house.defaults.learn("decision-1")  # as when it was found due just before
     (event,) = [event async for event in house.store.events(after=EMPTY)]
     assert event.body == {
         "kind": "reward",
@@ -292,11 +303,10 @@ async def test_without_a_default_feedback_may_be_late_as_well(house: House) -> N
 async def test_feedback_behind_the_default_in_one_transaction_replaces_it(house: House) -> None:
     await house.store.add_decisions([decision := closed()])
     async with house.store.writing() as log:
-        default, told = await append_default(log, decision.id, decisions=0, now=await log.now())
-        feedback = await append_feedback(
-            log, reward(decision, 1.0), decisions=1, learn_from="reward", now=await log.now()
-        )
-    assert told.id == decision.id
+        state, now = house.learner.state.fork(), await log.now()
+        (default,) = (await write_entry(log, state, DefaultEntry(decision_id=decision.id), now)).events
+        (feedback,) = (await write_entry(log, state, reward(decision, 1.0), now)).events
+    assert default.decision_id == decision.id
     assert feedback.replaces == default.updates
     house.learner.apply([default, feedback])
     assert house.learner.state.arms["loglik"].reward_sum == 1.0
@@ -305,11 +315,10 @@ async def test_feedback_behind_the_default_in_one_transaction_replaces_it(house:
 async def test_a_default_behind_feedback_in_one_transaction_is_not_appended(house: House) -> None:
     await house.store.add_decisions([decision := closed()])
     async with house.store.writing() as log:
-        await append_feedback(
-            log, reward(decision, 1.0), decisions=0, learn_from="reward", now=await log.now()
-        )
+        state, now = house.learner.state.fork(), await log.now()
+        await write_entry(log, state, reward(decision, 1.0), now)
         with pytest.raises(Conflict):
-            await append_default(log, decision.id, decisions=1, now=await log.now())
+            await write_entry(log, state, DefaultEntry(decision_id=decision.id), now)
     assert await house.kinds() == ["reward"]
     assert await house.store.pending() == 0
 
@@ -370,7 +379,7 @@ async def test_whatever_the_order_a_decision_contributes_once_and_the_last_word_
         await house.store.add_decisions([closed(name, x=context(name)) for name in NAMES])
         for number, (name, (kind, reward)) in enumerate(steps):
             if kind == "default":
-                await house.feedback.lapse(name)
+                await house.defaults.learn(name)
             else:
                 said = make_feedback(kind, reward, decision_id=name, idempotency_key=f"{number}")
                 outcome = await house.feedback.record(said)

@@ -55,7 +55,7 @@ async def test_learned_decisions_are_numbered_and_a_correction_has_the_number_of
 
 async def test_feedback_that_does_not_teach_has_no_number(house: House) -> None:
     await house.say(0, 0.5)
-    await house.log.record(make_feedback("thumb", 1.0, decision_id="d-1"))
+    await house.recorder.record(make_feedback("thumb", 1.0, decision_id="d-1"))
     await house.say(2, 0.5)
     bodies = [event.body for event in await house.events()]
     assert [body.get("ordinal") for body in bodies] == [1, None, 2]
@@ -64,7 +64,7 @@ async def test_feedback_that_does_not_teach_has_no_number(house: House) -> None:
 
 async def test_feedback_that_arrives_together_is_numbered_in_its_order(house: House) -> None:
     said = [make_feedback("reward", 0.5, decision_id=f"d-{number}") for number in (4, 0, 4, 2, 9, 1)]
-    await house.log.record_all(said)  # one of them a duplicate, one about an unknown decision
+    await house.recorder.record_all(said)  # one of them a duplicate, one about an unknown decision
     events = await house.events()
     assert [(event.decision_id, event.body["ordinal"]) for event in events] == [
         ("d-4", 1),
@@ -117,7 +117,7 @@ async def test_a_repeat_is_known_by_what_was_sent_though_the_range_has_changed(h
     await house.restart(UNIT)
     for number, sent, learned in ((0, -0.5, 0.25), (1, 0.5, 0.75)):
         repeat = make_feedback("reward", sent, decision_id=f"d-{number}")
-        outcome = await house.log.record(repeat)
+        outcome = await house.recorder.record(repeat)
         assert (outcome.status, outcome.reward) == ("duplicate", learned)
     with pytest.raises(InvalidRequest, match=r"reward: -0\.5 .* 0 to 1"):
         await house.say(2, -0.5)

@@ -14,9 +14,10 @@ from builders import make_arm_event, make_decision, make_feedback, make_start
 from laserve.bandit.state.fold import BanditState
 from laserve.bandit.state.linear import LinearModel
 from laserve.bandit.state.scaling import ENOUGH, Scale
+from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner, fold
-from laserve.feedback.entries import Resolution, append_default, append_feedback
-from laserve.feedback.record import FeedbackLog
+from laserve.feedback.entries import DefaultEntry, FeedbackEntry
+from laserve.feedback.record import Recorder
 from laserve.feedback.rewards import resolve
 from laserve.history.verify import verify
 from laserve.metrics import Metrics
@@ -93,20 +94,14 @@ class Tape:
 
     async def _say(self, feedback: Any) -> Event:
         decision = await self.decision(feedback.decision_id)
-        item = Resolution(feedback=feedback, decision=decision, resolved=resolve(feedback, decision))
-        state = self.state
-        return await append_feedback(
-            self, item, decisions=state.decisions, learn_from=None, rewards=state.rewards.copy(), now=2000.0
-        )
+        entry = FeedbackEntry(feedback=feedback, decision=decision, resolved=resolve(feedback, decision))
+        (event,) = (await entry.write(self, self.state.fork(), 2000.0)).events
+        return event
 
     def lapse(self, number: int, default_reward: float) -> Event:
         self.due = default_reward
-        state = self.state
-        event, _ = asyncio.run(
-            append_default(
-                self, f"d-{number}", decisions=state.decisions, rewards=state.rewards.copy(), now=2000.0
-            )
-        )
+        entry = DefaultEntry(decision_id=f"d-{number}")
+        (event,) = asyncio.run(entry.write(self, self.state.fork(), 2000.0)).events
         return event
 
 
@@ -316,13 +311,14 @@ async def test_feedback_is_scaled_the_same_alone_and_in_a_crowd(stores: list[Sql
     for store, together in zip(stores, (True, False), strict=True):
         learner = Learner(seed=0)
         await learner.load(store)
-        log = FeedbackLog(store=store, learner=learner, metrics=Metrics(), snapshot_every=1000)
+        log = EventLog(store=store, learner=learner, metrics=Metrics(), snapshot_every=1000)
+        recorder = Recorder(store=store, log=log, metrics=Metrics())
         await log.start()
         if together:
-            await log.record_all(said)
+            await recorder.record_all(said)
         else:
             for feedback in said:
-                await log.record(feedback)
+                await recorder.record(feedback)
         await log.close()
         digests.append(learner.state.digest())
         assert learner.state.rewards.scale is not None

@@ -9,8 +9,9 @@ import pytest
 
 from builders import make_arm_event, make_decision, make_feedback, make_start
 from laserve.errors import CorruptLog
+from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner, fold
-from laserve.feedback.record import FeedbackLog
+from laserve.feedback.record import Recorder
 from laserve.history.verify import Verified, verify_store
 from laserve.metrics import Metrics
 from laserve.storage.base import Snapshot
@@ -38,13 +39,14 @@ async def house(tmp_path: Path) -> Path:
     await store.add_decisions(
         [make_decision(id=f"d{number}", x=np.array([1.0, number / 8])) for number in range(FEEDBACKS)]
     )
-    log_of_feedback = FeedbackLog(store=store, learner=learner, metrics=Metrics(), snapshot_every=1000)
-    await log_of_feedback.start()
+    log_of_events = EventLog(store=store, learner=learner, metrics=Metrics(), snapshot_every=1000)
+    recorder = Recorder(store=store, log=log_of_events, metrics=Metrics())
+    await log_of_events.start()
     for number in range(FEEDBACKS):
-        await log_of_feedback.record(make_feedback("reward", number / 8, decision_id=f"d{number}"))
+        await recorder.record(make_feedback("reward", number / 8, decision_id=f"d{number}"))
         if number % 3 == 2:
             await store.add_snapshot(learner.snapshot(now=1.0))
-    await log_of_feedback.close()
+    await log_of_events.close()
     await store.close()
     return path
 

@@ -219,7 +219,7 @@ async def test_a_damaged_decision_costs_its_own_feedback_and_nobody_elses(house:
     assert house.learner.state.position == position
 
     said = [make_feedback("reward", 0.5, decision_id=f"d-{number}") for number in (2, 3, 4, 3, 5)]
-    outcomes = await house.log.record_all(said)
+    outcomes = await house.recorder.record_all(said)
     assert [isinstance(each, FeedbackOutcome) and each.status for each in outcomes] == [
         "recorded",
         False,
@@ -238,7 +238,7 @@ async def test_a_damaged_decision_costs_its_own_feedback_and_nobody_elses(house:
 
 async def test_a_feedback_that_teaches_nothing_needs_no_context(house: House) -> None:
     damage(house, 3, DAMAGES["its context is no number"])
-    outcome = await house.log.record(make_feedback("thumb", 1.0, decision_id="d-3"))
+    outcome = await house.recorder.record(make_feedback("thumb", 1.0, decision_id="d-3"))
     assert (outcome.status, outcome.learned) == ("recorded", False)
 
 
@@ -268,7 +268,7 @@ async def test_the_default_of_a_damaged_decision_is_dropped_and_the_others_are_l
     damage(house, 21, how)
     due = await house.store.due(10)
     assert len(due) == 3
-    await asyncio.gather(*(house.log.lapse(decision_id) for decision_id in due))
+    await asyncio.gather(*(house.learn_default(decision_id) for decision_id in due))
     assert await house.store.due(10) == []
     assert [event.decision_id for event in await house.events()][2:] == ["d-20", "d-22"]
     await check_whole(house)
