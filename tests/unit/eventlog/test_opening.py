@@ -171,8 +171,9 @@ async def test_a_setting_that_contradicts_the_log_is_refused_by_name(
     store: SqlStore, changes: dict[str, Any], message: str
 ) -> None:
     await opened(store, learn_from="thumb")
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         await opened(store, **{"learn_from": "thumb", "arms": (*ARMS, "new")} | changes)
+    assert caught.value.param == caught.value.message.partition(":")[0]
     assert len(await logged(store)) == 3  # the new arm has not joined either
 
 
@@ -228,6 +229,7 @@ async def test_all_settings_that_contradict_the_log_are_named_at_once(store: Sql
         "context.tasks",
         "policy.prior_structure",
     ]
+    assert caught.value.param == "context.tasks"
 
 
 @pytest.mark.parametrize("changes", [{}, {"learn_from": "thumb"}])
