@@ -167,8 +167,8 @@ class Lifecycle:
             body["settings"] = settings.model_dump(mode="json", exclude={"name"})
         if fingerprint is not None:
             body["fingerprint"] = fingerprint
-        told = body.get("settings")
-        if known is None or known.status != "enabled" or (told is not None and told != known.settings):
+        added = body.get("settings")
+        if known is None or known.status != "enabled" or (added is not None and added != known.settings):
             events.append(Event(kind="arm", created_at=0.0, body=body))
         if events:
             await self._log.append(*events)
@@ -242,10 +242,10 @@ class Lifecycle:
         arm.timeout_s = fresh.timeout_s
         await self._arms.load_one(arm, lambda: self._join(settings))
 
-    def _restored(self, name: str, told: dict[str, Any], status: ArmStatus) -> Arm:
-        kind = str(told.get("kind"))
+    def _restored(self, name: str, logged: dict[str, Any], status: ArmStatus) -> Arm:
+        kind = str(logged.get("kind"))
         try:
-            settings = self._settings[name] = ArmSettings(name=name, **told)
+            settings = self._settings[name] = ArmSettings(name=name, **logged)
             if status == "retired":
                 return unavailable_arm(name, kind, "it is retired")
             self._allowed.check(settings.kind, settings.options)

@@ -1,1 +1,1 @@
-"""The event log: opened, checked, and folded into what the service has learned."""
+"""The event log: its opening, its one writer, and the learner that folds it."""

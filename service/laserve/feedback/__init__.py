@@ -1,1 +1,1 @@
-"""One feedback: what it says of each arm, and what it leaves in the log."""
+"""Feedback and default rewards: what they say of each arm, and their entries in the event log."""

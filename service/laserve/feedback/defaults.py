@@ -1,4 +1,4 @@
-"""Default rewards: learned when a decision's feedback window closes and no feedback has taught."""
+"""Default rewards: learned where a decision's feedback window closes and no feedback has taught."""
 
 import asyncio
 import logging

@@ -78,7 +78,7 @@ def resolve(feedback: Feedback, decision: Decision, reward_range: RewardRange = 
         InvalidRequest: the value does not fit the decision; the message names the field and the bound.
     """
     if feedback.kind in ("reward", "thumb"):
-        reward = _told(feedback, reward_range)
+        reward = _said_of_returned(feedback, reward_range)
         played = () if decision.scored_by is None else (Update(arm=decision.scored_by, reward=reward),)
         return Resolved(reward=reward, updates=played)
     qualities = _qualities(feedback, decision, reward_range)
@@ -104,12 +104,12 @@ def candidate_rewards(
     """
     if feedback.kind in ("reward", "thumb"):
         returned = decision.same_text[decision.index]
-        reward = _told(feedback, reward_range)
+        reward = _said_of_returned(feedback, reward_range)
         return [reward if same == returned else None for same in decision.same_text]
     return [*_qualities(feedback, decision, reward_range)]
 
 
-def _told(feedback: Feedback, reward_range: RewardRange) -> float:
+def _said_of_returned(feedback: Feedback, reward_range: RewardRange) -> float:
     """What a reward or a thumb says of the returned answer, in [0, 1]."""
     value = float(feedback.value)
     return reward_range.unit(value, "reward") if feedback.kind == "reward" else value

@@ -1,4 +1,4 @@
-"""What decides the candidates that a request gets, in fingerprints: the generator, and its template."""
+"""Fingerprints of what decides a request's candidates: the generator, and the template of its prompts."""
 
 from typing import Any
 
@@ -19,18 +19,18 @@ def generator_fingerprint(settings: GenerationSettings) -> str | None:
     Returns:
         None where the model's folder cannot be read, which the generator will say itself.
     """
-    told: dict[str, Any] = {"kind": settings.kind, "max_model_len": settings.max_model_len}
+    parts: dict[str, Any] = {"kind": settings.kind, "max_model_len": settings.max_model_len}
     match settings.kind:
         case "vllm":
             content = model_content(settings.model)
             if content is None:
                 return None
-            told |= {"model": content, "dtype": settings.dtype} | computing(settings.engine_args)
+            parts |= {"model": content, "dtype": settings.dtype} | computing(settings.engine_args)
         case "openai":
-            told |= {"model": settings.model, "url": place(settings.url or "")}
+            parts |= {"model": settings.model, "url": place(settings.url or "")}
         case "fake":
-            told |= {name: value for name, value in settings.engine_args.items() if name not in _PACE}
-    return fingerprint(public(told))
+            parts |= {name: value for name, value in settings.engine_args.items() if name not in _PACE}
+    return fingerprint(public(parts))
 
 
 def template_fingerprint() -> str:

@@ -1,4 +1,4 @@
-"""Whether two processes work with the same thing: 16 hex digits of what it is, and not of where it lies."""
+"""Fingerprints of values and of models: 16 hex digits of what a thing is, and not of where it lies."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Changes of what candidates and scores come from, and what they have left of each decision learned before.
+"""Changes of the generator, its template or a reward model, and the weight that earlier decisions keep.
 
 Rewards that were learned of one model say less of another in its place. So a change is an event, which keeps
 a share of what was learned of the arms that it is about: of all of them where the generator or its prompt is
