@@ -3,17 +3,12 @@
 What depends on the data is chosen anew in each resample: the best single arm, and the best arm of each task.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from laserve.lab.replay.outcomes import Outcomes, fixed
 from laserve.lab.replay.table import Mask, Matrix
-from laserve.lab.statistics import RESAMPLES, Interval
+from laserve.lab.statistics import quotient, resampled_sums
 from laserve.types import Vector
-
-#: Resamples that are held in memory at once.
-_AT_ONCE = 100
 
 
 class Resampled:
@@ -37,7 +32,7 @@ class Resampled:
             for place, arm in enumerate(table.arms):
                 columns["task", f"{task}/{arm}"] = of_task * table.rewards[:, place]
         sources = [source for source, here in zip(table.sources, rows, strict=True) if here]
-        found = _resampled(np.array(list(columns.values()))[:, rows], sources)
+        found = resampled_sums(np.array(list(columns.values()))[:, rows], sources)
         self._found = dict(zip(columns, found, strict=True))
         #: Sources among the questions.
         self.sources = len(set(sources))
@@ -72,40 +67,4 @@ class Resampled:
         return np.array([self._found["task", f"{task}/{arm}"] for arm in self.arms])
 
     def _mean(self, sums: Vector) -> Vector:
-        whole = self._found["weight", ""]
-        return np.asarray(sums / np.where(whole > 0, whole, 1.0), dtype=np.float64)
-
-
-def interval(values: Vector) -> Interval:
-    """The estimate over all questions with the 95% percentile interval of its resamples.
-
-    Args:
-        values: shape (1 + resamples,), as `Resampled` gives them, or differences of such.
-    """
-    low, high = np.percentile(values[1:], [2.5, 97.5])
-    return Interval(value=float(values[0]), low=float(low), high=float(high))
-
-
-def _resampled(values: Matrix, sources: list[str]) -> Matrix:
-    """Sums of each row's values over all questions, and over those of each resample of the sources.
-
-    Args:
-        values: shape (M, questions).
-
-    Returns:
-        Shape (M, 1 + resamples).
-    """
-    places = {source: place for place, source in enumerate(dict.fromkeys(sources))}
-    place = np.array([places[source] for source in sources], dtype=np.intp)
-    sums = np.array([np.bincount(place, weights=row, minlength=len(places)) for row in values])
-    return np.concatenate(
-        [sums.sum(axis=1, keepdims=True), *(sums @ drawn for drawn in _draws(len(places)))], axis=1
-    )
-
-
-def _draws(count: int) -> Iterator[Matrix]:
-    """How often each source is in each resample, shape (count, resamples at once), in turn."""
-    rng = np.random.default_rng(0)
-    for _ in range(RESAMPLES // _AT_ONCE):
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=_AT_ONCE)
-        yield drawn.T.astype(np.float64)
+        return quotient(sums, self._found["weight", ""])

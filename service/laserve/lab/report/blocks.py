@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from laserve.lab.replay.outcomes import RANDOM, Outcomes, Part
-from laserve.lab.replay.resampled import Resampled, interval
+from laserve.lab.replay.resampled import Resampled
 from laserve.lab.replay.table import Mask
+from laserve.lab.statistics import interval
 from laserve.types import Vector
 
 #: Name of the figure of a block whose questions have several metrics.

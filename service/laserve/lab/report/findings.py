@@ -10,11 +10,11 @@ from typing import Any
 from laserve.lab.replay.learners import BLENDING, BLIND
 from laserve.lab.replay.learning import BLEND, FULL
 from laserve.lab.replay.outcomes import ENSEMBLE_MEAN, ENSEMBLE_RANK
-from laserve.lab.replay.resampled import Resampled, interval
+from laserve.lab.replay.resampled import Resampled
 from laserve.lab.report.limits import in_words, limits
 from laserve.lab.report.margins import margins
 from laserve.lab.report.study import Study
-from laserve.lab.statistics import Interval
+from laserve.lab.statistics import Interval, interval
 from laserve.types import Vector
 
 #: Gap from which on the first question can be answered.

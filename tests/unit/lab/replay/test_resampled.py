@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laserve.lab.replay.outcomes import outcomes
-from laserve.lab.replay.resampled import Resampled, interval
+from laserve.lab.replay.resampled import Resampled
 from laserve.lab.replay.schedule import Schedule
 from laserve.lab.replay.table import Table
-from laserve.lab.statistics import RESAMPLES, mean
+from laserve.lab.statistics import RESAMPLES, interval, mean
 from replay_tables import make_table, two_tasks
 
 

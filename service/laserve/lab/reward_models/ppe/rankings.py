@@ -8,6 +8,7 @@ import numpy.typing as npt
 from scipy import stats
 from scipy.special import expit
 
+from laserve.lab.statistics import percentiles, resampled_weights
 from laserve.types import Vector
 
 Matrix = npt.NDArray[np.float64]
@@ -158,20 +159,16 @@ def strengths(wins: Matrix) -> Vector:
 
 def _resampled(battles: Battles) -> tuple[Matrix, Matrix]:
     """Strengths by people and by the reward model in resamples of the sources; shape (resamples, models)."""
-    rng = np.random.default_rng(0)
-    _, source = np.unique(battles.source, return_inverse=True)
-    sources = int(source.max()) + 1
     people, scorer = [], []
-    for _ in range(RESAMPLES):
-        drawn = np.bincount(rng.integers(sources, size=sources), minlength=sources)[source].astype(np.float64)
-        people.append(battles.wins(battles.people, drawn))
-        scorer.append(battles.wins(battles.scorer, drawn))
+    for weight in resampled_weights(battles.source, RESAMPLES):
+        people.append(battles.wins(battles.people, weight))
+        scorer.append(battles.wins(battles.scorer, weight))
     return strengths(np.stack(people)), strengths(np.stack(scorer))
 
 
 def _separated(resampled: Matrix) -> Vector:
     """For each pair i < j, 1 where i's 95% interval lies above j's, -1 below, 0 where they meet."""
-    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
+    low, high = percentiles(resampled)
     i, j = np.triu_indices(resampled.shape[-1], k=1)
     return np.asarray(low[i] > high[j], dtype=np.float64) - np.asarray(low[j] > high[i], dtype=np.float64)
 
