@@ -1,1 +1,1 @@
-"""vLLM engines: started, watched, started anew after their death, ended with their server."""
+"""vLLM engines: their arguments on a CPU, their start, their watch, their restart and their end."""

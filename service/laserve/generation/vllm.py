@@ -13,6 +13,7 @@ from typing import Any
 import uuid_utils
 
 from laserve.config import GenerationSettings
+from laserve.engines import cpu
 from laserve.engines.supervisor import Supervisor
 from laserve.engines.vllm import VllmEngine, VllmStart
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
@@ -24,9 +25,6 @@ from laserve.types import Candidate, Request, Sampling
 
 logger = logging.getLogger(__name__)
 
-#: On a CPU: memory for the KV cache, and blocks short enough that candidates share nearly all of a prompt.
-CPU_KV_CACHE_BYTES = 2 * 2**30
-CPU_BLOCK_SIZE = 32
 #: Requests at once, for each core of a CPU and for a GPU: with more, each waits longer.
 CORE_CONCURRENCY = 4
 GPU_CONCURRENCY = 256
@@ -203,14 +201,7 @@ class VllmGenerator:
 
     def _arguments(self) -> dict[str, Any]:
         """What `AsyncEngineArgs` takes: the settings, and what a CPU needs."""
-        try:
-            from vllm.platforms import current_platform
-        except ImportError as error:
-            raise ConfigError.at(
-                "generation.kind",
-                f"{error}; pip install 'laserve[vllm]', or `make install` for the CPU build",
-            ) from error
-
+        self._cpu = cpu.on_cpu("generation.kind")
         settings = self._settings
         arguments: dict[str, Any] = {
             "model": self._path,
@@ -221,16 +212,8 @@ class VllmGenerator:
             "use_tqdm_on_load": False,
             "scheduling_policy": "priority",
         }
-        self._cpu = current_platform.is_cpu()
         if self._cpu:
-            # Whole prefills, because seeded requests kill the CPU engine when a prefill is chunked; eager,
-            # because compiling costs minutes.
-            arguments |= {
-                "enforce_eager": True,
-                "block_size": CPU_BLOCK_SIZE,
-                "kv_cache_memory_bytes": settings.kv_cache_bytes or CPU_KV_CACHE_BYTES,
-                "enable_chunked_prefill": False,
-            }
+            arguments |= cpu.generator_arguments(kv_cache_bytes=settings.kv_cache_bytes)
         arguments |= settings.engine_args
         trusted = arguments.get("trust_remote_code") is True
         self._tokenizer = FolderTokenizer(self._path, trust_remote_code=trusted)

@@ -1,21 +1,14 @@
-"""What a reward model asks of its engine, and what vLLM is told."""
+"""What a reward model needs of its engine, and the arguments that vLLM gets for it."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from laserve.errors import ConfigError
+from laserve.engines import cpu
 
-#: Tokens of one step of the engine on a CPU. A longer prompt is read over several steps, which other requests
-#: share; a shorter budget would make every step repeat the reading of the weights.
-CPU_BATCHED_TOKENS = 4096
-#: The least that attention on a CPU takes; what a prompt has over whole blocks, each candidate computes anew.
-CPU_BLOCK_SIZE = 32
-#: Memory for the KV cache.
-CPU_KV_CACHE_BYTES = 2**30
+#: Memory for the KV cache on a GPU; what an engine on a CPU gets stands in `laserve.engines.cpu`.
 GPU_KV_CACHE_BYTES = 4 * 2**30
 #: Share of a GPU that must be free at the start; the cache has a size of its own.
 GPU_SHARE = 0.1
@@ -55,23 +48,12 @@ class EngineSpec:
 
     @staticmethod
     def environment() -> dict[str, str]:
-        """Variables of its processes: on a CPU, threads on all cores, where vLLM would leave out one."""
-        from vllm.platforms import current_platform
-
-        if not current_platform.is_cpu() or "VLLM_CPU_OMP_THREADS_BIND" in os.environ:
-            return {}
-        cores = len(os.sched_getaffinity(0))
-        return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(cores)}
+        """Variables of its processes."""
+        return cpu.pooling_environment()
 
     def arguments(self) -> dict[str, Any]:
         """What ``AsyncEngineArgs`` takes. Raises ConfigError when vLLM is not installed."""
-        try:
-            from vllm.platforms import current_platform
-        except ImportError as error:
-            raise ConfigError.at(
-                "kind", f"{error}; pip install 'laserve[vllm]', or `make install` for the CPU build"
-            ) from error
-
+        on_cpu = cpu.on_cpu("kind")
         arguments: dict[str, Any] = {
             "model": self.model,
             "runner": "pooling",
@@ -88,13 +70,8 @@ class EngineSpec:
                 "max_lora_rank": MAX_RANK,
                 "hf_overrides": {"num_labels": 1},
             }
-        if current_platform.is_cpu():
-            arguments |= {
-                "enforce_eager": True,
-                "block_size": CPU_BLOCK_SIZE,
-                "kv_cache_memory_bytes": CPU_KV_CACHE_BYTES,
-                "max_num_batched_tokens": CPU_BATCHED_TOKENS,
-            }
+        if on_cpu:
+            arguments |= cpu.pooling_arguments()
             if self.adapters:
                 arguments["worker_cls"] = "laserve.scoring.pooling.lora_worker.LoraWorker"
         else:
