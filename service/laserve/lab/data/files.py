@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from laserve.errors import InvalidRequest
-from laserve.lab.data import longbench, qa, squad, stored
+from laserve.lab.data import longbench, qa, rows, squad, stored
 from laserve.lab.data.cases import Case, LeftOut, Place
 from laserve.lab.data.questions import json_lines
 
@@ -32,7 +32,7 @@ class Form:
 #: The first that has all its columns in a row reads it.
 FORMS = (
     Form(columns=longbench.COLUMNS, expected=longbench.EXPECTED, read=longbench.read),
-    *(Form(columns=columns, expected=stored.EXPECTED, read=stored.read) for columns in stored.COLUMNS),
+    *(Form(columns=columns, expected=rows.EXPECTED, read=stored.read) for columns in stored.COLUMNS),
     Form(columns=qa.COLUMNS, expected=qa.EXPECTED, read=qa.read),
 )
 
@@ -58,8 +58,8 @@ def read_tasks(path: Path) -> Tasks:
     cases: dict[str, Case] = {}
     left_out: Counter[str] = Counter()
     document = _document(path)
-    rows = _lines(path) if document is None else _squad(path, document)
-    for place, case in rows:
+    read = _lines(path) if document is None else _squad(path, document)
+    for place, case in read:
         if isinstance(case, LeftOut):
             left_out[case.reason] += 1
         elif case.id in cases:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from laserve.errors import InvalidRequest
+from laserve.lab.data.answers import Answers, chosen_and_rejected, judged, rewarded
 from laserve.lab.data.questions import json_lines
 from laserve.lab.data.rows import Group, group
 
@@ -84,17 +85,17 @@ def _read(path: Path, made: Callable[[Mapping[str, Any], str, str], Row], expect
 
 
 def _preference(row: Mapping[str, Any], place: str, file: str) -> Row:
-    if "chosen" in row:
+    if (pair := chosen_and_rejected(row)) is not None:
         return Row(
-            group=_group({"chosen": row["chosen"], "rejected": row["rejected"]}, row, place),
+            group=_group(pair, row, place),
             domains=(_name(row, "domain") or file,),
             models=_both(row, "chosen_model", "rejected_model"),
         )
     if row["winner"] not in _WINNERS:
         raise ValueError(f"winner is one of {', '.join(_WINNERS)}, not {row['winner']!r}")
-    answers = [{"text": row["response_1"]}, {"text": row["response_2"]}]
+    responses = [{"text": row["response_1"]}, {"text": row["response_2"]}]
     return Row(
-        group=_group({"candidates": answers, "rewards": _WINNERS[row["winner"]]}, row, place),
+        group=_group(rewarded(responses, _WINNERS[row["winner"]]), row, place),
         domains=tuple(domain for domain in _DOMAINS if row.get(domain)),
         models=_both(row, "model_a", "model_b"),
     )
@@ -118,19 +119,19 @@ def _correctness(row: Mapping[str, Any], place: str, file: str) -> Row:
     if models and (len(models) != len(texts) or not all(isinstance(model, str) for model in models)):
         raise ValueError(f"models is a name for each of the {len(texts)} responses")
     return Row(
-        group=_group({"responses": texts, "correct": right}, row, place),
+        group=_group(judged(texts, right), row, place),
         domains=(_name(row, "domain") or file,),
         models=models,
     )
 
 
-def _group(answers: Mapping[str, Any], row: Mapping[str, Any], place: str) -> Group:
+def _group(answers: Answers, row: Mapping[str, Any], place: str) -> Group:
     """The group of a row, with these answers, whatever else its columns hold."""
     kept = ("id", "prompt", "messages", "question", "documents", "source", "metadata")
     request = {name: row[name] for name in kept if name in row}
     if "id" not in request and "question_id" in row:
         request["id"] = row["question_id"]
-    made = group({**request, **answers}, place)
+    made = group(request, place, given=answers)
     if made is None:
         raise ValueError("no answers")
     return made

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from laserve.errors import InvalidRequest
+from laserve.lab.data import answers
+from laserve.lab.data.answers import Answers, text
 from laserve.lab.data.questions import json_lines
 from laserve.types import Document, Message, Request, Sampling
 
+#: What a row holds, as errors name it.
+EXPECTED = f"a request (question and documents, messages, or prompt) and answers ({answers.EXPECTED})"
 #: A transcript in one text: turns of a human and an assistant by turns.
 _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 #: How candidates were sampled does not matter here; the room that is kept for them does.
@@ -65,72 +69,48 @@ def read(path: Path, *, references: bool = False) -> list[Group]:
         try:
             made = group(row, f"{path.name}:{number}", references=references)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidRequest(
-                f"{path}:{number}: needs a request (question and documents, messages, or prompt) and answers "
-                f"(chosen and rejected, responses and correct, or candidates and rewards): {error!r}"
-            ) from error
+            raise InvalidRequest(f"{path}:{number}: needs {EXPECTED}: {error!r}") from error
         if made is not None:
             groups.append(made)
     return groups
 
 
-def group(row: Mapping[str, Any], place: str, *, references: bool = False) -> Group | None:
+def group(
+    row: Mapping[str, Any], place: str, *, given: Answers | None = None, references: bool = False
+) -> Group | None:
     """The group of one row as `read` takes them; None where no answer has a reward.
 
     Args:
         place: names the row where it has no ``id``.
+        given: the answers, where they are not to be read from the row.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the row has another form.
     """
-    texts, rewards, logprobs = _answers(row)
-    if not texts:
+    if given is None:
+        given = answers.read(row)
+    if not given.texts:
         return None
     request = _request(row)
     source = row.get("source") or (row.get("metadata") or {}).get("source")
     source = source or "\n".join(document.text for document in request.documents) or request.query
     right = _reference(row) if references else None
-    if right is not None and right not in texts:
-        texts, rewards, logprobs = [*texts, right], [*rewards, 1.0], []
+    if right is not None and right not in given.texts:
+        given = Answers(texts=(*given.texts, right), rewards=(*given.rewards, 1.0))
     return Group(
         id=str(row.get("id", place)),
         request=request,
-        texts=tuple(texts),
-        rewards=tuple(rewards),
+        texts=given.texts,
+        rewards=given.rewards,
         source=str(source),
-        logprobs=tuple(logprobs),
+        logprobs=given.logprobs,
     )
-
-
-def _answers(row: Mapping[str, Any]) -> tuple[list[str], list[float], list[float]]:
-    """Texts, rewards and log-probabilities of those that have a reward."""
-    if "chosen" in row:
-        return [_text(row["chosen"]), _text(row["rejected"])], [1.0, 0.0], []
-    if "responses" in row:
-        pairs = list(zip(row["responses"], row["correct"], strict=True))
-        return [_text(text) for text, _ in pairs], [float(bool(right)) for _, right in pairs], []
-    known = [
-        (candidate, float(reward))
-        for candidate, reward in zip(row["candidates"], row["rewards"], strict=True)
-        if reward is not None
-    ]
-    if any(not 0 <= reward <= 1 for _, reward in known):
-        raise ValueError("rewards must be in 0..1")
-    logprobs = [float(candidate["logprob"]) for candidate, _ in known if "logprob" in candidate]
-    texts = [_text(candidate["text"]) for candidate, _ in known]
-    return texts, [reward for _, reward in known], logprobs if len(logprobs) == len(known) else []
 
 
 def _reference(row: Mapping[str, Any]) -> str | None:
     """The first right answer that a feedback names."""
     named = [word["value"] for word in row.get("feedback") or () if word.get("kind") == "references"]
-    return _text(named[-1][0]) if named and named[-1] else None
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"an answer is a text, not {type(value).__name__}")
-    return value
+    return text(named[-1][0]) if named and named[-1] else None
 
 
 def _request(row: Mapping[str, Any]) -> Request:
@@ -139,21 +119,21 @@ def _request(row: Mapping[str, Any]) -> Request:
             Document(title=document.get("title") or "", text=document["text"])
             for document in row.get("documents") or ()
         )
-        return replace(_BARE, question=_text(row["question"]), documents=documents)
+        return replace(_BARE, question=text(row["question"]), documents=documents)
     if row.get("messages"):
         messages = tuple(
             Message(role=message["role"], content=message["content"]) for message in row["messages"]
         )
         return replace(_BARE, messages=messages)
-    prompt = _text(row["prompt"])
+    prompt = text(row["prompt"])
     messages = transcript(prompt)
     return replace(_BARE, messages=messages) if messages else replace(_BARE, prompt=prompt)
 
 
-def transcript(text: str) -> tuple[Message, ...]:
+def transcript(prompt: str) -> tuple[Message, ...]:
     """The turns of a text such as ``Human: ..., Assistant: ...``; none where it is no transcript."""
-    _, *parts = _TRANSCRIPT.split(text)
-    if not text.startswith("Human:"):
+    _, *parts = _TRANSCRIPT.split(prompt)
+    if not prompt.startswith("Human:"):
         return ()
     turns = [
         Message(role=_ROLES[role], content=content.strip())

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from laserve.lab.data import answers
 from laserve.lab.data.cases import (
     BARE,
     CORRECTNESS,
@@ -21,14 +22,10 @@ from laserve.lab.data.rows import Group, group
 
 #: Columns that such a row has -> the metric that its qualities are in.
 COLUMNS = {
-    ("chosen", "rejected"): PREFERENCE,
-    ("responses", "correct"): CORRECTNESS,
-    ("candidates", "rewards"): REWARD,
+    answers.PAIR: PREFERENCE,
+    answers.JUDGED: CORRECTNESS,
+    answers.REWARDED: REWARD,
 }
-EXPECTED = (
-    "a request (question and documents, messages, or prompt) and answers (chosen and rejected, responses "
-    "and correct, or candidates and rewards)"
-)
 
 
 def read(row: Mapping[str, Any], place: Place) -> Case | LeftOut:
