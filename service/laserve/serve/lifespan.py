@@ -1,4 +1,4 @@
-"""The life of a service: what must agree is opened, what answers is loaded, and all is closed in order."""
+"""Start and stop, in order, of the parts of a process: a service, one that only generates, or arms alone."""
 
 import asyncio
 import logging
@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from laserve.errors import LaserveError, StoreError
+from laserve.arms.arms import Arms
+from laserve.errors import ConfigError, LaserveError, StoreError
 from laserve.eventlog.opening import open_log
 from laserve.feedback.defaults import DefaultRewards
-from laserve.serve.wiring import make_opening
+from laserve.serve.wiring import Scorers, make_opening
 from laserve.service import Service
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,54 @@ async def load(service: Service, ready: Callable[[], None] = lambda: None) -> No
     finally:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
+
+
+@asynccontextmanager
+async def generating(service: Service) -> AsyncIterator[Service]:
+    """A service that generates and scores, and neither serves nor logs.
+
+    Raises:
+        ConfigError: a setting is wrong, or no arm could be loaded.
+        LaserveError: the generator cannot be loaded.
+    """
+    scorers = Scorers(encoder=service.context.encoder, engines=service.engines, arms=service.arms)
+    async with _held(scorers):
+        service.context.check()
+        try:
+            await load(service)
+            _check(service.arms)
+            yield service
+        finally:
+            await service.generator.close()
+
+
+@asynccontextmanager
+async def scoring(scorers: Scorers) -> AsyncIterator[Arms]:
+    """The arms, loaded, without a generator and a log; one that cannot be loaded is left out.
+
+    Raises:
+        ConfigError: no arm could be loaded.
+    """
+    async with _held(scorers):
+        await scorers.arms.load()
+        _check(scorers.arms)
+        yield scorers.arms
+
+
+@asynccontextmanager
+async def _held(scorers: Scorers) -> AsyncIterator[None]:
+    """The encoder is loaded; all that the arms use is closed after them."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(scorers.encoder.close)
+        await scorers.encoder.load()
+        stack.push_async_callback(scorers.engines.close)
+        stack.push_async_callback(scorers.arms.close)
+        yield
+
+
+def _check(arms: Arms) -> None:
+    if not arms.ready:
+        raise ConfigError.at("arms", "none could be loaded")
 
 
 async def _load_generator(service: Service) -> None:

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -95,6 +96,27 @@ def make_arms(settings: Settings, shared: Mapping[str, Any], metrics: Metrics) -
                 raise ConfigError.at(f"arms.{place}", error.message) from error
             raise ConfigError(f"arms.{place}.{error.message}", param=f"arms.{place}.{error.param}") from error
     return Arms(arms, metrics=metrics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorers:
+    """The arms, and what they share."""
+
+    encoder: Encoder
+    engines: PoolingEngines
+    arms: Arms
+
+
+def make_scorers(settings: Settings) -> Scorers:
+    """The arms of a process without a generator; nothing is loaded yet.
+
+    Raises:
+        ConfigError: a setting names a part that does not exist.
+    """
+    metrics = Metrics()
+    encoder, engines = make_encoder(settings), PoolingEngines(metrics=metrics)
+    arms = make_arms(settings, make_shared(settings, encoder, engines), metrics)
+    return Scorers(encoder=encoder, engines=engines, arms=arms)
 
 
 def make_policies(policy: PolicySettings, arms: Callable[[], Sequence[str]]) -> Policies:

@@ -7,8 +7,7 @@ is whatever a policy will choose later.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from laserve.lab.pools.held_out import Seen
 from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe, write
 from laserve.lab.progress import progress
 from laserve.selection.decision import in_order
-from laserve.serve.lifespan import load
+from laserve.serve.lifespan import generating
 from laserve.serve.wiring import make_service
 from laserve.service import Service
 from laserve.types import Candidate, Request, Sampling, Vector
@@ -127,7 +126,7 @@ async def build(
     """
     if len({case.key for case in cases}) < len(cases):
         raise ConfigError.at("--data", "two files have the same name and ids; rename one")
-    async with _loaded(_patient(settings)) as service:
+    async with generating(make_service(_patient(settings))) as service:
         recipe = _recipe(service)
         builder = Builder(service=service, recipe=recipe, seen=seen or Seen())
         with Unfinished(out, recipe) as unfinished:
@@ -166,23 +165,6 @@ async def _build_all(
         except* LaserveError as errors:
             raise errors.exceptions[0] from None
     return dict(left_out)
-
-
-@asynccontextmanager
-async def _loaded(settings: Settings) -> AsyncIterator[Service]:
-    """A service that generates and scores, and neither serves nor logs."""
-    service = make_service(settings)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(service.context.encoder.close)
-        await service.context.encoder.load()
-        service.context.check()
-        stack.push_async_callback(service.engines.close)
-        stack.push_async_callback(service.arms.close)
-        stack.push_async_callback(service.generator.close)
-        await load(service)
-        if not service.arms.ready:
-            raise ConfigError.at("arms", "none could be loaded")
-        yield service
 
 
 def _patient(settings: Settings) -> Settings:

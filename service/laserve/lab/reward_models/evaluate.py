@@ -19,8 +19,10 @@ from laserve.lab.reward_models.ppe import evaluate as ppe
 from laserve.lab.reward_models.ppe.evaluate import CORRECTNESS, PREFERENCES
 from laserve.lab.reward_models.ppe.report import tables
 from laserve.lab.reward_models.prior import PRIOR_N, Qualities, prior, write
-from laserve.lab.reward_models.scores import Scores, loaded_arms, score_all
+from laserve.lab.reward_models.scores import Scores, score_all
 from laserve.lab.statistics import mean
+from laserve.serve.lifespan import scoring
+from laserve.serve.wiring import make_scorers
 from laserve.types import Vector
 
 #: Names the figures of all files of `data`.
@@ -78,7 +80,7 @@ async def run(
     figures: dict[str, Any] = {}
     qualities: list[Qualities] = []
     scored: list[Scored] = []
-    async with loaded_arms(settings) as arms:
+    async with scoring(make_scorers(settings)) as arms:
         for name, train, groups in files:
             scored.append(Scored(groups=groups, train=train, scores=await score_all(arms, groups)))
             figures[name] = told(scored[-1])

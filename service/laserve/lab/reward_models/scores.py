@@ -1,18 +1,13 @@
-"""The configured arms, asked for their scores of answers of known quality."""
+"""Scores that loaded arms give to answers of known quality."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
 
 from laserve.arms.arms import Arms
-from laserve.config import Settings
-from laserve.errors import ArmFailed, ConfigError
+from laserve.errors import ArmFailed
 from laserve.lab.data.rows import Group
 from laserve.lab.progress import progress
-from laserve.metrics import Metrics
-from laserve.scoring.pooling.engines import PoolingEngines
-from laserve.serve.wiring import make_arms, make_encoder, make_shared
 from laserve.types import Candidate, Vector
 
 logger = logging.getLogger(__name__)
@@ -23,27 +18,6 @@ _AT_ONCE = 4
 #: Arm -> place of a group -> its scores, shape (answers,), float64, NaN where there is none. A group that an
 #: arm cannot score at all is not there.
 Scores = dict[str, dict[int, Vector]]
-
-
-@asynccontextmanager
-async def loaded_arms(settings: Settings) -> AsyncIterator[Arms]:
-    """The arms of the settings while they are wanted; one that cannot be loaded is left out.
-
-    Raises:
-        ConfigError: no arm could be loaded.
-    """
-    metrics = Metrics()
-    encoder, engines = make_encoder(settings), PoolingEngines(metrics=metrics)
-    arms = make_arms(settings, make_shared(settings, encoder, engines), metrics)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(encoder.close)
-        await encoder.load()
-        stack.push_async_callback(engines.close)
-        stack.push_async_callback(arms.close)
-        await arms.load()
-        if not arms.ready:
-            raise ConfigError.at("arms", "none could be loaded")
-        yield arms
 
 
 async def score_all(arms: Arms, groups: Sequence[Group]) -> Scores:
