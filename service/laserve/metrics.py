@@ -12,10 +12,21 @@ _DELAY = (1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400)
 
 
 class Metrics:
-    """The metrics of one service, on a registry of their own."""
+    """The metrics of one service, on a registry of their own; in the order of the stages of a request."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        self._declare_requests(registry)
+        self._declare_generation(registry)
+        self._declare_decisions(registry)
+        self._declare_learning(registry)
+        self._declare_reward_models(registry)
+        self._declare_feedback(registry)
+        self._declare_log(registry)
+        self._declare_health(registry)
+
+    def _declare_requests(self, registry: CollectorRegistry) -> None:
+        """Requests, and the time of a decision."""
         self.requests = Counter(
             "laserve_requests", "HTTP requests answered.", ["endpoint", "status"], registry=registry
         )
@@ -30,12 +41,18 @@ class Metrics:
         self.rejected = Counter(
             "laserve_rejected", "Requests turned away though valid.", ["reason"], registry=registry
         )
+
+    def _declare_generation(self, registry: CollectorRegistry) -> None:
+        """Candidates."""
         self.candidates = Counter(
             "laserve_candidates", "Candidates sampled.", ["finish_reason"], registry=registry
         )
         self.tokens = Counter(
             "laserve_tokens", "Tokens read (`prompt`) and sampled (`generated`).", ["kind"], registry=registry
         )
+
+    def _declare_decisions(self, registry: CollectorRegistry) -> None:
+        """The policy's choices."""
         self.decisions = Counter(
             "laserve_decisions",
             "Decisions, by the arm drawn.",
@@ -62,6 +79,9 @@ class Metrics:
             "Decisions whose documents were cut to fit the generator or the arm that scored.",
             registry=registry,
         )
+
+    def _declare_learning(self, registry: CollectorRegistry) -> None:
+        """The policy's estimates of the arms."""
         self.arm_mean = Gauge(
             "laserve_arm_mean", "Reward predicted at the latest decision.", ["arm"], registry=registry
         )
@@ -80,6 +100,9 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
             registry=registry,
         )
+
+    def _declare_reward_models(self, registry: CollectorRegistry) -> None:
+        """Scores of each arm."""
         self.rm_seconds = Histogram(
             "laserve_rm_seconds",
             "Seconds an arm took to score, from the last candidate on.",
@@ -140,6 +163,9 @@ class Metrics:
             buckets=(0.001, 0.01, 0.1, 0.25, 0.5, 1, 2, 5, 10),
             registry=registry,
         )
+
+    def _declare_feedback(self, registry: CollectorRegistry) -> None:
+        """Feedback and rewards."""
         self.feedback = Counter(
             "laserve_feedback",
             "Feedback by kind and by what became of it.",
@@ -158,6 +184,9 @@ class Metrics:
         self.feedback_pending = Gauge(
             "laserve_feedback_pending", "Decisions whose default reward is still due.", registry=registry
         )
+
+    def _declare_log(self, registry: CollectorRegistry) -> None:
+        """The event log."""
         self.events_position = Gauge(
             "laserve_events_position", "Position of the log's last event.", registry=registry
         )
@@ -170,6 +199,9 @@ class Metrics:
         self.snapshot_position = Gauge(
             "laserve_snapshot_position", "Position of the newest snapshot.", registry=registry
         )
+
+    def _declare_health(self, registry: CollectorRegistry) -> None:
+        """Engines, store and service."""
         self.engine_restarts = Counter(
             "laserve_engine_restarts",
             "Attempts to replace an engine that has died: `ready`, or `failed`.",
