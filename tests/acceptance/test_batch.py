@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from acceptance.wire import Service
-from laserve.api.answers import LineAnswer
+from laserve.api.bodies.answers import LineAnswer
 
 UNKNOWN = "0199c0de-0000-7000-8000-000000000000"
 

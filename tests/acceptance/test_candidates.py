@@ -8,7 +8,7 @@ import pytest
 
 from acceptance.busy import EACH_S
 from acceptance.wire import Service, stream
-from laserve.api.answers import DecisionBody, ErrorBody
+from laserve.api.bodies.answers import DecisionBody, ErrorBody
 
 N = 8
 #: Enough for the first candidates and not for all.

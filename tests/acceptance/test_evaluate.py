@@ -11,8 +11,8 @@ import pytest
 
 from acceptance.restarts import salted, started
 from acceptance.wire import Service
-from laserve.api.answers import ErrorBody
-from laserve.api.bandit_answers import EvaluationReport
+from laserve.api.bodies.answers import ErrorBody
+from laserve.api.bodies.bandit import EvaluationReport
 
 
 def evaluate(service: Service, *policies: str, **body: Any) -> dict[str, Any]:

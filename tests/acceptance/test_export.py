@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from acceptance.wire import FORMS, Service
-from laserve.api.answers import ErrorBody
+from laserve.api.bodies.answers import ErrorBody
 from laserve.storage import pages
 from laserve_client import Client
 from processes import serving

@@ -6,7 +6,7 @@ import pytest
 
 from acceptance.wire import Service
 from laserve import textmetrics
-from laserve.api.answers import ErrorBody, FeedbackAnswer
+from laserve.api.bodies.answers import ErrorBody, FeedbackAnswer
 
 KINDS = ("reward", "thumb", "chosen_index", "candidate_rewards", "references")
 UNKNOWN = "0199c0de-0000-7000-8000-000000000000"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from acceptance.wire import FORMS, Service
-from laserve.api.answers import DecisionBody
+from laserve.api.bodies.answers import DecisionBody
 
 ARMS = ["loglik", "consensus", "relevance"]
 

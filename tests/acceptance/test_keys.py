@@ -5,7 +5,7 @@ import httpx_sse
 import pytest
 
 from acceptance.wire import Service
-from laserve.api.answers import ErrorBody
+from laserve.api.bodies.answers import ErrorBody
 
 ALICE = {"Authorization": "Bearer s3cret"}
 BOB = {"Authorization": "Bearer hunter2"}

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from acceptance.wire import FORMS, Service
-from laserve.api.answers import ArmsBody, ErrorBody, Health, Readiness, StoredDecision
-from laserve.api.bandit_answers import PolicyBody
+from laserve.api.bodies.answers import ArmsBody, ErrorBody, Health, Readiness, StoredDecision
+from laserve.api.bodies.bandit import PolicyBody
 
 UNKNOWN = "0199c0de-0000-7000-8000-000000000000"
 

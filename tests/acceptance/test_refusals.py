@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from acceptance.wire import Samples, Service
-from laserve.api.answers import ErrorBody
+from laserve.api.bodies.answers import ErrorBody
 
 #: Stands for a fresh decision's id.
 DECISION = "DECISION"

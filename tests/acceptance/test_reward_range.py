@@ -5,7 +5,7 @@ import json
 import pytest
 
 from acceptance.wire import Service
-from laserve.api.answers import ErrorBody
+from laserve.api.bodies.answers import ErrorBody
 from laserve_client import Client
 
 

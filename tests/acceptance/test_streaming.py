@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from acceptance.wire import FORMS, Service, stream
-from laserve.api.answers import CandidateEvent, DecisionBody
+from laserve.api.bodies.answers import CandidateEvent, DecisionBody
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -6,7 +6,7 @@ import pytest
 
 from acceptance.wire import Service, until
 from integration.operation import verified_digest
-from laserve.api.answers import FeedbackAnswer
+from laserve.api.bodies.answers import FeedbackAnswer
 from laserve_client import Client
 
 #: Of the server `brief`.

@@ -15,7 +15,7 @@ import httpx
 
 from acceptance.wire import samples, until
 from integration.operation import FAKE, on_disk, sql, verified_digest
-from laserve.api.answers import StoredDecision
+from laserve.api.bodies.answers import StoredDecision
 from processes import Server, serving
 
 REQUESTS = 60

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 
-from laserve.api.answers import ArmBody, ArmsBody, ErrorBody
+from laserve.api.bodies.answers import ArmBody, ArmsBody, ErrorBody
+from laserve.api.bodies.requests import ArmStateBody, NewArmBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
-from laserve.api.schemas import ArmStateBody, NewArmBody
 from laserve.arms.arm import Arm
 from laserve.bandit.state.arm_state import ArmState
 from laserve.errors import NotFound

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Depends
 
-from laserve.api.answers import ErrorBody
-from laserve.api.bandit_answers import ChangeBody, EvaluationReport, PolicyArm, PolicyBody, RewardScale
+from laserve.api.bodies.answers import ErrorBody
+from laserve.api.bodies.bandit import ChangeBody, EvaluationReport, PolicyArm, PolicyBody, RewardScale
+from laserve.api.bodies.requests import EvaluationBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
-from laserve.api.schemas import EvaluationBody
 from laserve.storage.base import Wanted
 
 router = APIRouter(tags=["bandit"])

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from laserve.api.answers import DecisionBody, ErrorBody, StoredDecision, StoredFeedbackBody
+from laserve.api.bodies.answers import DecisionBody, ErrorBody, StoredDecision, StoredFeedbackBody
 from laserve.api.dependencies import CallerDep, ServiceDep
 
 router = APIRouter(tags=["decisions"])

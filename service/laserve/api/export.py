@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from laserve.admission import Underway
-from laserve.api.answers import ErrorBody
+from laserve.api.bodies.answers import ErrorBody
 from laserve.api.dependencies import CallerDep, ClosingDep, ServiceDep
 from laserve.api.errors import detail
 from laserve.errors import StoreError, Unavailable

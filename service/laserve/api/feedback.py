@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Header, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from laserve.api.answers import ErrorBody, ErrorDetail, FeedbackAnswer, LineAnswer
+from laserve.api.bodies.answers import ErrorBody, ErrorDetail, FeedbackAnswer, LineAnswer
+from laserve.api.bodies.requests import FeedbackBody
 from laserve.api.dependencies import CallerDep, ServiceDep, whole_characters
 from laserve.api.errors import detail, invalid
-from laserve.api.schemas import FeedbackBody
 from laserve.errors import InvalidRequest, LaserveError
 from laserve.types import Feedback, FeedbackOutcome
 

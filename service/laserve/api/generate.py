@@ -9,10 +9,10 @@ from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEv
 from starlette.responses import Response
 
 from laserve.admission import Underway
-from laserve.api.answers import CandidateEvent, DecisionBody, ErrorBody
+from laserve.api.bodies.answers import CandidateEvent, DecisionBody, ErrorBody
+from laserve.api.bodies.requests import GenerateBody
 from laserve.api.dependencies import CallerDep, ClosingDep, ServiceDep, whole_characters
 from laserve.api.errors import detail
-from laserve.api.schemas import GenerateBody
 from laserve.errors import InvalidRequest, LaserveError, Unavailable
 from laserve.service import ABORT_S, Service
 from laserve.types import Candidate, Decision, Request

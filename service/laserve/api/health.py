@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from laserve.api.answers import Health, Readiness
+from laserve.api.bodies.answers import Health, Readiness
 from laserve.api.dependencies import ServiceDep
 from laserve.errors import StoreError
 from laserve.service import Progress

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from laserve.api.schemas import GenerateBody
+from laserve.api.bodies.requests import GenerateBody
 from laserve.config import SamplingDefaults
 
 

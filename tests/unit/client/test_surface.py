@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import laserve_client
-from laserve.api import answers, bandit_answers, schemas
+from laserve.api.bodies import answers, bandit, requests
 from laserve.api.errors import detail, respond
 from laserve.errors import (
     ArmFailed,
@@ -108,12 +108,12 @@ async def test_clients_close_as_context_managers(monkeypatch):
 @pytest.mark.parametrize(
     ("ours", "theirs", "elsewhere"),
     [
-        (laserve_client.GenerateRequest, schemas.GenerateBody, {"stream"}),
-        (laserve_client.Message, schemas.MessageBody, set()),
-        (laserve_client.Document, schemas.DocumentBody, set()),
-        (laserve_client.Feedback, schemas.FeedbackBody, {"decision_id"}),
-        (laserve_client.FeedbackLine, schemas.FeedbackBody, set()),
-        (laserve_client.ArmSettings, schemas.NewArmBody, {"name", "kind"}),
+        (laserve_client.GenerateRequest, requests.GenerateBody, {"stream"}),
+        (laserve_client.Message, requests.MessageBody, set()),
+        (laserve_client.Document, requests.DocumentBody, set()),
+        (laserve_client.Feedback, requests.FeedbackBody, {"decision_id"}),
+        (laserve_client.FeedbackLine, requests.FeedbackBody, set()),
+        (laserve_client.ArmSettings, requests.NewArmBody, {"name", "kind"}),
     ],
 )
 def test_requests_have_every_field_that_the_service_takes(ours, theirs, elsewhere):
@@ -131,10 +131,10 @@ def test_requests_have_every_field_that_the_service_takes(ours, theirs, elsewher
         (laserve_client.FeedbackOutcome, answers.FeedbackAnswer),
         (laserve_client.BatchOutcome, answers.LineAnswer),
         (laserve_client.Arm, answers.ArmBody),
-        (laserve_client.PolicyArm, bandit_answers.PolicyArm),
-        (laserve_client.Change, bandit_answers.ChangeBody),
-        (laserve_client.RewardScale, bandit_answers.RewardScale),
-        (laserve_client.PolicyState, bandit_answers.PolicyBody),
+        (laserve_client.PolicyArm, bandit.PolicyArm),
+        (laserve_client.Change, bandit.ChangeBody),
+        (laserve_client.RewardScale, bandit.RewardScale),
+        (laserve_client.PolicyState, bandit.PolicyBody),
         (laserve_client.Readiness, answers.Readiness),
     ],
 )

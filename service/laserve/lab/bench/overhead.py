@@ -20,9 +20,9 @@ from fastapi import FastAPI
 from rich.console import Console
 from rich.table import Table
 
-from laserve.api.answers import DecisionBody, UsageBody
 from laserve.api.app import create_app
-from laserve.api.schemas import GenerateBody
+from laserve.api.bodies.answers import DecisionBody, UsageBody
+from laserve.api.bodies.requests import GenerateBody
 from laserve.config import load
 from laserve.lab.progress import progress
 from laserve.serve.lifespan import load as load_service

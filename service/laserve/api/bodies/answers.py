@@ -1,10 +1,10 @@
-"""What goes back over HTTP."""
+"""Bodies of answers: decisions, feedback, errors, arms and health."""
 
 from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from laserve.api.schemas import Body
+from laserve.api.bodies.base import Body
 from laserve.types import Candidate, Decision
 
 

@@ -1,10 +1,11 @@
-"""What comes over HTTP. Unknown fields are refused; the bounds are in the OpenAPI document."""
+"""Bodies of requests. Unknown fields are refused; the bounds are in the OpenAPI document."""
 
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from laserve.api.bodies.base import Body
 from laserve.config import MAX_CANDIDATES, ArmSettings, SamplingDefaults
 from laserve.types import ArmStatus, Document, Feedback, FeedbackKind, Message, Request, Sampling
 
@@ -51,12 +52,6 @@ def _short(value: dict[str, Any]) -> dict[str, Any]:
 
 _Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 _Options = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_short)]
-
-
-class Body(BaseModel):
-    """Base of all bodies: no unknown fields, no numbers in quotes, no booleans for numbers."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class DocumentBody(Body):

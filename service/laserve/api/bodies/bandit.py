@@ -1,10 +1,10 @@
-"""What ``/policy`` and ``/policies`` tell."""
+"""Bodies of the answers of ``/policy`` and ``/policies``."""
 
 from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from laserve.api.schemas import Body
+from laserve.api.bodies.base import Body
 from laserve.bandit.offpolicy.estimators import CannotSay, Estimate
 from laserve.history.offpolicy import Report
 
