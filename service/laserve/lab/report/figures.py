@@ -7,13 +7,11 @@ import numpy as np
 
 from laserve.lab.pools.pool import Pool
 from laserve.lab.replay.learning import DELAY
-from laserve.lab.report.best_of_k import curves
 from laserve.lab.report.blocks import QUALITY, block
+from laserve.lab.report.curves import best_of_k, learning, prior_worth, shares
 from laserve.lab.report.findings import findings
-from laserve.lab.report.learning_curves import learning, shares
 from laserve.lab.report.limits import limits
 from laserve.lab.report.margins import margins
-from laserve.lab.report.prior_worth import prior_worth
 from laserve.lab.report.study import F1, Study
 
 #: Settings of policies that say nothing of how they learn in a replay.
@@ -58,7 +56,7 @@ def figures(study: Study) -> dict[str, Any]:
         "prior": prior_worth(study),
         "learning": learning(study.whole),
         "shares": shares(study.whole),
-        "best_of_k": curves(study.pool),
+        "best_of_k": best_of_k(study.pool),
         "pool": _pool(study.pool),
         "replay": _replay(study),
     }

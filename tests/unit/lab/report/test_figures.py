@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from laserve.lab.report.best_of_k import curves
 from laserve.lab.report.figures import figures as all_figures
 from laserve.lab.report.study import Study, run
 from report_pools import make_plan, make_report_pool
@@ -126,14 +125,3 @@ def test_a_pool_without_f1_has_no_figures_in_f1() -> None:
     assert (told["questions"], told["policies"]) == (0, {})
     assert set(told["metrics"]) == {"preference"}
     assert told["margins"] == {"weakest": None, "tasks": {}}
-
-
-def test_curves_of_best_of_k_tell_where_they_fall() -> None:
-    found = curves(make_report_pool(400))
-    short = found["single-doc-qa"]
-    assert short["k"] == [1, 2, 3, 4, 5, 6]
-    assert short["arms"]["short"][-1] == max(short["arms"]["short"])
-    assert "short" not in short["falls"]
-    assert short["arms"]["short"][0] == pytest.approx(short["arms"]["lost"][0]), "k = 1 is a random candidate"
-    assert all(p >= v for p, v in zip(short["possible"], short["arms"]["short"], strict=True))
-    assert found["harmless"]["k"] == [1, 2]

@@ -1,8 +1,11 @@
-"""What a prior is worth in the first requests."""
+"""Quality over the candidates, and what a prior is worth in the first requests."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from laserve.lab.report.curves import best_of_k
 from laserve.lab.report.figures import figures as all_figures
 from laserve.lab.report.markdown import markdown
 from laserve.lab.report.study import run
@@ -27,3 +30,14 @@ def test_a_prior_that_knows_the_bad_arm_gains_in_the_first_requests(tmp_path: Pa
     assert "linucb:prior" in told["policies"]
     assert "linucb:prior:full" not in told["policies"]
     assert "What the prior is worth" in markdown(told)
+
+
+def test_curves_of_best_of_k_tell_where_they_fall() -> None:
+    found = best_of_k(make_report_pool(400))
+    short = found["single-doc-qa"]
+    assert short["k"] == [1, 2, 3, 4, 5, 6]
+    assert short["arms"]["short"][-1] == max(short["arms"]["short"])
+    assert "short" not in short["falls"]
+    assert short["arms"]["short"][0] == pytest.approx(short["arms"]["lost"][0]), "k = 1 is a random candidate"
+    assert all(p >= v for p, v in zip(short["possible"], short["arms"]["short"], strict=True))
+    assert found["harmless"]["k"] == [1, 2]

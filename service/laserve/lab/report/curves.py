@@ -1,0 +1,132 @@
+"""Curves of quality: over the requests, where a prior helps at the start, and over the candidates."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from laserve.lab.pools.pool import Pool, PoolQuestion
+from laserve.lab.replay.learners import PRIOR
+from laserve.lab.replay.table import Matrix
+from laserve.lab.report.study import Replayed, Study
+from laserve.lab.reward_models.ppe.best_of import curve
+from laserve.lab.statistics import Interval, ratio
+from laserve.types import Vector
+
+#: Points of a curve over the requests.
+_POINTS = 100
+#: A point is the mean over this share of the run.
+_WINDOW = 0.1
+#: Requests over which the worth of a prior is measured.
+_FIRST = 100
+
+
+def learning(replayed: Replayed) -> dict[str, Any]:
+    """``window``; ``position``, the requests answered; and ``policies``, by name the quality of the answers
+    less that of a random arm's on the same questions, a moving mean over the window and the orders. Beside
+    the learners these are ``best single`` and ``best arm per task``.
+    """
+    table, asked = replayed.table, replayed.schedule.orders
+    random = table.rewards.mean(axis=1)
+    single = int(table.rewards.mean(axis=0).argmax())
+    oracle = np.empty(len(table))
+    for task in dict.fromkeys(table.tasks):
+        rows = table.where(task=task)
+        oracle[rows] = table.rewards[rows][:, table.rewards[rows].mean(axis=0).argmax()]
+    lines = {run.name: run.rewards for run in replayed.runs}
+    lines |= {"best single": table.rewards[asked, single], "best arm per task": oracle[asked]}
+    count = asked.shape[1]
+    window = max(int(count * _WINDOW), 1)
+    places = np.unique(np.linspace(window, count, min(_POINTS, count)).astype(int))
+    return {
+        "window": window,
+        "position": places.tolist(),
+        "policies": {
+            name: _moving(rewards - random[asked], window)[places - 1].tolist()
+            for name, rewards in lines.items()
+        },
+    }
+
+
+def shares(replayed: Replayed) -> dict[str, Any]:
+    """Learner -> task -> arm -> share of the answers in the last third that it chose."""
+    table, asked = replayed.table, replayed.schedule.orders
+    late = np.tile(replayed.schedule.late, (len(asked), 1))
+    found: dict[str, Any] = {}
+    for run in replayed.runs:
+        found[run.name] = {}
+        for task in dict.fromkeys(table.tasks):
+            picked = run.picked[late & table.where(task=task)[asked]]
+            counts = np.bincount(picked, minlength=len(run.arms))
+            if counts.sum():
+                found[run.name][task] = dict(zip(run.arms, (counts / counts.sum()).tolist(), strict=True))
+    return found
+
+
+def prior_worth(study: Study) -> dict[str, Any] | None:
+    """What a prior is worth while the learner knows little else.
+
+    Quality in the first requests: ``cold``, ``prior`` and ``difference``, each ``value``, ``low`` and
+    ``high``, and ``requests``, how many these are. None where no prior was given.
+    """
+    runs = {run.name: run for run in study.whole.runs}
+    cold = study.plan.learners[0]
+    if cold + PRIOR not in runs:
+        return None
+    first = min(_FIRST, len(study.whole.table))
+    without, given = (runs[name].rewards[:, :first] for name in (cold, cold + PRIOR))
+    told = {"cold": without, "prior": given, "difference": given - without}
+    return {
+        "requests": first,
+        **{name: asdict(_mean_of_first(study.whole, values, first)) for name, values in told.items()},
+    }
+
+
+def best_of_k(pool: Pool) -> dict[str, Any]:
+    """Quality against the number of candidates; where it falls, the reward model is over-optimised.
+
+    By task: ``k``; ``arms``, by name the mean quality of the best of k by that arm, exactly; ``possible``,
+    the same by the quality itself; and ``falls``, by arm the k after which its curve only falls, if it does.
+
+    An arm's curve is over the questions that it has scores of, and up to the fewest candidates of a question.
+    """
+    by_task: dict[str, list[PoolQuestion]] = {}
+    for question in pool.questions:
+        by_task.setdefault(question.task, []).append(question)
+    return {task: _best_of_k_of_task(pool.arms, questions) for task, questions in by_task.items()}
+
+
+def _moving(values: Matrix, window: int) -> Vector:
+    """Mean of the last values up to each position, over all orders, shape (N,)."""
+    sums = np.concatenate([[0.0], np.cumsum(values.mean(axis=0))])
+    ends = np.arange(1, values.shape[1] + 1)
+    starts = np.maximum(ends - window, 0)
+    return np.asarray((sums[ends] - sums[starts]) / (ends - starts), dtype=np.float64)
+
+
+def _mean_of_first(replayed: Replayed, values: Vector, first: int) -> Interval:
+    where, count = replayed.schedule.orders[:, :first].ravel(), len(replayed.table)
+    parts = np.bincount(where, weights=values.ravel(), minlength=count).astype(np.float64)
+    wholes = np.bincount(where, minlength=count).astype(np.float64)
+    return ratio(parts, wholes, replayed.table.sources)
+
+
+def _best_of_k_of_task(arms: Sequence[str], questions: Sequence[PoolQuestion]) -> dict[str, Any]:
+    longest = min(len(question.qualities) for question in questions)
+    found = {}
+    for arm in arms:
+        scored = [question for question in questions if not np.isnan(question.scores[arm]).all()]
+        if scored:
+            found[arm] = np.mean(
+                [curve(question.scores[arm], question.qualities)[:longest] for question in scored], axis=0
+            )
+    possible = np.mean([curve(one.qualities, one.qualities)[:longest] for one in questions], axis=0)
+    return {
+        "k": list(range(1, longest + 1)),
+        "arms": {arm: values.tolist() for arm, values in found.items()},
+        "possible": possible.tolist(),
+        "falls": {
+            arm: int(values.argmax()) + 1 for arm, values in found.items() if values.argmax() + 1 < longest
+        },
+    }
