@@ -1,7 +1,6 @@
 """``laserve demo``: ask a running service, send the right answers back, show what it learned."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from laserve import textmetrics
 from laserve.config.secrets import public_text
 from laserve.errors import ConfigError, LaserveError
 from laserve.lab.data.questions import Question, built_in, read
+from laserve.lab.output import write_json
 from laserve.lab.progress import progress
 
 _TIMEOUT_S = 600.0
@@ -79,7 +79,7 @@ async def run(
     for table in _tables(figures, arms):
         Console().print(table)
     if out:
-        await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        await asyncio.to_thread(write_json, out, figures)
 
 
 def summarise(asked: Sequence[Asked]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """``laserve ope``: frozen policies judged by the log of a data folder, also beside a running service."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, Estimate
 from laserve.config import Settings
 from laserve.history.offpolicy import Crossed, Evaluator, Report
+from laserve.lab.output import write_json
 from laserve.serve.wiring import make_policies, make_store
 from laserve.storage.base import Wanted
 
@@ -48,7 +48,7 @@ async def run(
     for why, count in report.left_out.items():
         Console().print(f"left out: {count} decisions {why}")
     if out:
-        await asyncio.to_thread(out.write_text, json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+        await asyncio.to_thread(write_json, out, asdict(report))
 
 
 def _tables(report: Report) -> list[Table]:

@@ -1,9 +1,6 @@
 """``laserve bench selection``: what choosing reward models is worth on questions of one's own."""
 
 import asyncio
-import json
-import os
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +14,7 @@ from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.lab.data.cases import Case
 from laserve.lab.data.files import read_tasks
+from laserve.lab.output import machine, write_json
 from laserve.lab.pools.build import build
 from laserve.lab.pools.held_out import Seen, cross_fitted, held_out
 from laserve.lab.pools.pool import Pool, check_pyarrow, read
@@ -97,10 +95,10 @@ def run(
     found = held_out(found, seen)
     with progress("replaying") as report_done:
         replayed = study(found, plan, report_done.reach)
-    told = figures(replayed) | {"machine": _machine()}
+    told = figures(replayed) | {"machine": machine(cores=True)}
     _print(told)
     if out:
-        out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        write_json(out, told)
     if report:
         report.mkdir(parents=True, exist_ok=True)
         (report / HTML).write_text(page(told), encoding="utf-8")
@@ -158,13 +156,6 @@ def _asked_for(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping[
     lacking = Counter({"not in the pool": len(wanted - there)})
     kept = tuple(question for question in pool.questions if question.key in wanted)
     return replace(pool, questions=kept, left_out=Counter(left_out) + lacking)
-
-
-def _machine() -> str:
-    return (
-        f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}"
-    )
 
 
 def _print(told: Mapping[str, Any]) -> None:

@@ -5,8 +5,6 @@ disturbs both alike. The bare endpoint parses the same body and answers with as 
 """
 
 import asyncio
-import json
-import platform
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +22,7 @@ from laserve.api.app import create_app
 from laserve.api.bodies.answers import DecisionBody, UsageBody
 from laserve.api.bodies.requests import GenerateBody
 from laserve.config import load
+from laserve.lab.output import machine, write_json
 from laserve.lab.progress import progress
 from laserve.serve.lifespan import load as load_service
 from laserve.serve.lifespan import running
@@ -55,7 +54,7 @@ def run(*, requests: int, out: Path | None) -> None:
     table.add_row(*(f"{value:.2f}" for value in figures.values() if isinstance(value, float)))
     Console().print(table)
     if out:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_json(out, figures)
 
 
 async def _measure(requests: int) -> dict[str, Any]:
@@ -83,7 +82,7 @@ async def _measure(requests: int) -> dict[str, Any]:
         "bare_p50_ms": p50["bare"],
         "feedback_p50_ms": p50["feedback"],
         "requests": requests,
-        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "machine": machine(),
     }
 
 

@@ -1,7 +1,6 @@
 """``laserve evaluate-rm``: what the configured arms are good at, on answers of known quality."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.lab.data.rows import Group, S, read, split
+from laserve.lab.output import write_json
 from laserve.lab.reward_models.accuracy import length_only, measure
 from laserve.lab.reward_models.ppe import evaluate as ppe
 from laserve.lab.reward_models.ppe.evaluate import CORRECTNESS, PREFERENCES
@@ -95,7 +95,7 @@ async def run(
     if CORRECTNESS.name in figures:
         qualities.append(_of_answers(figures[CORRECTNESS.name]))
     if out:
-        await asyncio.to_thread(out.write_text, json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        await asyncio.to_thread(write_json, out, figures)
     if prior_out:
         if not (found := prior(qualities, limit=prior_n)):
             raise ConfigError.at("--prior-out", "no arm scored every row of --data and --correctness")

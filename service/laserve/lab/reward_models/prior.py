@@ -1,11 +1,11 @@
 """What an offline evaluation is worth to the bandit before its first request."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from laserve.config import Expected
+from laserve.lab.output import write_json
 
 #: Pseudo-observations of an arm, unless told otherwise: few, since the rows are not the users' requests.
 PRIOR_N = 10
@@ -48,4 +48,4 @@ def prior(sets: Sequence[Qualities], *, limit: int = PRIOR_N) -> dict[str, Expec
 def write(path: Path, found: Mapping[str, Expected]) -> None:
     """Write ``{arm: {"reward": float, "n": float}}`` as JSON, which `laserve.config.read_prior` reads."""
     rows = {arm: one.model_dump() for arm, one in found.items()}
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write_json(path, rows)

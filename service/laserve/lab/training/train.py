@@ -11,6 +11,7 @@ from typing import Any
 from laserve import __version__
 from laserve.errors import ConfigError
 from laserve.lab.data.rows import Group, read, shortened, split
+from laserve.lab.output import write_json
 from laserve.lab.progress import progress
 from laserve.lab.reward_models.accuracy import Accuracy, length_only, measure
 from laserve.lab.training.packing import Packed, pack, scores
@@ -123,7 +124,7 @@ def _check_out(out: Path, data: Sequence[Path], recipe: Recipe) -> None:
             "repeat its options, or name another folder",
         )
     out.mkdir(parents=True, exist_ok=True)
-    marker.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
+    write_json(marker, ours)
 
 
 def _train(base: str, packed: Sequence[Packed], out: Path, recipe: Recipe) -> Any:
@@ -240,7 +241,7 @@ def _save(model: Any, out: Path, report: dict[str, Any]) -> None:
     model.save_pretrained(out, save_embedding_layers=False)
     (out / "README.md").unlink(missing_ok=True)
     (out / "adapter_model.safetensors").chmod(0o644)  # others may serve it
-    (out / RECIPE).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(out / RECIPE, report)
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     (out / "run.json").unlink(missing_ok=True)
 

@@ -5,9 +5,6 @@ both alike. Ours does more in that time: the arm comes with its propensity, and 
 the log beside the inverse.
 """
 
-import json
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +23,7 @@ from laserve.eventlog.learner import Learner
 from laserve.lab.bench.bandit.play import players, robustness
 from laserve.lab.bench.bandit.regret_chart import draw
 from laserve.lab.bench.bandit.worlds import SCENARIOS
+from laserve.lab.output import machine, write_json
 from laserve.lab.progress import progress
 from laserve.types import Event, Update, Vector
 
@@ -67,12 +65,11 @@ def run(*, quick: bool, out: Path | None) -> None:
         "scenarios": scenarios,
         "seeds": seeds,
         "requests": rounds,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}",
+        "machine": machine(cores=True),
     }
     _print(figures)
     if out:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_json(out, figures)
         title = f"Cumulative regret: mean of {seeds} simulated worlds, and the band of the middle 80%"
         draw(scenarios, out.with_suffix(".png"), title)
 

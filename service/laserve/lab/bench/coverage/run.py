@@ -1,7 +1,5 @@
 """Whether the 95% intervals of off-policy evaluation hold: simulated logs, whose true values are known."""
 
-import json
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from rich.table import Table
 
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, ClusterBootstrap, Estimate, evaluate
 from laserve.lab.bench.coverage.world import RANDOM, Logging, World
+from laserve.lab.output import machine, write_json
 from laserve.lab.progress import progress
 
 #: Decisions of a log.
@@ -67,10 +66,10 @@ def run(*, logs: int, seed: int, out: Path | None) -> None:
         for (kind, name), cell in cells.items()
     ]
     _print(rows)
-    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-    figures = {"rows": rows, "seed": seed, "seconds": time.perf_counter() - began, "machine": machine}
+    made_on = machine()
+    figures = {"rows": rows, "seed": seed, "seconds": time.perf_counter() - began, "machine": made_on}
     if out:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_json(out, figures)
 
 
 def figures_of(cell: Sequence[Judged]) -> dict[str, Any]:

@@ -5,8 +5,6 @@ it again.
 """
 
 import asyncio
-import json
-import platform
 import signal
 import statistics
 import tempfile
@@ -24,6 +22,7 @@ from laserve.history.verify import verify_store
 from laserve.lab.bench.faults.load import Clients, compare
 from laserve.lab.bench.faults.subject import Subject, settings_of
 from laserve.lab.bench.faults.trial import FAULTS, Trial
+from laserve.lab.output import machine, write_json
 from laserve.serve.wiring import make_store
 
 CLIENTS = 8
@@ -68,7 +67,7 @@ def run(
             )
         results = asyncio.run(_run(Subject(settings, arguments, Path(folder)), chosen, repetitions, console))
     figures = {
-        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "machine": machine(),
         "model": settings.generation.model,
         "clients": CLIENTS,
         "left_out": left_out,
@@ -76,7 +75,7 @@ def run(
     }
     Console().print(_table(figures))
     if out:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_json(out, figures)
     judge(results)
 
 

@@ -5,9 +5,7 @@ medians and their ratios.
 """
 
 import asyncio
-import json
 import os
-import platform
 import tempfile
 import time
 import warnings
@@ -25,6 +23,7 @@ from laserve.errors import ConfigError
 from laserve.lab.bench.scoring.growth_chart import draw
 from laserve.lab.bench.scoring.naive import Naive
 from laserve.lab.bench.scoring.texts import Texts, ready_adapter
+from laserve.lab.output import machine, write_json
 from laserve.lab.progress import progress
 from laserve.metrics import Metrics
 from laserve.models.packaged import resolve
@@ -81,7 +80,7 @@ def run(settings: Settings, *, quick: bool, out: Path | None) -> None:
         raise ConfigError(f"{error}; pip install 'laserve[train]', or `make install` for all") from error
     _print(figures)
     if out:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_json(out, figures)
         seconds = {row["prompt_tokens"]: row["seconds"] for row in figures["growth"]}
         draw(seconds, out.with_suffix(".png"), f"Seconds to score n candidates, {figures['machine']}")
 
@@ -110,8 +109,7 @@ async def _measure(settings: Settings, quick: bool) -> dict[str, Any]:
     return bench.figures() | {
         "growth": rows,
         "candidate_share": max(row["candidate_share"] for row in rows),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}",
+        "machine": machine(cores=True),
     }
 
 
