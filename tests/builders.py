@@ -11,6 +11,8 @@ from laserve.arms.circuit import Circuit
 from laserve.bandit.policies.exploration import Exploration
 from laserve.errors import ArmFailed
 from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe
+from laserve.scoring.base import Reading
+from laserve.scoring.plain import PlainModel
 from laserve.types import (
     ArmWhy,
     Candidate,
@@ -311,6 +313,8 @@ def make_exploration(epsilon: float = 0.0, *, start: float | None = None, until:
 class StubModel:
     """A reward model that does what the test says and remembers what it was asked.
 
+    A test changes `score`, and adds `prefill` and `truncated` where the model reads ahead.
+
     Args:
         scores: text -> score; or an exception to raise; or any other value to return as it is.
     """
@@ -324,7 +328,14 @@ class StubModel:
         self.asked: list[list[str]] = []
         self.closed = False
 
+    @property
+    def reads_ahead(self) -> bool:
+        return PlainModel(self).reads_ahead
+
     async def load(self) -> None: ...
+
+    def open(self, request: Request) -> Reading:
+        return PlainModel(self).open(request)
 
     async def score(self, request: Request, candidates: Sequence[Candidate]) -> Any:
         self.asked.append([candidate.text for candidate in candidates])

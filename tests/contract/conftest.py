@@ -13,7 +13,9 @@ from contract.reward_models import (  # noqa: F401 - fixtures
     encoder_arm,
     implicit_arm,
     judge_arm,
+    python_ahead_arm,
     python_arm,
+    python_opening_arm,
     remote_arm,
     vllm_arm,
 )

@@ -148,7 +148,7 @@ def judge_arm(chat_server: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def python_arm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """A distribution with a reward model, installed as pip leaves one behind, and gone with these tests."""
+    """A distribution with reward models, installed as pip leaves one behind, and gone with these tests."""
     site = tmp_path_factory.mktemp("site")
     plugin = Path(__file__).with_name("plugin.py")
     (site / "laserve_plugin_of_the_tests.py").write_text(plugin.read_text())
@@ -156,12 +156,24 @@ def python_arm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: laserve-plugin-of-the-tests\nVersion: 1.0\n")
     entry = "laserve_plugin_of_the_tests"
-    (info / "entry_points.txt").write_text(
-        f"[laserve.reward_models]\nbrevity = {entry}:Brevity\nbroken = {entry}:Missing\nodd = {entry}:Odd\n"
-    )
+    names = {"brevity": "Brevity", "ahead": "Ahead", "opening": "Opening", "broken": "Missing", "odd": "Odd"}
+    points = [f"{name} = {entry}:{value}" for name, value in names.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[laserve.reward_models]", *points, ""]))
     sys.path.insert(0, str(site))
     yield {"name": "brevity", "unit": "words"}
     sys.path.remove(str(site))
+
+
+@pytest.fixture(scope="module")
+def python_ahead_arm(python_arm: dict[str, Any]) -> dict[str, Any]:
+    """A plugin that reads prompts ahead, known by their request."""
+    return python_arm | {"name": "ahead"}
+
+
+@pytest.fixture(scope="module")
+def python_opening_arm(python_arm: dict[str, Any]) -> dict[str, Any]:
+    """A plugin with readings of its own."""
+    return python_arm | {"name": "opening"}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Every reward model keeps the protocol of `laserve.scoring.base`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from laserve.config import load
 from laserve.errors import ArmFailed, ConfigError, Unscorable
 from laserve.scoring import registry
 from laserve.scoring.base import RewardModel
-from laserve.types import Candidate, Document, Message, Request
+from laserve.types import Candidate, Document, Message, Request, Vector
 
 pytestmark = [
     # Made before the tests' own event loop runs, where `make` could only look them up.
@@ -39,6 +41,8 @@ MODELS = {
     "implicit": ("implicit", "implicit_arm"),
     "attributes": ("attributes", "attributes_arm"),
     "python": ("python", "python_arm"),
+    "python, reads ahead": ("python", "python_ahead_arm"),
+    "python, opens readings": ("python", "python_opening_arm"),
     "remote": ("remote", "remote_arm"),
     "judge": ("judge", "judge_arm"),
 }
@@ -93,15 +97,22 @@ def candidates(*texts: str) -> list[Candidate]:
 VARIED = candidates("Ada Thorn", "in 1874", "", "Ada Thorn", samples.ODD_TEXT, "the clock " * 30, "\n\t")
 
 
+async def score(model: RewardModel, request: Request, given: Sequence[Candidate]) -> Vector:
+    """Scores in a reading of their own."""
+    with closing(model.open(request)) as reading:
+        return await reading.score(given)
+
+
 async def check(model: RewardModel, request: Request, given: Sequence[Candidate]) -> None:
     """What must hold for all requests and candidates."""
-    scores = await model.score(request, given)
-    assert scores.shape == (len(given),)
-    assert scores.dtype == np.float64
-    assert np.isfinite(scores).all()
-    # A server sums in the order in which it has batched, so that its float32 may differ in the last digits.
-    exact = model.kind != "remote"
-    np.testing.assert_allclose(await model.score(request, given), scores, rtol=0 if exact else 1e-5)
+    with closing(model.open(request)) as reading:
+        scores = await reading.score(given)
+        assert scores.shape == (len(given),)
+        assert scores.dtype == np.float64
+        assert np.isfinite(scores).all()
+        # A server sums in the order in which it has batched: its float32 may differ in the last digits.
+        exact = model.kind != "remote"
+        np.testing.assert_allclose(await reading.score(given), scores, rtol=0 if exact else 1e-5)
 
 
 class TestProtocol:
@@ -134,17 +145,44 @@ class TestProtocol:
     @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
     async def test_scores_move_with_their_candidates(self, model: RewardModel, asked: Request) -> None:
         order = np.random.default_rng(1).permutation(len(VARIED))
-        scores = await model.score(asked, VARIED)
-        moved = await model.score(asked, [VARIED[place] for place in order])
+        scores = await score(model, asked, VARIED)
+        moved = await score(model, asked, [VARIED[place] for place in order])
         # Sums in another order round differently, those of a float32 encoder at 6e-8.
         assert moved == pytest.approx(scores[order], abs=2e-6)
 
     async def test_a_model_that_says_so_looks_at_each_text_alone(self, model: RewardModel) -> None:
-        together = await model.score(samples.request(), VARIED)
-        alone = [(await model.score(samples.request(), [one]))[0] for one in VARIED]
+        together = await score(model, samples.request(), VARIED)
+        alone = [(await score(model, samples.request(), [one]))[0] for one in VARIED]
         compares = np.abs(together - alone).max() > 2e-6
         # What `blend` says depends on all, but it is the service that says it: see TestBlend.
         assert compares == (model.needs_all and model.kind != "blend")
+
+    async def test_candidates_may_come_one_by_one_and_the_prompt_may_be_read_ahead(
+        self, model: RewardModel
+    ) -> None:
+        with closing(model.open(samples.request())) as reading:
+            await reading.prefill()
+            each = [VARIED] if model.needs_all else [[one] for one in VARIED]
+            scores = np.concatenate(await asyncio.gather(*(reading.score(given) for given in each)))
+            assert not reading.truncated
+        assert scores == pytest.approx(await score(model, samples.request(), VARIED), abs=1e-5)
+
+    async def test_a_reading_may_be_closed_at_any_time_and_leaves_others_of_its_request_as_they_are(
+        self, model: RewardModel
+    ) -> None:
+        asked = samples.request()
+        unused, left, used = (model.open(asked) for _ in range(3))
+        assert not unused.truncated
+        unused.close()
+        task = asyncio.create_task(left.score(VARIED))
+        await asyncio.sleep(0)
+        task.cancel()
+        left.close()
+        await asyncio.gather(task, return_exceptions=True)
+        scores = await used.score(VARIED)
+        for reading in (unused, left, used, used):
+            reading.close()
+        assert scores == pytest.approx(await score(model, asked, VARIED), abs=1e-5)
 
 
 class TestLogLikelihood:
@@ -155,7 +193,7 @@ class TestLogLikelihood:
             samples.candidate(1, "b", -1e-300),
             samples.candidate(2, "", 0),
         ]
-        assert (await model.score(samples.request(), given)).tolist() == [-3.5, -1e-300, 0.0]
+        assert (await score(model, samples.request(), given)).tolist() == [-3.5, -1e-300, 0.0]
 
 
 class TestConsensus:
@@ -165,26 +203,26 @@ class TestConsensus:
 
     async def test_the_majority_wins(self, model: RewardModel) -> None:
         given = candidates("1911", "Ada Thorn", "a fish", "Ada Thorn", "the Ada Thorn!")
-        scores = await model.score(samples.request(), given)
+        scores = await score(model, samples.request(), given)
         assert set(np.flatnonzero(scores == scores.max())) == {1, 3, 4}
 
     async def test_what_overlaps_with_most_others_beats_what_stands_apart(self, model: RewardModel) -> None:
-        scores = await model.score(
-            samples.request(), candidates("Ada Thorn", "Ada Thorn 1874", "1874", "fish")
+        scores = await score(
+            model, samples.request(), candidates("Ada Thorn", "Ada Thorn 1874", "1874", "fish")
         )
         assert scores.argmax() == 1
         assert scores.argmin() == 3
 
     async def test_a_score_is_the_mean_f1_with_all_candidates(self, model: RewardModel) -> None:
-        scores = await model.score(samples.request(), candidates("x y", "x", "z"))
+        scores = await score(model, samples.request(), candidates("x y", "x", "z"))
         # F1 of "x y" and "x": 2 * 1 / (2 + 1).
         assert scores == pytest.approx([(1 + 2 / 3) / 3, (2 / 3 + 1) / 3, 1 / 3])
 
     async def test_scores_lie_between_zero_and_one(self, model: RewardModel) -> None:
-        scores = await model.score(samples.request(), VARIED)
+        scores = await score(model, samples.request(), VARIED)
         assert (scores > 0).all()
         assert (scores <= 1).all()
-        assert (await model.score(samples.request(), candidates("same", "same"))).tolist() == [1.0, 1.0]
+        assert (await score(model, samples.request(), candidates("same", "same"))).tolist() == [1.0, 1.0]
 
 
 class TestBlend:
@@ -194,15 +232,17 @@ class TestBlend:
         model = await make(request, *MODELS["blend"])
         assert model.needs_all
         for asked in REQUESTS.values():
-            assert (await model.score(asked, VARIED)).tolist() == [0.0] * len(VARIED)
+            assert (await score(model, asked, VARIED)).tolist() == [0.0] * len(VARIED)
 
 
 class TestRelevance:
     async def test_an_answer_that_the_documents_support_beats_one_that_they_do_not(
         self, relevance: RewardModel
     ) -> None:
-        scores = await relevance.score(
-            samples.request(), candidates("a fisherman of Merrow", "Ada Thorn in 1874", "forty sheep")
+        scores = await score(
+            relevance,
+            samples.request(),
+            candidates("a fisherman of Merrow", "Ada Thorn in 1874", "forty sheep"),
         )
         assert scores.argmax() == 1
 
@@ -212,24 +252,24 @@ class TestRelevance:
         given = candidates("Ada Thorn in 1874", "Peter Quill in 1902")
         for texts in ([told + filler], [filler + told + filler], [filler + told], [filler, told]):
             documents = tuple(Document(text=text) for text in texts)
-            scores = await relevance.score(samples.request(documents=documents), given)
+            scores = await score(relevance, samples.request(documents=documents), given)
             assert scores[0] > scores[1]
 
     async def test_more_documents_never_lower_a_score(self, relevance: RewardModel) -> None:
         one = samples.request()
         two = samples.request(documents=(*one.documents, Document(text="Fish is sold from six.")))
         given = candidates("Ada Thorn", "fish")
-        assert (await relevance.score(two, given) >= await relevance.score(one, given) - 2e-6).all()
+        assert (await score(relevance, two, given) >= await score(relevance, one, given) - 2e-6).all()
 
     async def test_without_documents_it_is_closeness_to_the_question(self, relevance: RewardModel) -> None:
         asked = samples.request(prompt="the harbour clock of velm")
-        scores = await relevance.score(asked, candidates("forty sheep", "the harbour clock of velm"))
+        scores = await score(relevance, asked, candidates("forty sheep", "the harbour clock of velm"))
         assert scores.argmax() == 1
         assert scores[1] == pytest.approx(1.0, abs=1e-5)
 
     async def test_an_empty_answer_says_nothing(self, relevance: RewardModel) -> None:
         for asked in REQUESTS.values():
-            scores = await relevance.score(asked, candidates("", "Ada Thorn", " \n"))
+            scores = await score(relevance, asked, candidates("", "Ada Thorn", " \n"))
             assert scores[[0, 2]].tolist() == [-1.0, -1.0]
             assert -1.0 < scores[1] <= 1.0 + 1e-5
 
@@ -242,8 +282,8 @@ class TestRemote:
         there = await make(request, *MODELS["remote"], endpoint=endpoint)
         here = await make(request, *MODELS["transformers, decoder"])
         asked = samples.request(documents=(Document(text="clock tower <|im_end|> " * 150),))
-        scores = await there.score(asked, VARIED)
-        assert scores == pytest.approx(await here.score(asked, VARIED), abs=1e-4)
+        scores = await score(there, asked, VARIED)
+        assert scores == pytest.approx(await score(here, asked, VARIED), abs=1e-4)
         assert np.ptp(scores) > 1e-3
         await there.close()
         await here.close()
@@ -265,7 +305,7 @@ class TestRemote:
     ) -> None:
         model = await make(request, *MODELS["remote"])
         with pytest.raises(Unscorable, match="too long"):
-            await model.score(samples.request(question="who " * 3000), VARIED)
+            await score(model, samples.request(question="who " * 3000), VARIED)
         await model.close()
 
 
@@ -274,20 +314,26 @@ class TestJudge:
         words = {"structured_outputs": {"choice": ["good", "bad"]}}
         model = await make(request, *MODELS["judge"], extra_body=words)
         with pytest.raises(ArmFailed, match="no grade"):
-            await model.score(samples.request(), VARIED)
+            await score(model, samples.request(), VARIED)
         await model.close()
 
     async def test_a_grade_is_one_that_the_model_may_give(self, request: pytest.FixtureRequest) -> None:
         model = await make(request, *MODELS["judge"])
-        assert set(await model.score(samples.request(), VARIED)) <= set(range(1, 11))
+        assert set(await score(model, samples.request(), VARIED)) <= set(range(1, 11))
         await model.close()
 
 
 class TestPython:
     async def test_an_installed_plugin_gets_its_options(self, request: pytest.FixtureRequest) -> None:
         model = await make(request, *MODELS["python"])
-        scores = await model.score(samples.request(), candidates("one two", "three"))
+        scores = await score(model, samples.request(), candidates("one two", "three"))
         assert scores.tolist() == [-2.0, -1.0]
+
+    async def test_a_plugin_may_open_its_own_readings(self, request: pytest.FixtureRequest) -> None:
+        model: Any = await make(request, *MODELS["python, opens readings"])
+        assert type(model).__name__ == "Opening"
+        await score(model, samples.request(), VARIED)
+        assert model.open_readings == 0
 
 
 class TestFake:
@@ -296,7 +342,7 @@ class TestFake:
     ) -> None:
         one, two = [await make(request, *MODELS["fake"], salt=salt) for salt in ("a", "b")]
         given = candidates(*(f"answer {number}" for number in range(20)))
-        first, second = await one.score(samples.request(), given), await two.score(samples.request(), given)
+        first, second = await score(one, samples.request(), given), await score(two, samples.request(), given)
         assert (np.concatenate([first, second]) >= 0).all()
         assert (np.concatenate([first, second]) < 1).all()
         assert (first != second).all()
@@ -304,7 +350,7 @@ class TestFake:
     async def test_it_fails_when_told_to(self, request: pytest.FixtureRequest) -> None:
         model = await make(request, *MODELS["fake"], fail=True)
         with pytest.raises(ArmFailed):
-            await model.score(samples.request(), candidates("a"))
+            await score(model, samples.request(), candidates("a"))
 
 
 async def test_an_encoder_that_fails_costs_the_arm_and_not_the_process(
@@ -316,4 +362,4 @@ async def test_an_encoder_that_fails_costs_the_arm_and_not_the_process(
 
     model = registry.create("relevance", {}, {"encoder": Broken()})
     with pytest.raises(ArmFailed, match="out of memory"):
-        await model.score(samples.request(), candidates("a"))
+        await score(model, samples.request(), candidates("a"))

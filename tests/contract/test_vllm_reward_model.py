@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 
 from contract import samples, test_reward_model
 from contract.reward_models import save_adapter
+from contract.test_reward_model import score
 from laserve.config import load
 from laserve.errors import ArmFailed, ConfigError, Unscorable
 from laserve.metrics import Metrics
@@ -120,7 +121,7 @@ async def by_transformers(arms: Arms, adapter: Path, request: Request) -> Any:
 
 async def test_each_adapter_scores_with_its_own_head_as_transformers_does(arms: Arms) -> None:
     request = long(60)
-    found = await asyncio.gather(*(model.score(request, GIVEN) for model in arms.models))
+    found = await asyncio.gather(*(score(model, request, GIVEN) for model in arms.models))
     for scores, adapter in zip(found, arms.adapters, strict=True):
         assert scores == pytest.approx(await by_transformers(arms, adapter, request), abs=2e-4)
     assert np.abs(found[0] - found[1]).min() > 1e-3
@@ -141,42 +142,42 @@ async def test_the_prompt_is_read_once(arms: Arms, monkeypatch: pytest.MonkeyPat
             yield output
 
     monkeypatch.setattr(model.engine._llm(), "encode", encode)
-    request = long(200, "how often is a prompt read")
-    await asyncio.gather(*(model.score(request, [each]) for each in GIVEN))
+    with closing(model.open(long(200, "how often is a prompt read"))) as reading:
+        await asyncio.gather(*(reading.score([each]) for each in GIVEN))
     assert sum(tokens > 300 for tokens in computed) == 1
     # Of a prompt that was read before, up to a block is computed again.
     assert max(sorted(computed)[:-1]) < 32 + 60
 
     computed.clear()
-    another = long(200, "and with a prefill")
-    await model.prefill(another)
-    await model.score(another, GIVEN)
-    assert sum(tokens > 300 for tokens in computed) == 1
-    computed.clear()
-    await model.score(another, GIVEN)
-    assert computed == []
+    with closing(model.open(long(200, "and with a prefill"))) as another:
+        await another.prefill()
+        await another.score(GIVEN)
+        assert sum(tokens > 300 for tokens in computed) == 1
+        computed.clear()
+        await another.score(GIVEN)
+        assert computed == []
 
 
 async def test_documents_that_are_too_long_are_cut_and_that_is_told(arms: Arms) -> None:
     model = arms.models[0]
-    fits, too_long = long(50), long(3000)
-    assert not model.truncated(too_long)
-    for request in (fits, too_long):
-        await model.prefill(request)
-    assert not model.truncated(fits)
-    assert model.truncated(too_long)
-    assert np.isfinite(await model.score(too_long, GIVEN)).all()
+    with closing(model.open(long(50))) as fits, closing(model.open(long(3000))) as too_long:
+        assert not too_long.truncated
+        for reading in (fits, too_long):
+            await reading.prefill()
+        assert not fits.truncated
+        assert too_long.truncated
+        assert np.isfinite(await too_long.score(GIVEN)).all()
 
 
 async def test_a_request_that_cannot_be_cut_is_unscorable(arms: Arms) -> None:
     with pytest.raises(Unscorable):
-        await arms.models[0].score(samples.request(prompt="clock " * 3000), GIVEN)
+        await score(arms.models[0], samples.request(prompt="clock " * 3000), GIVEN)
 
 
 async def test_a_cancelled_call_ends_the_work_of_the_engine(arms: Arms) -> None:
     model = arms.models[0]
     processor = model.engine._llm().output_processor
-    task = asyncio.create_task(model.score(long(600, "what nobody waits for"), GIVEN))
+    task = asyncio.create_task(score(model, long(600, "what nobody waits for"), GIVEN))
     while not processor.has_unfinished_requests():
         await asyncio.sleep(0.001)
     task.cancel()
@@ -184,7 +185,7 @@ async def test_a_cancelled_call_ends_the_work_of_the_engine(arms: Arms) -> None:
         await task
     await asyncio.sleep(0)
     assert not processor.has_unfinished_requests()
-    assert np.isfinite(await model.score(long(10), GIVEN)).all()
+    assert np.isfinite(await score(model, long(10), GIVEN)).all()
 
 
 async def test_an_adapter_that_vllm_refuses_costs_its_arm_alone(
@@ -196,7 +197,7 @@ async def test_an_adapter_that_vllm_refuses_costs_its_arm_alone(
     config.write_text(config.read_text().replace('"use_dora": false', '"use_dora": true'))
     with pytest.raises(ConfigError, match=r"options\.adapter: vLLM refuses"):
         await arms.make(adapter=str(tmp_path)).load()
-    assert np.isfinite(await arms.models[0].score(long(10), GIVEN)).all()
+    assert np.isfinite(await score(arms.models[0], long(10), GIVEN)).all()
 
 
 async def test_an_arm_may_come_and_go_while_others_stay(arms: Arms) -> None:
@@ -204,21 +205,21 @@ async def test_an_arm_may_come_and_go_while_others_stay(arms: Arms) -> None:
     await late.load()
     assert late.engine is arms.models[0].engine
     request = long(20)
-    expected = await arms.models[1].score(request, GIVEN)
-    assert (await late.score(replace(request), GIVEN)) == pytest.approx(expected, abs=2e-4)
+    expected = await score(arms.models[1], request, GIVEN)
+    assert (await score(late, request, GIVEN)) == pytest.approx(expected, abs=2e-4)
     await late.close()
-    assert np.isfinite(await arms.models[1].score(replace(request), GIVEN)).all()
+    assert np.isfinite(await score(arms.models[1], request, GIVEN)).all()
 
 
 async def test_an_engine_that_is_killed_fails_its_arms_and_comes_back(arms: Arms) -> None:
     before = arms.restarts()
     request = long(30)
-    expected = [await model.score(request, GIVEN) for model in arms.models]
+    expected = [await score(model, request, GIVEN) for model in arms.models]
     processes, processor = (
         set(engine_processes()) - arms.others,
         arms.models[0].engine._llm().output_processor,
     )
-    under_way = asyncio.create_task(arms.models[0].score(long(900, "under way"), GIVEN))
+    under_way = asyncio.create_task(score(arms.models[0], long(900, "under way"), GIVEN))
     while not processor.has_unfinished_requests():
         await asyncio.sleep(0.001)
     for process in processes:
@@ -226,12 +227,12 @@ async def test_an_engine_that_is_killed_fails_its_arms_and_comes_back(arms: Arms
     with pytest.raises(ArmFailed):
         await under_way
     with pytest.raises(ArmFailed, match="died"):
-        await arms.models[1].score(replace(request), GIVEN)
+        await score(arms.models[1], request, GIVEN)
     async with asyncio.timeout(START_S):
         while arms.restarts() == before:
             await asyncio.sleep(0.1)
     for model, scores in zip(arms.models, expected, strict=True):
-        assert await model.score(replace(request), GIVEN) == pytest.approx(scores, abs=2e-4)
+        assert await score(model, request, GIVEN) == pytest.approx(scores, abs=2e-4)
 
 
 async def test_a_base_without_a_head_needs_an_adapter(arms: Arms) -> None:

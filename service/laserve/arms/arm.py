@@ -1,7 +1,7 @@
 """One reward model as the service holds it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,9 +13,9 @@ from laserve.config import ArmSettings
 from laserve.errors import ArmFailed
 from laserve.metrics import Metrics
 from laserve.scoring import registry
-from laserve.scoring.base import Prefilling, RewardModel
+from laserve.scoring.base import Reading, RewardModel
 from laserve.scoring.blend import Blend
-from laserve.types import ArmStatus, Candidate, Request, Vector
+from laserve.types import ArmStatus, Request
 
 ArmState = Literal["loading", "ready", "failed", "open", "half-open", "draining", "retired"]
 STATES: tuple[ArmState, ...] = ("loading", "ready", "failed", "open", "half-open", "draining", "retired")
@@ -98,7 +98,7 @@ def make_arm(settings: ArmSettings, shared: Mapping[str, Any], metrics: Metrics)
         for state in CIRCUIT_STATES:
             metrics.rm_circuit.labels(name, state).set(state == current)
 
-    ahead = isinstance(model, Prefilling) and not model.free
+    ahead = model.reads_ahead and not model.free
     return Arm(
         name=name,
         model=model,
@@ -117,6 +117,7 @@ class UnavailableModel:
 
     free = False
     needs_all = False
+    reads_ahead = False
 
     def __init__(self, kind: str, why: str) -> None:
         self.kind = kind
@@ -125,7 +126,7 @@ class UnavailableModel:
     async def load(self) -> None:
         raise ArmFailed(self._why)
 
-    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+    def open(self, request: Request) -> Reading:
         raise ArmFailed(self._why)
 
     async def close(self) -> None: ...

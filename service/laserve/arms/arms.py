@@ -189,9 +189,12 @@ async def _self_test(model: RewardModel, seconds: float) -> None:
         Candidate(index=index, text=text, finish_reason="stop", tokens=3, logprob=-1.0 - index)
         for index, text in enumerate(("Ada Thorn", "a boat"))
     ]
+    reading = model.open(request)
     try:
-        scores = await within(seconds, score_distinct(model, request, candidates))
+        scores = await within(seconds, score_distinct(reading, candidates, needs_all=model.needs_all))
     except TimeoutError:
         raise ArmFailed(f"the self-test took longer than {seconds:g} s") from None
+    finally:
+        reading.close()
     if np.isnan(scores).any():
         raise ArmFailed("the self-test gave a score that is not finite")

@@ -14,7 +14,7 @@ import numpy as np
 from laserve.arms.arm import Arm
 from laserve.errors import ArmFailed, LaserveError, Unscorable
 from laserve.metrics import Metrics
-from laserve.scoring.base import Prefilling, RewardModel
+from laserve.scoring.base import Reading
 from laserve.types import Candidate, Decision, Request, Vector
 
 T = TypeVar("T")
@@ -70,6 +70,7 @@ class Scoring:
         self._opened = opened
         #: What the circuit gave for this attempt; None before it, and once the circuit knows the end.
         self._begun: int | None = None
+        self._reading: Reading | None = None
         self._prefill: asyncio.Task[None] | None = None
         #: Text -> its score, on the way.
         self._early: dict[str, asyncio.Task[Vector]] = {}
@@ -77,15 +78,15 @@ class Scoring:
     def begin(self) -> None:
         """Read the prompt from now on, where the model can and the circuit lets it."""
         model = self.arm.model
-        if isinstance(model, Prefilling) and not model.needs_all and self.arm.circuit.admits:
+        if model.reads_ahead and not model.needs_all and self.arm.circuit.admits:
             self.overlapping = True
             self._begun = self.arm.circuit.begin()
-            self._prefill = _start(model.prefill(self._request))
+            self._prefill = _start(self._read_ahead())
 
     def add(self, candidate: Candidate) -> None:
         """A candidate has finished."""
         if self.overlapping and candidate.text not in self._early:
-            self._early[candidate.text] = _start(_ask(self.arm.model, self._request, [candidate]))
+            self._early[candidate.text] = _start(self._ask(candidate))
 
     async def result(self, candidates: Sequence[Candidate]) -> Scored:
         """Scores of all candidates, those that were added among them; equal texts are scored once.
@@ -114,17 +115,36 @@ class Scoring:
             self.close()
 
     def close(self) -> None:
-        """Give up what is still under way."""
+        """Give up what is still under way, and free the prompt."""
         for task in (self._prefill, *self._early.values()):
             if task is not None:
                 task.cancel()
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            try:
+                reading.close()
+            except Exception as error:  # noqa: BLE001 - a scorer may raise anything: the request goes on
+                logger.warning("arm %s: a reading could not be closed: %s", self.arm.name, reason(error))
         if self._begun is not None:
             self.arm.circuit.gave_up(self._begun)
             self._begun = None
 
+    def _open_reading(self) -> Reading:
+        """The reading of this attempt; called where a failure is the arm's."""
+        if self._reading is None:
+            self._reading = self.arm.model.open(self._request)
+        return self._reading
+
+    async def _read_ahead(self) -> None:
+        await self._open_reading().prefill()
+
+    async def _ask(self, candidate: Candidate) -> Vector:
+        return await _scores_of(self._open_reading(), [candidate])
+
     async def _scores(self, candidates: Sequence[Candidate]) -> Vector:
         if not self.overlapping:
-            return await score_distinct(self.arm.model, self._request, candidates)
+            reading = self._open_reading()
+            return await score_distinct(reading, candidates, needs_all=self.arm.model.needs_all)
         for candidate in candidates:
             self.add(candidate)
         texts = list(dict.fromkeys(candidate.text for candidate in candidates))
@@ -136,8 +156,8 @@ class Scoring:
         begun, self._begun = self._begun, None
         if begun is not None and self.arm.circuit.succeeded(begun):
             self.arm.error = None
-        model, name = self.arm.model, self.arm.name
-        truncated = isinstance(model, Prefilling) and model.truncated(self._request)
+        name = self.arm.name
+        truncated = self._reading is not None and self._reading.truncated
         self._metrics.rm_non_finite.labels(name).inc(int(np.isnan(scores).sum()))
         self._metrics.rm_truncated.labels(name).inc(truncated)
         return Scored(scores=scores, best=best_of(scores, candidates), truncated=truncated)
@@ -161,16 +181,19 @@ class Scoring:
         return why
 
 
-async def score_distinct(model: RewardModel, request: Request, candidates: Sequence[Candidate]) -> Vector:
+async def score_distinct(reading: Reading, candidates: Sequence[Candidate], *, needs_all: bool) -> Vector:
     """Scores of all candidates in one call, shape (n,); NaN where one is not finite.
+
+    Args:
+        needs_all: as the reading's model says; without it, equal texts are scored once.
 
     Raises:
         ArmFailed: the scores do not fit the candidates, or none is finite.
     """
-    if model.needs_all:
-        return some_finite(await _ask(model, request, candidates))
+    if needs_all:
+        return some_finite(await _scores_of(reading, candidates))
     asked = list({candidate.text: candidate for candidate in reversed(candidates)}.values())[::-1]
-    scores = some_finite(await _ask(model, request, asked))
+    scores = some_finite(await _scores_of(reading, asked))
     by_text = {candidate.text: score for candidate, score in zip(asked, scores, strict=True)}
     return np.array([by_text[candidate.text] for candidate in candidates])
 
@@ -182,8 +205,8 @@ def some_finite(scores: Vector) -> Vector:
     return scores
 
 
-async def _ask(model: RewardModel, request: Request, candidates: Sequence[Candidate]) -> Vector:
-    scores = np.asarray(await model.score(request, candidates), dtype=np.float64)
+async def _scores_of(reading: Reading, candidates: Sequence[Candidate]) -> Vector:
+    scores = np.asarray(await reading.score(candidates), dtype=np.float64)
     if scores.shape != (len(candidates),):
         raise ArmFailed(f"gave scores of shape {scores.shape} for {len(candidates)} candidates")
     return np.where(np.isfinite(scores), scores, np.nan)

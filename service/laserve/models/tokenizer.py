@@ -15,7 +15,7 @@ _KEPT_FRAMES = 256
 
 
 class FolderTokenizer:
-    """See `laserve.generation.base.Tokenizer` and `laserve.scoring.rendering.Tokenizer`.
+    """See `laserve.generation.base.Tokenizer` and `laserve.scoring.rendering.RewardTokenizer`.
 
     Args:
         path: folder of the model.

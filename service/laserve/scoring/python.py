@@ -5,9 +5,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from laserve.errors import ConfigError
+from laserve.scoring.plain import lacking
 
 GROUP = "laserve.reward_models"
-_MEMBERS = ("kind", "free", "needs_all", "load", "score", "close")
 
 
 def find(name: Any) -> Callable[..., Any]:
@@ -45,9 +45,8 @@ def release(name: Any) -> str | None:
 
 
 def check(name: Any, model: Any) -> None:
-    """Raise ConfigError unless it has all that `laserve.scoring.base.RewardModel` asks for."""
-    missing = [member for member in _MEMBERS if not hasattr(model, member)]
-    if missing:
+    """Raise ConfigError unless it is a reward model, with readings of its own or plain."""
+    if missing := lacking(model):
         raise ConfigError.at("options.name", f"{name!r} is no reward model: it has no {', '.join(missing)}")
 
 

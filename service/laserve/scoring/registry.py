@@ -4,11 +4,12 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
-from typing import Any, cast
+from typing import Any
 
 from laserve.errors import ConfigError
 from laserve.scoring import python
 from laserve.scoring.base import RewardModel
+from laserve.scoring.plain import as_reward_model
 
 KINDS = {
     "loglik": "laserve.scoring.loglik:LogLikelihood",
@@ -44,10 +45,10 @@ def create(kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]) -> 
     build = builder(kind, options)
     if kind == "python":
         name = options.get("name")
-        model = _build(build, kind, {k: v for k, v in options.items() if k != "name"}, shared)
-        python.check(name, model)
-        return model
-    return _build(build, kind, options, shared)
+        made = _build(build, kind, {k: v for k, v in options.items() if k != "name"}, shared)
+        python.check(name, made)
+        return as_reward_model(made)
+    return as_reward_model(_build(build, kind, options, shared))
 
 
 def builder(kind: str, options: Mapping[str, Any]) -> Callable[..., Any]:
@@ -62,7 +63,7 @@ def builder(kind: str, options: Mapping[str, Any]) -> Callable[..., Any]:
 
 def _build(
     build: Callable[..., Any], kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]
-) -> RewardModel:
+) -> Any:
     parameters = inspect.signature(build).parameters
     named = {name: parameter for name, parameter in parameters.items() if parameter.kind not in _VARIADIC}
     parts = {name: part for name, part in shared.items() if name in named}
@@ -78,6 +79,6 @@ def _build(
         if name not in options and named[name].default is Parameter.empty:
             raise ConfigError.at(f"options.{name}", f"kind {kind!r} needs it")
     try:
-        return cast(RewardModel, build(**parts, **options))
+        return build(**parts, **options)
     except (TypeError, ValueError) as error:
         raise ConfigError.at("options", str(error)) from error

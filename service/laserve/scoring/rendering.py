@@ -14,7 +14,7 @@ from laserve.models.tokenizer import shares
 from laserve.types import Document, Request
 
 
-class Tokenizer(Protocol):
+class RewardTokenizer(Protocol):
     """Text -> ids of a reward model."""
 
     async def encode(self, text: str, *, literal: bool = False) -> Sequence[int]:
@@ -37,7 +37,7 @@ class Prompt:
     truncated: bool
 
 
-async def render_prompt(request: Request, tokenizer: Tokenizer, max_model_len: int) -> Prompt:
+async def render_prompt(request: Request, tokenizer: RewardTokenizer, max_model_len: int) -> Prompt:
     """Render a request; documents lose tokens where it is too long, question and candidate never.
 
     Args:
@@ -71,7 +71,7 @@ async def render_prompt(request: Request, tokenizer: Tokenizer, max_model_len: i
     return Prompt(ids=tuple(ids), close=tuple(after), room=room, truncated=truncated)
 
 
-async def render_candidate(text: str, prompt: Prompt, tokenizer: Tokenizer) -> tuple[int, ...]:
+async def render_candidate(text: str, prompt: Prompt, tokenizer: RewardTokenizer) -> tuple[int, ...]:
     """Ids of a candidate and of what closes its turn.
 
     Raises:
@@ -84,7 +84,7 @@ async def render_candidate(text: str, prompt: Prompt, tokenizer: Tokenizer) -> t
 
 
 async def _documents(
-    documents: Sequence[Document], tokenizer: Tokenizer, room: int
+    documents: Sequence[Document], tokenizer: RewardTokenizer, room: int
 ) -> tuple[list[int] | None, bool]:
     """Ids of the documents, cut to the room, and whether they were cut; None where not even titles fit."""
     if not documents:

@@ -15,6 +15,7 @@ from laserve.arms.arm import Arm
 from laserve.arms.attempt import Scored, Scoring
 from laserve.errors import ArmFailed, Unscorable
 from laserve.metrics import Metrics
+from laserve.scoring.base import Reading
 from laserve.types import Candidate, Request
 
 REQUEST = make_request()
@@ -281,6 +282,103 @@ async def test_a_score_that_arrives_with_the_prompt_still_unread_waits_for_nothi
     assert (await scoring.result(CANDIDATES)).best == 1
     await steps()
     assert len(asyncio.all_tasks()) == 1
+
+
+class Opening(Ahead):
+    """Opens readings that tell whether they are closed."""
+
+    def __init__(self, scores: Any = None, *, closing: Exception | None = None, **flags: bool) -> None:
+        super().__init__(scores, **flags)
+        self.readings: list[Noted] = []
+        self.closing = closing
+
+    def open(self, request: Request) -> "Noted":
+        self.readings.append(Noted(self, super().open(request)))
+        return self.readings[-1]
+
+
+class Noted:
+    def __init__(self, model: Opening, reading: Reading) -> None:
+        self.model = model
+        self.reading = reading
+        self.closed = 0
+        self.asked = 0
+
+    @property
+    def truncated(self) -> bool:
+        return self.reading.truncated
+
+    async def prefill(self) -> None:
+        await self.reading.prefill()
+
+    async def score(self, candidates: Sequence[Candidate]) -> Any:
+        self.asked += 1
+        return await self.reading.score(candidates)
+
+    def close(self) -> None:
+        self.closed += 1
+        if self.model.closing is not None:
+            raise self.model.closing
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("ends", ["scored", "failed", "unscorable", "timed out", "given up", "left alone"])
+async def test_an_attempt_has_one_reading_and_closes_it_whatever_becomes_of_it(
+    ahead: bool, ends: str
+) -> None:
+    scores = {"failed": ArmFailed("no"), "unscorable": Unscorable("too long")}.get(ends)
+    model = Opening(scores)
+    scoring = scoring_of(make_arm("one", model, timeout_s=0.02 if ends == "timed out" else 30.0))
+    if ends in ("timed out", "given up", "left alone"):
+        model.go.clear()
+    if ahead:
+        scoring.begin()
+        scoring.add(CANDIDATES[0])
+        await steps()
+    if ends == "given up":
+        task = asyncio.create_task(scoring.result(CANDIDATES))
+        await steps()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    elif ends != "left alone":
+        await asyncio.gather(scoring.result(CANDIDATES), return_exceptions=True)
+    scoring.close()
+    scoring.close()
+    opened = ahead or ends != "left alone"
+    assert [reading.closed for reading in model.readings] == [1] * opened
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_two_attempts_at_one_request_do_not_share_a_reading(ahead: bool) -> None:
+    model = Opening()
+    arm = make_arm("one", model)
+    for _ in range(2):
+        scoring = scoring_of(arm)
+        if ahead:
+            scoring.begin()
+        await scoring.result(CANDIDATES)
+    assert [reading.asked > 0 for reading in model.readings] == [True, True]
+    assert [reading.closed for reading in model.readings] == [1, 1]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_reading_that_cannot_be_opened_costs_the_arm(ahead: bool) -> None:
+    class Shut(Ahead):
+        def open(self, request: Request) -> Reading:
+            raise ZeroDivisionError
+
+    scoring = scoring_of(make_arm("one", Shut()))
+    if ahead:
+        scoring.begin()
+        scoring.add(CANDIDATES[0])
+    with pytest.raises(ArmFailed, match="raised ZeroDivisionError"):
+        await scoring.result(CANDIDATES)
+
+
+async def test_a_reading_that_cannot_be_closed_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    scoring = scoring_of(make_arm("one", Opening(closing=OSError("busy"))))
+    assert (await scoring.result(CANDIDATES)).best == 1
+    assert "arm one: a reading could not be closed: OSError: busy" in caplog.text
 
 
 def test_values_hide_what_is_not_finite() -> None:

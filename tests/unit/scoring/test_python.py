@@ -40,10 +40,17 @@ class Listing(Brevity):
 
 class Odd: ...
 
+class Half:
+    kind, free, needs_all = "half", False, False
+
+    async def load(self): ...
+    async def close(self): ...
+    def open(self, request): ...
+
 NOTHING = 3
 """
 NAMES = {"brevity": "Brevity", "gone": "Gone", "odd": "Odd", "nothing": "NOTHING"}
-NAMES |= {"open": "Open", "listing": "Listing"}
+NAMES |= {"open": "Open", "listing": "Listing", "half": "Half"}
 
 
 def install(site: Path, distribution: str, entries: dict[str, str]) -> None:
@@ -69,8 +76,8 @@ def create(**options: Any) -> Any:
 
 async def test_an_installed_model_gets_its_options_and_the_parts_it_asks_for() -> None:
     model = create(name="brevity", unit="words")
-    assert model.encoder == "the encoder"
-    assert await model.score(make_request(), make_candidates("four")) == [-4]
+    assert model.scorer.encoder == "the encoder"
+    assert await model.open(make_request()).score(make_candidates("four")) == [-4]
 
 
 @pytest.mark.parametrize(
@@ -79,11 +86,12 @@ async def test_an_installed_model_gets_its_options_and_the_parts_it_asks_for() -
         ({}, r"options.name: no installed package has a reward model None"),
         (
             {"name": "os"},
-            r"options.name: no installed .* 'os'; there are: .*brevity, gone, listing, nothing, odd, open",
+            r"options.name: no .* 'os'; there are: .*brevity, gone, half, listing, nothing, odd, open",
         ),
         ({"name": "gone"}, r"options.name: 'gone' of first cannot be imported: .*Gone"),
         ({"name": "nothing"}, r"options.name: 'nothing' of first is no class and no function"),
         ({"name": "odd"}, r"options.name: 'odd' is no reward model: it has no kind, free, needs_all, load"),
+        ({"name": "half"}, r"options.name: 'half' is no reward model: it has no reads_ahead$"),
         ({"name": "brevity", "size": 1}, r"options.size: kind 'python' has no such option; it has: unit"),
         ({"name": "brevity", "encoder": 1}, r"options.encoder: kind 'python' has no such option"),
         ({"name": "brevity", "unit": "m"}, r"options.unit: is neither"),
@@ -102,9 +110,9 @@ def test_another_error_of_a_plugin_is_of_its_options_whatever_its_text_says() ->
 
 
 def test_a_plugin_that_takes_any_option_gets_those_that_it_does_not_name() -> None:
-    model = create(name="open", unit="words", size=3, cache={"mb": 1})
+    model = create(name="open", unit="words", size=3, cache={"mb": 1}).scorer
     assert (model.encoder, model.more) == ("the encoder", {"size": 3, "cache": {"mb": 1}})
-    assert create(name="open").more == {}
+    assert create(name="open").scorer.more == {}
 
 
 def test_a_plugin_that_takes_any_option_still_has_its_parts_from_the_service_alone() -> None:
@@ -113,7 +121,7 @@ def test_a_plugin_that_takes_any_option_still_has_its_parts_from_the_service_alo
 
 
 def test_a_plugin_with_a_list_of_arguments_loads_and_has_no_option_of_that_name() -> None:
-    assert create(name="listing").encoder == "the encoder"
+    assert create(name="listing").scorer.encoder == "the encoder"
     for option in ("rest", "size"):
         with pytest.raises(ConfigError, match=f"options.{option}: .* has no such option; it has: none"):
             create(name="listing", **{option: 1})

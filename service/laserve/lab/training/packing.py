@@ -6,7 +6,7 @@ from typing import Any
 
 from laserve.errors import Unscorable
 from laserve.lab.data.rows import Group
-from laserve.scoring.rendering import Tokenizer, render_candidate, render_prompt
+from laserve.scoring.rendering import RewardTokenizer, render_candidate, render_prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Packed:
     rewards: tuple[float, ...]
 
 
-async def pack(group: Group, tokenizer: Tokenizer, max_tokens: int) -> Packed | None:
+async def pack(group: Group, tokenizer: RewardTokenizer, max_tokens: int) -> Packed | None:
     """Render a group; None where it does not fit into `max_tokens` for prompt and one answer."""
     try:
         prompt = await render_prompt(group.request, tokenizer, max_tokens)

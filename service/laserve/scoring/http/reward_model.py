@@ -1,8 +1,7 @@
 """A reward model that a vLLM server elsewhere runs."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,8 +14,8 @@ from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring.http.server import RemoteServer
 from laserve.scoring.inprocess.pairs import PairTokenizer
 from laserve.scoring.inprocess.pretrained import SHORTEST
+from laserve.scoring.reading import PromptReading
 from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
-from laserve.scoring.requests import PerRequest
 from laserve.types import Candidate, Request, Vector
 
 #: Seconds in which a server must have scored its first text.
@@ -52,6 +51,7 @@ class RemoteModel:
     kind = "remote"
     free = False
     needs_all = False
+    reads_ahead = True
 
     def __init__(
         self,
@@ -76,8 +76,6 @@ class RemoteModel:
         self._wanted, self._model = model, ""
         self._wanted_len, self._max_model_len = max_model_len, 0
         self._tokenizer: FolderTokenizer | None = None
-        self._prompts = PerRequest[Prompt]()
-        self._warm = PerRequest[bool]()
 
     async def load(self) -> None:
         path = resolve(self._folder, self._cache_dir)
@@ -98,41 +96,30 @@ class RemoteModel:
     async def close(self) -> None:
         await self._server.close()
 
-    async def prefill(self, request: Request) -> None:
-        await self._warm.get(request, partial(self._read, request))
+    def open(self, request: Request) -> "RemoteReading":
+        return RemoteReading(self, request)
 
-    def truncated(self, request: Request) -> bool:
-        prompt = self._prompts.peek(request)
-        return prompt is not None and prompt.truncated
+    async def render(self, request: Request) -> Prompt:
+        return await render_prompt(request, self._loaded, self._max_model_len)
 
-    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
-        prompt = await self._prompt(request)
+    async def texts(self, prompt: Prompt, candidates: Sequence[Candidate]) -> dict[str, Any]:
+        """Candidates with their prompt, in the fields that the endpoint has for them."""
         answers = [await render_candidate(each.text, prompt, self._loaded) for each in candidates]
-        await self._warm.get(request, partial(self._read, request))
         if isinstance(self._loaded, PairTokenizer):
             question = await self._loaded.first_text(prompt.ids)
-            texts = [self._loaded.harmless(candidate.text) for candidate in candidates]
-            return await self._ask({"queries": question, "documents": texts}, len(texts))
-        return await self._ask({"input": [[*prompt.ids, *answer] for answer in answers]}, len(answers))
+            return {
+                "queries": question,
+                "documents": [self._loaded.harmless(each.text) for each in candidates],
+            }
+        return {"input": [[*prompt.ids, *answer] for answer in answers]}
 
-    @property
-    def _loaded(self) -> FolderTokenizer:
-        if self._tokenizer is None:
-            raise ArmFailed("has not been loaded")
-        return self._tokenizer
-
-    async def _prompt(self, request: Request) -> Prompt:
-        render = partial(render_prompt, request, self._loaded, self._max_model_len)
-        return await self._prompts.get(request, render)
-
-    async def _read(self, request: Request) -> bool:
+    async def read(self, prompt: Prompt) -> None:
         """Have the server read the prompt."""
-        prompt = await self._prompt(request)
         if prompt.ids and self._endpoint != "score":
-            await self._ask({"input": [list(prompt.ids)]}, 1)
-        return True
+            await self.ask({"input": [list(prompt.ids)]}, 1)
 
-    async def _ask(self, texts: dict[str, Any], count: int) -> Vector:
+    async def ask(self, texts: Mapping[str, Any], count: int) -> Vector:
+        """Scores of these texts, shape (count,), float64."""
         body = {"model": self._model, "use_activation": False, **texts}
         answer = await self._server.post(f"/{self._endpoint}", body)
         try:
@@ -144,13 +131,19 @@ class RemoteModel:
             raise ArmFailed(f"{self._server.name} gave outputs of shape {outputs.shape} for {count} texts")
         return outputs[:, 0]
 
+    @property
+    def _loaded(self) -> FolderTokenizer:
+        if self._tokenizer is None:
+            raise ArmFailed("has not been loaded")
+        return self._tokenizer
+
     async def _try(self) -> None:
         """Raise ConfigError unless the server scores a text."""
         word = list(await self._loaded.encode("a"))
         texts = {"queries": "a", "documents": ["b"]} if self._endpoint == "score" else {"input": [word]}
         try:
             async with asyncio.timeout(_TRY_S):
-                await self._ask(texts, 1)
+                await self.ask(texts, 1)
         except TimeoutError as error:
             raise ConfigError.at(
                 "options.url", f"{self._server.name} scored nothing in {_TRY_S:g} s"
@@ -161,3 +154,22 @@ class RemoteModel:
             ) from error
         except ArmFailed as error:
             raise ConfigError.at("options.endpoint", error.message) from error
+
+
+class RemoteReading(PromptReading[None]):
+    """A prompt that the server reads alone, before candidates come behind it; see `Reading`."""
+
+    def __init__(self, model: RemoteModel, request: Request) -> None:
+        super().__init__(lambda: model.render(request))
+        self._model = model
+
+    async def prefill(self) -> None:
+        await self._read.get(self._compute)
+
+    async def score(self, candidates: Sequence[Candidate]) -> Vector:
+        texts = await self._model.texts(await self._rendered(), candidates)
+        await self._read.get(self._compute)
+        return await self._model.ask(texts, len(candidates))
+
+    async def _compute(self) -> None:
+        await self._model.read(await self._rendered())

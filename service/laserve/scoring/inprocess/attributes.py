@@ -12,7 +12,7 @@ from laserve.errors import ConfigError, Unscorable
 from laserve.scoring.inprocess.base import InProcess
 from laserve.scoring.inprocess.classifier import Dtype, load_classifier
 from laserve.scoring.inprocess.pretrained import check_options
-from laserve.types import Candidate, Request, Vector
+from laserve.types import Request, Vector
 
 
 class AttributesModel(InProcess):
@@ -67,13 +67,11 @@ class AttributesModel(InProcess):
             name="rm-attributes",
         )
 
-    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+    def weights(self, request: Request) -> Vector:
         if unknown := self._unknown(request.attribute_weights):
             raise Unscorable(f"attribute_weights: {unknown}")
         weights = request.attribute_weights or self._weights
-        outputs = await self.outputs(request, candidates)
-        scores = outputs @ np.array([weights.get(name, 0.0) for name in self._attributes], dtype=np.float64)
-        return np.asarray(scores, dtype=np.float64)
+        return np.array([weights.get(name, 0.0) for name in self._attributes], dtype=np.float64)
 
     def _unknown(self, weights: Mapping[str, float]) -> str | None:
         """What is wrong with the names of these weights."""

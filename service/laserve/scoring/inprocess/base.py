@@ -1,8 +1,6 @@
 """What all reward models share that transformers runs in this process: prompts read once, work joined."""
 
 import asyncio
-import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -12,9 +10,10 @@ import numpy.typing as npt
 
 from laserve.errors import ArmFailed, ConfigError, Unscorable
 from laserve.scoring.inprocess.worker import Worker
-from laserve.scoring.rendering import Prompt, Tokenizer, render_candidate, render_prompt
-from laserve.scoring.requests import PerRequest
-from laserve.types import Candidate, Request
+from laserve.scoring.once import Once
+from laserve.scoring.reading import PromptReading
+from laserve.scoring.rendering import Prompt, RewardTokenizer, render_candidate, render_prompt
+from laserve.types import Candidate, Request, Vector
 
 Matrix = npt.NDArray[np.float64]
 #: A prompt as the backend has read it, and a candidate with what closes its turn.
@@ -27,7 +26,7 @@ class Backend(Protocol):
     """A loaded model; its methods are called on the thread it was loaded on."""
 
     @property
-    def tokenizer(self) -> Tokenizer: ...
+    def tokenizer(self) -> RewardTokenizer: ...
 
     @property
     def max_model_len(self) -> int:
@@ -44,7 +43,7 @@ class Backend(Protocol):
 
 
 class InProcess:
-    """Runs a backend on a thread of its own, for several requests at once; a kind adds its name and `score`.
+    """Runs a backend on a thread of its own, for several requests at once; a kind adds name and `weights`.
 
     Args:
         load: makes the backend, on that thread. Raises ConfigError for what a setting can mend.
@@ -53,15 +52,14 @@ class InProcess:
 
     free = False
     needs_all = False
+    reads_ahead = True
 
     def __init__(self, load: Callable[[], Backend], *, name: str) -> None:
         self._load = load
         self._backend: Backend | None = None
         self._worker = Worker[Job, Sequence[float]](self._run, fits=self._fits, name=name)
-        self._prompts = PerRequest[Prompt]()
-        self._read = PerRequest[Any]()
-        #: Requests whose prompts are kept, the one that was read first at the front, and their tokens.
-        self._kept: deque[tuple[weakref.ref[Request], int]] = deque()
+        #: Prompts that are kept and their tokens, the one that was read first at the front.
+        self._kept: dict[Once[Any], int] = {}
 
     @property
     def _loaded(self) -> Backend:
@@ -81,35 +79,52 @@ class InProcess:
         await self._worker.close()
         self._backend = None
 
-    async def prefill(self, request: Request) -> None:
-        await self._read_prompt(request)
+    def open(self, request: Request) -> "InProcessReading":
+        return InProcessReading(self, request)
 
-    def truncated(self, request: Request) -> bool:
-        prompt = self._prompts.peek(request)
-        return prompt is not None and prompt.truncated
-
-    async def outputs(self, request: Request, candidates: Sequence[Candidate]) -> Matrix:
-        """What the model says of each candidate, shape (len(candidates), outputs), float64.
+    def weights(self, request: Request) -> Vector:
+        """What each output of the model counts in a score, shape (outputs,); 1 for the only one.
 
         Raises:
-            Unscorable: the request or a candidate is too long, or of a form that the model does not know.
-            ArmFailed: the model failed.
+            Unscorable: the request names outputs that the model does not have.
         """
-        prompt = await self._prompt(request)
-        tokenizer = self._loaded.tokenizer
-        answers = await asyncio.gather(
-            *(render_candidate(candidate.text, prompt, tokenizer) for candidate in candidates)
-        )
-        read = await self._read_prompt(request)
-        # By length, so that neighbours in a batch are alike.
-        order = sorted(range(len(answers)), key=lambda place: len(answers[place]))
+        return np.ones(1)
+
+    async def render(self, request: Request) -> Prompt:
+        prompt = await render_prompt(request, self._loaded.tokenizer, self._loaded.max_model_len)
+        if not prompt.ids:
+            raise Unscorable("the request has no token for this reward model")
+        return prompt
+
+    async def end(self, candidate: Candidate, prompt: Prompt) -> tuple[int, ...]:
+        """Ids of a candidate and of what closes its turn."""
+        return await render_candidate(candidate.text, prompt, self._loaded.tokenizer)
+
+    async def read(self, prompt: Prompt) -> Any:
+        """What the backend makes of a prompt."""
         try:
-            rows = await self._worker.submit([(read, answers[place]) for place in order])
+            return await self._worker.call(partial(self._loaded.read, prompt.ids))
         except (RuntimeError, MemoryError) as error:
             raise ArmFailed(f"its model failed: {error}") from error
-        outputs = np.empty((len(answers), len(rows[0])), dtype=np.float64)
-        outputs[order] = rows
-        return outputs
+
+    async def run(self, jobs: Sequence[Job]) -> Sequence[Sequence[float]]:
+        """Outputs of each job; batches are joined with those of other requests."""
+        try:
+            return await self._worker.submit(jobs)
+        except (RuntimeError, MemoryError) as error:
+            raise ArmFailed(f"its model failed: {error}") from error
+
+    def keep(self, read: Once[Any], tokens: int) -> None:
+        """Count a prompt among the kept ones; the oldest are dropped while all are longer than the bound."""
+        self._kept[read] = tokens
+        while len(self._kept) > 1 and sum(self._kept.values()) > self._loaded.max_model_len * _LONGEST_KEPT:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            oldest.drop()
+
+    def forget(self, read: Once[Any]) -> None:
+        """Count a prompt no more."""
+        self._kept.pop(read, None)
 
     def _run(self, batch: Sequence[Job]) -> Sequence[Sequence[float]]:
         return self._loaded.run(batch)
@@ -117,33 +132,40 @@ class InProcess:
     def _fits(self, batch: Sequence[Job], job: Job) -> bool:
         return self._loaded.fits(batch, job)
 
-    async def _prompt(self, request: Request) -> Prompt:
-        return await self._prompts.get(request, partial(self._render, request))
 
-    async def _read_prompt(self, request: Request) -> Any:
-        return await self._read.get(request, partial(self._compute, request))
+class InProcessReading(PromptReading[Any]):
+    """A prompt as the backend has read it, until it must make room for others; see `Reading`."""
 
-    async def _render(self, request: Request) -> Prompt:
-        prompt = await render_prompt(request, self._loaded.tokenizer, self._loaded.max_model_len)
-        if not prompt.ids:
-            raise Unscorable("the request has no token for this reward model")
-        return prompt
+    def __init__(self, model: InProcess, request: Request) -> None:
+        super().__init__(lambda: model.render(request))
+        self._model = model
+        self._request = request
 
-    async def _compute(self, request: Request) -> Any:
-        prompt = await self._prompt(request)
-        backend = self._loaded
-        try:
-            read = await self._worker.call(partial(backend.read, prompt.ids))
-        except (RuntimeError, MemoryError) as error:
-            raise ArmFailed(f"its model failed: {error}") from error
-        self._keep(request, len(prompt.ids), backend.max_model_len * _LONGEST_KEPT)
+    async def prefill(self) -> None:
+        await self._read.get(self._compute)
+
+    async def score(self, candidates: Sequence[Candidate]) -> Vector:
+        weights = self._model.weights(self._request)
+        return np.asarray(await self._outputs(candidates) @ weights, dtype=np.float64)
+
+    def close(self) -> None:
+        super().close()
+        self._model.forget(self._read)
+
+    async def _outputs(self, candidates: Sequence[Candidate]) -> Matrix:
+        """What the model says of each candidate, shape (len(candidates), outputs), float64."""
+        prompt = await self._rendered()
+        answers = await asyncio.gather(*(self._model.end(candidate, prompt) for candidate in candidates))
+        read = await self._read.get(self._compute)
+        # By length, so that neighbours in a batch are alike.
+        order = sorted(range(len(answers)), key=lambda place: len(answers[place]))
+        rows = await self._model.run([(read, answers[place]) for place in order])
+        outputs = np.empty((len(answers), len(rows[0])), dtype=np.float64)
+        outputs[order] = rows
+        return outputs
+
+    async def _compute(self) -> Any:
+        prompt = await self._rendered()
+        read = await self._model.read(prompt)
+        self._model.keep(self._read, len(prompt.ids))
         return read
-
-    def _keep(self, request: Request, tokens: int, limit: int) -> None:
-        """Count a prompt among the kept ones; the oldest are dropped while they have more than `limit`."""
-        alive = [(each, size) for each, size in self._kept if each() is not None]
-        self._kept = deque([*alive, (weakref.ref(request), tokens)])
-        while len(self._kept) > 1 and sum(size for _, size in self._kept) > limit:
-            oldest = self._kept.popleft()[0]()
-            if oldest is not None:
-                self._read.drop(oldest)

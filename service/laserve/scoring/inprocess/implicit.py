@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from laserve.errors import ConfigError
 from laserve.models.folders import adapter_folder, check_adapter, check_chat_template, check_model
 from laserve.models.packaged import resolve
@@ -13,7 +15,7 @@ from laserve.scoring.inprocess.base import InProcess, Job
 from laserve.scoring.inprocess.classifier import Dtype
 from laserve.scoring.inprocess.kv_cache import Behind, Forward, Reader, ReadPrompt
 from laserve.scoring.inprocess.pretrained import check_options, longest, quiet, with_adapter
-from laserve.types import Candidate, Request, Vector
+from laserve.types import Request, Vector
 
 #: Rows of logits that are made probabilities at once, in float32.
 _ROWS = 128
@@ -75,8 +77,8 @@ class ImplicitReward(InProcess):
             name="rm-implicit",
         )
 
-    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
-        return self._beta * (await self.outputs(request, candidates))[:, 0]
+    def weights(self, request: Request) -> Vector:
+        return np.array([self._beta])
 
 
 class LogRatio:

@@ -12,7 +12,7 @@ _FIRST, _SECOND = "a", "b"
 
 
 class PairTokenizer(FolderTokenizer):
-    """See `laserve.scoring.rendering.Tokenizer`: the turns before the last are the first text of the pair.
+    """See `laserve.scoring.rendering.RewardTokenizer`: the turns before the last are the pair's first text.
 
     With one turn before the candidate that text is its content alone; with more, each tells its role.
     """

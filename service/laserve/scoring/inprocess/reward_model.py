@@ -1,13 +1,11 @@
 """A reward model that transformers runs in this process."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from laserve.scoring.inprocess.base import InProcess
 from laserve.scoring.inprocess.classifier import Dtype, load_classifier
 from laserve.scoring.inprocess.pretrained import check_options
-from laserve.types import Candidate, Request, Vector
 
 
 class TransformersModel(InProcess):
@@ -57,6 +55,3 @@ class TransformersModel(InProcess):
             ),
             name="rm-transformers",
         )
-
-    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
-        return (await self.outputs(request, candidates))[:, 0]

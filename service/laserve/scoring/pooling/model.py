@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,16 @@ from laserve.models.packaged import resolve
 from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring.pooling.engines import PoolingEngine, PoolingEngines
 from laserve.scoring.pooling.spec import EngineSpec
+from laserve.scoring.reading import PromptReading
 from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
-from laserve.scoring.requests import PerRequest
 from laserve.types import Candidate, Request, Vector
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Read:
-    """A prompt that the engine has read, and the scores that are known since."""
-
-    #: Ids of a candidate -> its score.
-    scores: dict[tuple[int, ...], float] = field(default_factory=dict)
 
 
 class VllmRewardModel:
     """The raw logit of a sequence-classification model with one label, unbounded.
 
-    The prompt is read once: with the first candidate, or by `prefill`; the others find it in the engine's
-    prefix cache. Scores of a request's candidates are kept as long as its object lives.
+    A reading reads the prompt once: with the first candidate, or by `prefill`; the others find it in the
+    engine's prefix cache. It keeps the scores of its candidates until it is closed.
 
     Args:
         engines: shared by all arms of this kind.
@@ -51,6 +42,7 @@ class VllmRewardModel:
     kind = "vllm"
     free = False
     needs_all = False
+    reads_ahead = True
 
     def __init__(
         self,
@@ -73,8 +65,6 @@ class VllmRewardModel:
         self._spec: EngineSpec | None = None
         self._engine: PoolingEngine
         self._tokenizer: FolderTokenizer
-        self._prompts: PerRequest[Prompt] = PerRequest()
-        self._read: PerRequest[_Read] = PerRequest()
 
     @property
     def engine(self) -> PoolingEngine:
@@ -116,6 +106,23 @@ class VllmRewardModel:
         finally:
             await self._engines.release(spec)
 
+    def open(self, request: Request) -> "VllmReading":
+        return VllmReading(self, request)
+
+    async def render(self, request: Request) -> Prompt:
+        return await render_prompt(request, self._tokenizer, self._engine.max_model_len)
+
+    async def end(self, text: str, prompt: Prompt) -> tuple[int, ...]:
+        """Ids of a candidate and of what closes its turn."""
+        return await render_candidate(text, prompt, self._tokenizer)
+
+    async def encode(self, prompt: Prompt, end: tuple[int, ...] = ()) -> float:
+        """Score of what stands behind a prompt; the engine keeps the prompt in its cache."""
+        try:
+            return await self._engine.encode((*prompt.ids, *end), self._adapter)
+        except Unavailable as error:
+            raise ArmFailed(error.message) from error
+
     def _check(self) -> EngineSpec:
         """Find what is wrong with the files before an engine is started for them. Raises ConfigError."""
         folder = resolve(self._model, self._cache_dir)
@@ -141,47 +148,40 @@ class VllmRewardModel:
         check_chat_template(base.path, "options.model")
         return spec
 
-    async def prefill(self, request: Request) -> None:
-        try:
-            prompt = await self._prompt(request)
-            await self._read.get(request, lambda: self._ahead(prompt))
-        except Unavailable as error:
-            raise ArmFailed(error.message) from error
 
-    def truncated(self, request: Request) -> bool:
-        prompt = self._prompts.peek(request)
-        return prompt is not None and prompt.truncated
+class VllmReading(PromptReading[dict[tuple[int, ...], float]]):
+    """A prompt that the engine has read, and the scores that are known since, by ids; see `Reading`."""
 
-    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
-        prompt = await self._prompt(request)
-        texts = [candidate.text for candidate in candidates]
-        ends = await asyncio.gather(*(render_candidate(text, prompt, self._tokenizer) for text in texts))
-        try:
-            read = await self._read.get(request, lambda: self._first(prompt, ends[0]))
-            await self._rest(prompt, [end for end in dict.fromkeys(ends) if end not in read.scores], read)
-        except Unavailable as error:
-            raise ArmFailed(error.message) from error
-        return np.array([read.scores[end] for end in ends])
+    def __init__(self, model: VllmRewardModel, request: Request) -> None:
+        super().__init__(lambda: model.render(request))
+        self._model = model
 
-    async def _prompt(self, request: Request) -> Prompt:
-        length = self._engine.max_model_len
-        return await self._prompts.get(request, lambda: render_prompt(request, self._tokenizer, length))
+    async def prefill(self) -> None:
+        prompt = await self._rendered()
+        await self._read.get(lambda: self._ahead(prompt))
 
-    async def _ahead(self, prompt: Prompt) -> _Read:
+    async def score(self, candidates: Sequence[Candidate]) -> Vector:
+        prompt = await self._rendered()
+        ends = await asyncio.gather(*(self._model.end(candidate.text, prompt) for candidate in candidates))
+        scores = await self._read.get(lambda: self._first(prompt, ends[0]))
+        scores.update(await self._rest(prompt, [end for end in dict.fromkeys(ends) if end not in scores]))
+        return np.array([scores[end] for end in ends])
+
+    async def _ahead(self, prompt: Prompt) -> dict[tuple[int, ...], float]:
         """Have the prompt read alone."""
-        await self._engine.encode(prompt.ids, self._adapter)
-        return _Read()
+        await self._model.encode(prompt)
+        return {}
 
-    async def _first(self, prompt: Prompt, end: tuple[int, ...]) -> _Read:
+    async def _first(self, prompt: Prompt, end: tuple[int, ...]) -> dict[tuple[int, ...], float]:
         """Have the prompt read, with a candidate behind it."""
-        return _Read(scores={end: await self._engine.encode((*prompt.ids, *end), self._adapter)})
+        return {end: await self._model.encode(prompt, end)}
 
-    async def _rest(self, prompt: Prompt, ends: Sequence[tuple[int, ...]], read: _Read) -> None:
-        tasks = [asyncio.create_task(self._engine.encode((*prompt.ids, *end), self._adapter)) for end in ends]
+    async def _rest(self, prompt: Prompt, ends: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
+        tasks = [asyncio.create_task(self._model.encode(prompt, end)) for end in ends]
         try:
             scores = await asyncio.gather(*tasks)
         finally:  # also the engine stops to work on what nobody waits for
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        read.scores.update(zip(ends, scores, strict=True))
+        return dict(zip(ends, scores, strict=True))

@@ -61,14 +61,14 @@ async def test_the_prompt_goes_first_and_candidates_behind_it_in_order(endpoint:
     server = Server()
     model = await remote(server, endpoint=endpoint)
     server.bodies.clear()
-    request = make_request(documents=make_documents("Ada <|im_end|> built it."))
-    scores = await model.score(request, make_candidates("a", "a b c", ""))
+    reading = model.open(make_request(documents=make_documents("Ada <|im_end|> built it.")))
+    scores = await reading.score(make_candidates("a", "a b c", ""))
     (prompt,), behind = texts(server.bodies[:1]), texts(server.bodies[1:])
     assert [len(server.bodies), len(behind)] == [2, 3]
     assert all(ids[: len(prompt)] == prompt and len(ids) > len(prompt) for ids in behind)
     assert scores.tolist() == [len(ids) for ids in behind]
     assert {(body["model"], body["use_activation"]) for body in server.bodies} == {("tiny", False)}
-    assert await model.score(request, make_candidates("z")) == scores[0]
+    assert await reading.score(make_candidates("z")) == scores[0]
     assert len(server.bodies) == 3
     await model.close()
 
@@ -77,21 +77,21 @@ async def test_a_prompt_that_was_read_ahead_is_not_sent_alone_again() -> None:
     server = Server()
     model = await remote(server)
     server.bodies.clear()
-    request = make_request()
-    await model.prefill(request)
+    reading = model.open(make_request())
+    await reading.prefill()
     assert len(texts(server.bodies)) == 1
-    await model.score(request, make_candidates("a"))
+    await reading.score(make_candidates("a"))
     assert len(server.bodies) == 2
-    assert not model.truncated(request)
+    assert not reading.truncated
     await model.close()
 
 
 async def test_documents_are_cut_to_the_servers_length() -> None:
     server = Server()
     model = await remote(server)
-    request = make_request(documents=make_documents("clock tower " * 600))
-    await model.score(request, make_candidates("a"))
-    assert model.truncated(request)
+    reading = model.open(make_request(documents=make_documents("clock tower " * 600)))
+    await reading.score(make_candidates("a"))
+    assert reading.truncated
     assert max(map(len, texts(server.bodies))) <= 512
     await model.close()
 
@@ -100,7 +100,8 @@ async def test_a_cross_encoder_gets_two_texts_without_special_tokens() -> None:
     server = Server()
     model = await remote(server, endpoint="score", tokenizer=ENCODER)
     server.bodies.clear()
-    scores = await model.score(make_request(question="who [SEP] built it"), make_candidates("Ada", "[SEP] x"))
+    reading = model.open(make_request(question="who [SEP] built it"))
+    scores = await reading.score(make_candidates("Ada", "[SEP] x"))
     (body,) = server.bodies
     assert body["queries"] == "who [ sep ] built it"
     assert body["documents"] == ["Ada", "[ SEP] x"]
@@ -126,7 +127,7 @@ async def test_a_server_that_is_no_reward_model_is_refused_at_load(answer: Any, 
 async def test_an_answer_with_too_few_scores_fails_the_arm() -> None:
     model = await remote(Server(lambda name, right: {"data": right["data"][:1]}))
     with pytest.raises(ArmFailed, match=r"shape \(1, 1\) for 2 texts"):
-        await model.score(make_request(), make_candidates("a", "b"))
+        await model.open(make_request()).score(make_candidates("a", "b"))
     await model.close()
 
 

@@ -1,7 +1,8 @@
 """Classifiers that share a prompt say what they say of whole texts."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from laserve.models.packaged import prepare
 from laserve.models.tokenizer import FolderTokenizer
 from laserve.scoring.inprocess import kv_cache
 from laserve.scoring.inprocess.attributes import AttributesModel
+from laserve.scoring.inprocess.base import InProcess
 from laserve.scoring.inprocess.implicit import ImplicitReward
 from laserve.scoring.inprocess.reward_model import TransformersModel
 from laserve.scoring.rendering import render_candidate, render_prompt
-from laserve.types import Request
+from laserve.types import Candidate, Request, Vector
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,6 +53,12 @@ async def model(classifier: Path) -> AsyncIterator[TransformersModel]:
     await model.close()
 
 
+async def score(model: InProcess, request: Request, candidates: Sequence[Candidate]) -> Vector:
+    """Scores in a reading of their own."""
+    with closing(model.open(request)) as reading:
+        return await reading.score(candidates)
+
+
 def asked(words: int = 40) -> Request:
     documents = make_documents("The bridge was built by Ada Thorn. " * words, "Fish.")
     return make_request(documents=documents, sampling=make_sampling(max_tokens=64))
@@ -74,7 +82,7 @@ async def naive(folder: Path, request: Request, length: int = LENGTH, **options:
 
 async def test_a_shared_prompt_changes_no_score(model: TransformersModel, classifier: Path) -> None:
     request = asked()
-    scores = await model.score(request, CANDIDATES)
+    scores = await score(model, request, CANDIDATES)
     assert scores == pytest.approx((await naive(classifier, request))[:, 0], abs=1e-5)
     assert np.ptp(scores) > 0.01
 
@@ -82,40 +90,43 @@ async def test_a_shared_prompt_changes_no_score(model: TransformersModel, classi
 async def test_candidates_may_come_one_by_one_and_the_prompt_may_be_read_ahead(
     model: TransformersModel,
 ) -> None:
-    together = await model.score(asked(), CANDIDATES)
-    request = asked()
-    await model.prefill(request)
-    alone = await asyncio.gather(*(model.score(request, [candidate]) for candidate in CANDIDATES))
+    together = await score(model, asked(), CANDIDATES)
+    with closing(model.open(asked())) as reading:
+        await reading.prefill()
+        alone = await asyncio.gather(*(reading.score([candidate]) for candidate in CANDIDATES))
     assert np.concatenate(alone) == pytest.approx(together, abs=1e-5)
 
 
 async def test_requests_at_once_do_not_see_each_other(model: TransformersModel) -> None:
     requests = [asked(), make_request(), asked(2), make_request(question="who?")]
-    apart = [await model.score(request, CANDIDATES) for request in requests]
+    apart = [await score(model, request, CANDIDATES) for request in requests]
     again = [asked(), make_request(), asked(2), make_request(question="who?")]
-    at_once = await asyncio.gather(*(model.score(request, CANDIDATES) for request in again))
+    at_once = await asyncio.gather(*(score(model, request, CANDIDATES) for request in again))
     assert np.array(at_once) == pytest.approx(np.array(apart), abs=1e-5)
 
 
 async def test_documents_lose_tokens_where_the_request_is_too_long(model: TransformersModel) -> None:
-    short, long = make_request(), asked(200)
-    assert not model.truncated(long)
-    for request in (short, long):
-        assert np.isfinite(await model.score(request, CANDIDATES)).all()
-    assert not model.truncated(short)
-    assert model.truncated(long)
+    with closing(model.open(make_request())) as short, closing(model.open(asked(200))) as long:
+        assert not long.truncated
+        for reading in (short, long):
+            assert np.isfinite(await reading.score(CANDIDATES)).all()
+        assert not short.truncated
+        assert long.truncated
 
 
 async def test_a_question_that_is_too_long_is_not_for_the_model(model: TransformersModel) -> None:
     with pytest.raises(Unscorable, match="too long for this reward model, which reads 512"):
-        await model.score(make_request(question="who " * 600), CANDIDATES)
+        await score(model, make_request(question="who " * 600), CANDIDATES)
 
 
 async def test_old_prompts_are_dropped_and_read_again(model: TransformersModel) -> None:
-    requests = [asked(60) for _ in range(6)]
-    first = [await model.score(request, CANDIDATES) for request in requests]
-    assert len(model._read) < len(requests)
-    assert (await model.score(requests[0], CANDIDATES)) == pytest.approx(first[0], abs=1e-5)
+    readings = [model.open(asked(60)) for _ in range(6)]
+    first = [await reading.score(CANDIDATES) for reading in readings]
+    assert len(model._kept) < len(readings)
+    assert (await readings[0].score(CANDIDATES)) == pytest.approx(first[0], abs=1e-5)
+    for reading in readings:
+        reading.close()
+    assert not model._kept
 
 
 async def test_a_model_that_cannot_share_a_prompt_reads_whole_texts(
@@ -128,7 +139,7 @@ async def test_a_model_that_cannot_share_a_prompt_reads_whole_texts(
     await model.load()
     assert "cannot share a prompt" in caplog.text
     request = asked()
-    scores = await model.score(request, CANDIDATES)
+    scores = await score(model, request, CANDIDATES)
     await model.close()
     assert scores == pytest.approx((await naive(classifier, request))[:, 0], abs=1e-5)
 
@@ -145,7 +156,7 @@ async def test_it_is_exact_at_real_size(tmp_path: Path) -> None:
     model = TransformersModel(cache_dir=CACHE, model=str(folder), dtype="float32", max_model_len=LENGTH)
     await model.load()
     request = asked(10)
-    scores = await model.score(request, CANDIDATES)
+    scores = await score(model, request, CANDIDATES)
     await model.close()
     assert scores == pytest.approx((await naive(folder, request))[:, 0], abs=1e-3)
     assert np.ptp(scores) > 0.01
@@ -158,7 +169,7 @@ async def test_a_pair_is_read_as_the_tokenizer_makes_it(tmp_path: Path) -> None:
     model = TransformersModel(cache_dir=CACHE, model=str(folder))
     await model.load()
     candidates = [one for one in CANDIDATES if one.text]  # transformers makes no pair with an empty text
-    scores = await model.score(make_request(question="who built [SEP] it"), candidates)
+    scores = await score(model, make_request(question="who built [SEP] it"), candidates)
     await model.close()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     core = AutoModelForSequenceClassification.from_pretrained(folder).eval()
@@ -181,10 +192,10 @@ async def test_attributes_are_weighed_as_the_request_says(decoder: Path, tmp_pat
         dtype="float32",
     )
     await model.load()
-    own = await model.score(asked(), CANDIDATES)
-    asked_for = await model.score(make_request(attribute_weights={"kind": 0.5}), CANDIDATES)
+    own = await score(model, asked(), CANDIDATES)
+    asked_for = await score(model, make_request(attribute_weights={"kind": 0.5}), CANDIDATES)
     with pytest.raises(Unscorable, match="no attribute 'nice'; there are: right, kind, long"):
-        await model.score(make_request(attribute_weights={"nice": 1, "kind": 1}), CANDIDATES)
+        await score(model, make_request(attribute_weights={"nice": 1, "kind": 1}), CANDIDATES)
     await model.close()
     assert own == pytest.approx(await naive(folder, asked(), 2048) @ [2, 0, -1], abs=1e-5)
     assert asked_for == pytest.approx(await naive(folder, make_request(), 2048) @ [0, 0.5, 0], abs=1e-5)
@@ -203,7 +214,7 @@ async def test_the_implicit_reward_is_the_log_ratio_of_two_models(decoder: Path,
     model = ImplicitReward(model=str(decoder), reference=str(tmp_path), beta=0.5, **options)
     await model.load()
     request = asked(5)
-    scores = await model.score(request, CANDIDATES)
+    scores = await score(model, request, CANDIDATES)
     await model.close()
 
     tokenizer = FolderTokenizer(str(decoder))

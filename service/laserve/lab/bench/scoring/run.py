@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,11 +151,12 @@ class Bench:
         rows = []
         with progress("growth", len(prompts)) as report:
             for tokens in prompts:
-                prefill_s = await _timed(self.model.prefill, self.texts.request(tokens))
+                with closing(self.model.open(self.texts.request(tokens))) as reading:
+                    prefill_s = await _timed(reading.prefill)
                 seconds = {}
                 for n in counts:
-                    request, candidates = self.texts.request(tokens), self.texts.candidates(n)
-                    seconds[n] = await _timed(self.model.score, request, candidates)
+                    with closing(self.model.open(self.texts.request(tokens))) as reading:
+                        seconds[n] = await _timed(reading.score, self.texts.candidates(n))
                 rows.append(_row(tokens, prefill_s, seconds))
                 report.advance()
         return rows
@@ -169,14 +171,15 @@ class Bench:
         began = time.perf_counter()
         scores = await asyncio.to_thread(self.naive.score, texts)
         self._took("naive", time.perf_counter() - began)
-        self.pairs.append((scores, np.array(await self.model.score(request, candidates))))
+        with closing(self.model.open(request)) as reading:
+            self.pairs.append((scores, await reading.score(candidates)))
         if not self.exact_scores:
             self.exact_scores.append(await asyncio.to_thread(self.exact.score, texts))
 
     async def _cold_and_warm(self, seconds: dict[str, list[float]]) -> None:
-        request = self.texts.request(_PROMPT_TOKENS)
-        cold = await _timed(self.model.score, request, self.texts.candidates(_N))
-        warm = await _timed(self.model.score, request, self.texts.candidates(_N))
+        with closing(self.model.open(self.texts.request(_PROMPT_TOKENS))) as reading:
+            cold = await _timed(reading.score, self.texts.candidates(_N))
+            warm = await _timed(reading.score, self.texts.candidates(_N))
         seconds.setdefault("cold", []).append(cold)
         seconds.setdefault("warm", []).append(warm)
 

@@ -1,0 +1,78 @@
+"""A value that is computed once, however many calls want it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True, eq=False)
+class _Computation(Generic[T]):
+    task: asyncio.Task[T]
+    #: Calls that wait for the task.
+    waiting: int = 0
+
+
+class Once(Generic[T]):
+    """A value, kept from the first call that computes it until it is dropped. For one event loop."""
+
+    def __init__(self) -> None:
+        self._computation: _Computation[T] | None = None
+        self._closed = False
+
+    async def get(self, compute: Callable[[], Awaitable[T]]) -> T:
+        """The value; the first call computes it, and calls meanwhile wait for that.
+
+        The computation is cancelled when every call that waits for it has been. Its failure is raised to all
+        who wait and is not kept: the next call computes again.
+        """
+        if self._closed:
+            raise RuntimeError("the value has been closed")
+        computation = self._computation or self._begin(compute)
+        computation.waiting += 1
+        try:
+            return await asyncio.shield(computation.task)
+        finally:
+            computation.waiting -= 1
+            if not computation.waiting and not computation.task.done():
+                self._forget(computation)
+                computation.task.cancel()
+
+    def peek(self) -> T | None:
+        """The value if it has been computed."""
+        task = None if self._computation is None else self._computation.task
+        if task is None or not task.done() or task.cancelled() or task.exception():
+            return None
+        return task.result()
+
+    def drop(self) -> None:
+        """Forget a value that has been computed; the next call computes it again."""
+        if self._computation is not None and self._computation.task.done():
+            self._computation = None
+
+    def close(self) -> None:
+        """Forget the value, or cancel its computation; there is no call any more."""
+        self._closed = True
+        if self._computation is not None:
+            self._computation.task.cancel()
+            self._computation = None
+
+    def _begin(self, compute: Callable[[], Awaitable[T]]) -> _Computation[T]:
+        async def work() -> T:
+            return await compute()
+
+        # Nothing that is kept leads back to it: a value that is dropped goes at once, however large.
+        computation = _Computation(task=asyncio.create_task(work()))
+        computation.task.add_done_callback(lambda done: self._ended(computation, done))
+        self._computation = computation
+        return computation
+
+    def _ended(self, computation: _Computation[T], done: asyncio.Task[T]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._forget(computation)
+
+    def _forget(self, computation: _Computation[T]) -> None:
+        if self._computation is computation:
+            self._computation = None
