@@ -1,10 +1,11 @@
 """The parts of one running service, as the endpoints see them."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from laserve.admission import Permits, Underway
 from laserve.arms.arms import Arms
+from laserve.arms.blends import Blends
 from laserve.arms.lifecycle import Lifecycle
 from laserve.config import Settings
 from laserve.context.features import ContextBuilder
@@ -15,7 +16,6 @@ from laserve.feedback.record import Recorder
 from laserve.generation.base import Generator
 from laserve.history.offpolicy import Evaluator
 from laserve.metrics import Metrics
-from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answer import Answerer
 from laserve.selection.shadow import Shadows
 from laserve.storage.base import Store
@@ -24,6 +24,19 @@ from laserve.storage.base import Store
 ABORT_S = 2.0
 
 Progress = Literal["loading", "ready", "restarting", "failed"]
+
+
+class Engines(Protocol):
+    """The engines of the arms that have one, from the first start to the last."""
+
+    def open(self) -> None:
+        """Let engines start from now on."""
+
+    def retire(self) -> None:
+        """Start none again that dies."""
+
+    async def close(self) -> None:
+        """Close all, and wait until they have ended."""
 
 
 @dataclass(kw_only=True)
@@ -36,8 +49,8 @@ class Service:
     generator: Generator
     context: ContextBuilder
     arms: Arms
-    #: Of the arms that have one.
-    engines: PoolingEngines
+    blends: Blends
+    engines: Engines
     learner: Learner
     answerer: Answerer
     shadows: Shadows

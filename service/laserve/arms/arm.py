@@ -14,7 +14,6 @@ from laserve.errors import ArmFailed
 from laserve.metrics import Metrics
 from laserve.scoring import registry
 from laserve.scoring.base import Reading, RewardModel
-from laserve.scoring.blend import Blend
 from laserve.types import ArmStatus, Request
 
 ArmState = Literal["loading", "ready", "failed", "open", "half-open", "draining", "retired"]
@@ -66,8 +65,8 @@ class Arm:
 
     @property
     def combines(self) -> bool:
-        """Whether its scores are made of the other arms'."""
-        return self.model.kind == Blend.kind
+        """Whether its scores are made of the other arms'; `laserve.arms.blends` says how."""
+        return self.model.kind in registry.COMBINING
 
     @contextmanager
     def held(self) -> Iterator[None]:

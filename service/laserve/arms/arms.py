@@ -60,11 +60,6 @@ class Arms:
     def get(self, name: str) -> Arm | None:
         return self._arms.get(name)
 
-    def scores_alone(self, name: str) -> bool:
-        """Whether there is such an arm, and its scores are not made of the others'."""
-        arm = self._arms.get(name)
-        return arm is not None and not arm.combines
-
     def put(self, arm: Arm) -> None:
         """Add an arm, or replace one of which nothing is asked."""
         self._arms[arm.name] = arm

@@ -1,6 +1,6 @@
 """The bandit as the service holds it: state from the log, choices from the state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,14 @@ from laserve.types import ArmWhy, Event, Vector, task_label
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """One arm, drawn from a distribution over the eligible ones."""
+    """One arm, drawn for a decision from a distribution over the eligible ones.
 
+    Look here for what is drawn when that arm fails (`without`).
+    """
+
+    decision_id: str
+    #: Of every number drawn for the decision, together with its id.
+    seed: int
     arm: str
     #: Chance of `arm`; None when the client pinned it.
     propensity: float | None
@@ -38,6 +44,18 @@ class Draw:
         """Best predicted reward minus that of the arm drawn."""
         means = {why.arm: why.mean for why in self.why}
         return max(means.values()) - means[self.arm]
+
+    def without(self, failed: Collection[str]) -> str | None:
+        """Another arm, from the same distribution without the failed ones; None when none is left.
+
+        Where that distribution gives the others no chance at all, each has the same.
+        """
+        left = [why for why in self.why if why.arm not in failed]
+        if not left:
+            return None
+        chances = np.array([why.probability for why in left])
+        chances = chances if chances.any() else np.ones(len(left))
+        return left[draw(chances / chances.sum(), uniform(self.seed, self.decision_id, len(failed)))].arm
 
 
 class Learner:
@@ -111,6 +129,8 @@ class Learner:
         preferred = self._preferred(policy, x, arms, decision_id)
         self.model.took_turn(policy.name)
         return Draw(
+            decision_id=decision_id,
+            seed=self.seed,
             arm=arms[index],
             propensity=float(chances[index]),
             why=self._why(x, arms, chances),
@@ -126,24 +146,17 @@ class Learner:
         self.model.took_turn(policy.policy.name)
         return None if index is None else arms[index]
 
-    def pin(self, arm: str, x: Vector, arms: Sequence[str]) -> Draw:
-        """The draw of a client that named the arm itself."""
+    def pin(self, arm: str, x: Vector, arms: Sequence[str], decision_id: str) -> Draw:
+        """The draw of an arm or ensemble that nothing was drawn for: the client or the policy names it."""
         chances = np.array([float(name == arm) for name in arms])
         return Draw(
-            arm=arm, propensity=None, why=self._why(x, arms, chances), log_position=self.state.position
+            decision_id=decision_id,
+            seed=self.seed,
+            arm=arm,
+            propensity=None,
+            why=self._why(x, arms, chances),
+            log_position=self.state.position,
         )
-
-    def redraw(self, first: Draw, failed: Mapping[str, str], decision_id: str) -> str | None:
-        """Another arm, from the distribution of `first` without the failed ones; None when none is left.
-
-        Where that distribution gives the others no chance at all, each has the same.
-        """
-        left = [why for why in first.why if why.arm not in failed]
-        if not left:
-            return None
-        chances = np.array([why.probability for why in left])
-        chances = chances if chances.any() else np.ones(len(left))
-        return left[draw(chances / chances.sum(), uniform(self.seed, decision_id, len(failed)))].arm
 
     def _why(self, x: Vector, arms: Sequence[str], chances: Vector) -> tuple[ArmWhy, ...]:
         means, widths = self.model.means(x, arms), self.model.widths(x, arms)

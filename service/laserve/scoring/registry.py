@@ -26,6 +26,9 @@ KINDS = {
     "fake": "laserve.scoring.fake:FakeRewardModel",
 }
 
+#: Kinds whose scores are made of the other arms'.
+COMBINING = frozenset({"blend"})
+
 #: Parameters that stand for any number of arguments, and so for no option of their own.
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 

@@ -2,27 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 import uuid_utils
 
-from laserve.arms.arms import Arms
-from laserve.bandit.policies.base import Policy
-from laserve.bandit.policies.ensembles import Ensemble
-from laserve.bandit.policies.registry import Policies
 from laserve.context.features import ContextBuilder
-from laserve.errors import NotReady
-from laserve.eventlog.learner import Draw, Learner
 from laserve.generation.base import Generator, Rendered
-from laserve.selection.decision import Observer, Window, decide, in_order, out_of_time, shortfalls_of
-from laserve.selection.panel import Judging
-from laserve.selection.retention import Retention
+from laserve.selection.choice import Chooser
+from laserve.selection.decision import Observer, Window, decide
+from laserve.selection.panel import Panels, out_of_time
+from laserve.selection.retention import Archive
 from laserve.selection.shadow import Shadows
-from laserve.storage.base import Store
-from laserve.storage.batching import GroupCommit
-from laserve.types import Candidate, Decision, Request, Vector
+from laserve.types import Candidate, Decision, Request
 
 
 @dataclass(kw_only=True)
@@ -40,39 +33,37 @@ class _Clock:
 
 
 class Answerer:
-    """Answers requests with the candidate that the chosen arm scores best."""
+    """Answers requests with the candidate that the chosen arm scores best.
+
+    Look here for the order of the stages, and for what the clock counts to each.
+    """
 
     def __init__(
         self,
         *,
         generator: Generator,
         context: ContextBuilder,
-        arms: Arms,
-        learner: Learner,
-        policies: Policies,
-        store: Store,
-        retention: Retention,
-        observer: Observer,
+        chooser: Chooser,
+        panels: Panels,
         window: Window,
+        archive: Archive,
+        observer: Observer,
         shadows: Shadows,
     ) -> None:
         self._generator = generator
         self._context = context
-        self._arms = arms
-        self._learner = learner
-        self._policies = policies
-        self._store = store
-        self._retention = retention
-        self._observer = observer
+        self._chooser = chooser
+        self._panels = panels
         self._window = window
+        self._archive = archive
+        self._observer = observer
         self._shadows = shadows
-        self._decisions: GroupCommit[Decision, None] = GroupCommit(self._commit)
 
     def start(self) -> None:
-        self._decisions.start()
+        self._archive.start()
 
     async def close(self) -> None:
-        await self._decisions.close()
+        await self._archive.close()
 
     async def answer(self, request: Request, *, key: str) -> AsyncGenerator[str | Candidate | Decision]:
         """Yield the decision's id once the request is taken, each candidate as it finishes, and the decision.
@@ -87,9 +78,9 @@ class Answerer:
             NoCandidate: nothing finished by ``timeout_s``.
             Unavailable: no arm is ready, the engine failed, or the store refused.
         """
-        policy = self._check(request)
+        self._generator.check()
+        policy = self._chooser.policy(request)
         clock = _Clock()
-        deadline = clock.started + request.timeout_s
         decision_id = str(uuid_utils.uuid7())
         try:
             async with asyncio.timeout(request.timeout_s):
@@ -97,98 +88,43 @@ class Answerer:
                 x = await self._context.build(request, rendered.tokens)
         except TimeoutError:
             raise out_of_time(request) from None
-        draw = self._draw(request, policy, x, decision_id)
-        with self._judging(draw, request, policy) as judging:
+        draw = self._chooser.draw(request, policy, x, decision_id)
+        with self._panels.seated(request, policy, draw) as panel:
             clock.lap("choose")
             yield decision_id
 
-            finished: list[Candidate] = []
-            async with aclosing(self._generate(rendered, deadline)) as stream:
+            stream = self._generate(rendered, deadline=clock.started + request.timeout_s)
+            async with aclosing(stream):
                 async for candidate in stream:
-                    judging.add(candidate)
-                    finished.append(candidate)
+                    panel.add(candidate)
                     yield candidate
-            candidates = in_order(finished, request)
             clock.lap("generate")
 
-            verdict = await judging.verdict(
-                candidates, lambda failed: self._learner.redraw(draw, failed, decision_id)
-            )
+            verdict = await panel.verdict()
             clock.lap("score")
-            tokens = rendered.tokens + sum(candidate.tokens for candidate in candidates)
-            judging.learn(verdict, seconds=clock.spent["total"], tokens=tokens)
+            panel.learn(verdict, seconds=clock.spent["total"], prompt_tokens=rendered.tokens)
 
-        shortfalls = shortfalls_of(request, verdict, candidates)
         decision = decide(
-            decision_id=decision_id,
-            request=request,
+            request,
+            key=key,
+            policy=policy.name,
             rendered=rendered,
             x=x,
             draw=draw,
             verdict=verdict,
-            candidates=candidates,
-            shortfalls=shortfalls,
+            window=self._window,
+            shadowed=self._shadows.wants(decision_id),
+            timings=clock.spent,
         )
-        decision = self._window.open(
-            replace(
-                decision,
-                key=key,
-                policy="pinned" if request.arm else policy.name,
-                shadowed=draw.propensity is not None and self._shadows.wants(decision_id),
-            )
-        )
-        await self._decisions.submit(self._retention.redact(replace(decision, timings=dict(clock.spent))))
+        await self._archive.add(decision)
         clock.lap("store")
-        decision = replace(decision, timings=dict(clock.spent))
-        self._observer.decided(decision, draw, verdict, shortfalls)
-        if decision.shadowed:
-            self._shadows.submit(request, decision)
-        yield decision
+        answered = replace(decision, timings=clock.spent)
+        self._observer.decided(answered, draw, verdict)
+        if answered.shadowed:
+            self._shadows.submit(request, answered)
+        yield answered
 
-    def _check(self, request: Request) -> Policy | Ensemble:
-        """Refuse what can be refused before anything is spent."""
-        self._generator.check()
-        if not self._arms.ready:
-            raise NotReady("no arm is ready")
-        if request.arm is not None:
-            self._arms.check(request.arm)
-        return self._policies.configured if request.policy is None else self._policies.get(request.policy)
-
-    @contextmanager
-    def _judging(self, draw: Draw, request: Request, policy: Policy | Ensemble) -> Iterator[Judging]:
-        """The drawn arm at work, beside all that may take its place; its work ends with the block."""
-
-        def combines(name: str) -> Ensemble | None:
-            if isinstance(policy, Ensemble) and name == policy.name:
-                return policy
-            arm = self._arms.get(name)
-            return self._learner.blend(name, request.task) if arm is not None and arm.combines else None
-
-        judging = Judging(self._arms, request, draw.arm, combines=combines)
-        with self._arms.holding(judging.held):
-            try:
-                judging.begin()
-                yield judging
-            finally:
-                judging.close()
-
-    def _draw(self, request: Request, policy: Policy | Ensemble, x: Vector, decision_id: str) -> Draw:
-        ready = self._arms.ready
-        if request.arm is not None:
-            self._arms.check(request.arm)  # it may have been drained since
-            return self._learner.pin(request.arm, x, ready)
-        if isinstance(policy, Ensemble):
-            return self._learner.pin(policy.name, x, ready)
-        for arms in (
-            self._arms.eligible,
-            ready,
-        ):  # a policy of one arm draws it also when its circuit is open
-            draw = self._learner.draw(policy, x, arms, decision_id)
-            if draw is not None:
-                return draw
-        raise NotReady(f"the policy {policy.name!r} can choose none of the ready arms: {', '.join(ready)}")
-
-    async def _generate(self, rendered: Rendered, deadline: float) -> AsyncGenerator[Candidate]:
+    async def _generate(self, rendered: Rendered, *, deadline: float) -> AsyncGenerator[Candidate]:
         """Candidates until all have finished or the deadline passes."""
         stream = self._generator.stream(rendered)
         try:
@@ -203,7 +139,3 @@ class Answerer:
         finally:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
-
-    async def _commit(self, batch: Sequence[Decision]) -> Sequence[None]:
-        await self._store.add_decisions(batch)
-        return [None] * len(batch)

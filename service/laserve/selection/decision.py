@@ -1,114 +1,15 @@
-"""From scores to the decision: which candidate goes back, and everything that explains it."""
+"""The decision on a request, with all that explains, replays and teaches it; and its metrics."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from laserve.errors import NoCandidate
 from laserve.eventlog.learner import Draw
 from laserve.generation.base import Rendered
 from laserve.metrics import Metrics
 from laserve.selection.verdict import Verdict
-from laserve.types import Candidate, Decision, Request, Vector, task_label
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shortfall:
-    """Why a decision is less than what the request wants."""
-
-    #: What the metrics count it as: ``arm_failed``, ``unscored``, ``non_finite`` or ``timeout``.
-    reason: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
-
-
-def in_order(finished: Sequence[Candidate], request: Request) -> tuple[Candidate, ...]:
-    """Candidates by index; where some are missing, those that are there are numbered anew."""
-    if not finished:
-        raise out_of_time(request)
-    ordered = sorted(finished, key=lambda candidate: candidate.index)
-    return tuple(replace(candidate, index=index) for index, candidate in enumerate(ordered))
-
-
-def out_of_time(request: Request) -> NoCandidate:
-    """The error of a request of which nothing has finished in time."""
-    return NoCandidate(f"timeout_s: no candidate finished within {request.timeout_s:g} s", param="timeout_s")
-
-
-def shortfalls_of(
-    request: Request, verdict: Verdict, candidates: Sequence[Candidate]
-) -> tuple[Shortfall, ...]:
-    """What falls short of a request, once its candidates are scored."""
-    found = [Shortfall(reason="arm_failed", detail=f"{name}: {why}") for name, why in verdict.failed.items()]
-    if verdict.scored_by is None:
-        found.append(Shortfall(reason="unscored", detail="every arm failed; best mean log-probability"))
-    elif dropped := int(np.isnan(verdict.by_arm[verdict.scored_by].scores).sum()):
-        detail = f"{verdict.scored_by}: {dropped} of {len(candidates)} candidates"
-        found.append(Shortfall(reason="non_finite", detail=detail))
-    if len(candidates) < request.sampling.n:
-        detail = f"{len(candidates)} of {request.sampling.n} candidates finished in time"
-        found.append(Shortfall(reason="timeout", detail=detail))
-    return tuple(found)
-
-
-def decide(
-    *,
-    decision_id: str,
-    request: Request,
-    rendered: Rendered,
-    x: Vector,
-    draw: Draw,
-    verdict: Verdict,
-    candidates: tuple[Candidate, ...],
-    shortfalls: Sequence[Shortfall],
-) -> Decision:
-    first_with: dict[str, int] = {}
-    for candidate in candidates:
-        first_with.setdefault(candidate.text, candidate.index)
-    winner = verdict.by_arm[verdict.scored_by] if verdict.scored_by else None
-    index = winner.best if winner else max(candidates, key=lambda c: (c.mean_logprob, -c.index)).index
-    return Decision(
-        id=decision_id,
-        created_at=time.time(),
-        key="",
-        policy="",
-        arm=draw.arm,
-        propensity=draw.propensity,
-        scored_by=verdict.scored_by,
-        why=draw.why,
-        log_position=draw.log_position,
-        preferred=draw.preferred,
-        x=x,
-        task=request.task,
-        sampling=rendered.sampling,
-        index=index,
-        score=None if winner is None else float(winner.scores[index]),
-        choices={arm: scored.best for arm, scored in verdict.by_arm.items()},
-        scores={arm: scored.values() for arm, scored in verdict.by_arm.items()},
-        same_text=tuple(first_with[candidate.text] for candidate in candidates),
-        prompt_tokens=rendered.tokens,
-        truncated=rendered.truncated or (winner is not None and winner.truncated),
-        degraded=tuple(map(str, shortfalls)),
-        timings={},
-        candidates=candidates,
-        metadata=request.metadata,
-        request=_texts(request),
-    )
-
-
-def _texts(request: Request) -> dict[str, Any]:
-    """What the client asked, as JSON values."""
-    if request.question is not None:
-        documents = [{"title": document.title, "text": document.text} for document in request.documents]
-        return {"question": request.question, "documents": documents}
-    if request.messages:
-        return {"messages": [{"role": m.role, "content": m.content} for m in request.messages]}
-    return {"prompt": request.prompt}
+from laserve.types import Decision, Request, Vector, task_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,19 +24,85 @@ class Window:
     wait_s: float | None = None
     default_reward: float | None = None
 
-    def open(self, decision: Decision) -> Decision:
-        """The decision with the end of its window, and with the default reward if it may teach."""
-        if self.wait_s is None:
-            return decision
-        return replace(
-            decision,
-            closes_at=decision.created_at + self.wait_s,
-            default_reward=self.default_reward if decision.learnable else None,
-        )
+    def closes_at(self, created_at: float) -> float | None:
+        """Unix seconds after which feedback on a decision made then is late; None where it never is."""
+        return None if self.wait_s is None else created_at + self.wait_s
+
+
+def decide(
+    request: Request,
+    *,
+    key: str,
+    policy: str,
+    rendered: Rendered,
+    x: Vector,
+    draw: Draw,
+    verdict: Verdict,
+    window: Window,
+    shadowed: bool,
+    timings: Mapping[str, float],
+) -> Decision:
+    """The decision, whole but for the time that it takes to store it.
+
+    Args:
+        key: name of the API key that asks.
+        policy: name of the policy that draws, where the request names no arm.
+        shadowed: whether all arms are to score the request, if the policy drew an arm.
+        timings: seconds by stage so far.
+    """
+    created_at = time.time()
+    winner, index = verdict.winner, verdict.index
+    first_with: dict[str, int] = {}
+    for candidate in verdict.candidates:
+        first_with.setdefault(candidate.text, candidate.index)
+    closes_at = window.closes_at(created_at)
+    learnable = draw.propensity is not None and winner is not None
+    return Decision(
+        id=draw.decision_id,
+        created_at=created_at,
+        key=key,
+        policy="pinned" if request.arm else policy,
+        arm=draw.arm,
+        propensity=draw.propensity,
+        scored_by=verdict.scored_by,
+        why=draw.why,
+        log_position=draw.log_position,
+        preferred=draw.preferred,
+        x=x,
+        task=request.task,
+        sampling=rendered.sampling,
+        index=index,
+        score=None if winner is None else float(winner.scores[index]),
+        choices={arm: scored.best for arm, scored in verdict.by_arm.items()},
+        scores={arm: scored.values() for arm, scored in verdict.by_arm.items()},
+        same_text=tuple(first_with[candidate.text] for candidate in verdict.candidates),
+        prompt_tokens=rendered.tokens,
+        truncated=rendered.truncated or (winner is not None and winner.truncated),
+        degraded=tuple(map(str, verdict.shortfalls)),
+        timings=dict(timings),
+        candidates=verdict.candidates,
+        metadata=request.metadata,
+        request=_texts(request),
+        closes_at=closes_at,
+        default_reward=window.default_reward if learnable and closes_at is not None else None,
+        shadowed=shadowed and draw.propensity is not None,
+    )
+
+
+def _texts(request: Request) -> dict[str, Any]:
+    """What the client asked, as JSON values."""
+    if request.question is not None:
+        documents = [{"title": document.title, "text": document.text} for document in request.documents]
+        return {"question": request.question, "documents": documents}
+    if request.messages:
+        return {"messages": [{"role": m.role, "content": m.content} for m in request.messages]}
+    return {"prompt": request.prompt}
 
 
 class Observer:
-    """Counts decisions.
+    """Counts decisions in the metrics.
+
+    Look here for the metric that a decision moves; those of arms and of feedback are counted where they are.
 
     Args:
         tasks: tasks with a label of their own; others count as ``other``.
@@ -145,9 +112,7 @@ class Observer:
         self._metrics = metrics
         self._tasks = tuple(tasks)
 
-    def decided(
-        self, decision: Decision, draw: Draw, verdict: Verdict, shortfalls: Sequence[Shortfall]
-    ) -> None:
+    def decided(self, decision: Decision, draw: Draw, verdict: Verdict) -> None:
         metrics = self._metrics
         task = task_label(decision.task, self._tasks)
         metrics.decisions.labels(decision.arm, decision.policy, task).inc()
@@ -168,8 +133,8 @@ class Observer:
             metrics.explored.inc(draw.explored)
         if decision.scored_by not in (None, decision.arm):
             metrics.rm_fallback.labels(decision.arm).inc()
-        if decision.scored_by and (margin := verdict.by_arm[decision.scored_by].margin) is not None:
-            metrics.rm_margin.labels(decision.scored_by).observe(margin)
+        if verdict.winner is not None and (margin := verdict.winner.margin) is not None:
+            metrics.rm_margin.labels(verdict.scored_by).observe(margin)
         metrics.truncated.inc(decision.truncated)
-        for shortfall in shortfalls:
+        for shortfall in verdict.shortfalls:
             metrics.degraded.labels(shortfall.reason).inc()

@@ -1,19 +1,23 @@
-"""What is kept of texts: all, keyed hashes, or nothing."""
+"""The decisions on disk, with their texts kept in full, as keyed hashes, or not at all."""
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from laserve.errors import ConfigError
+from laserve.storage.base import Store
+from laserve.storage.batching import GroupCommit
 from laserve.types import Decision
 
 
 class Retention:
     """Applies the retention setting to a decision before it is stored.
+
+    Look here for which fields of a decision hold texts.
 
     Args:
         mode: ``full`` keeps texts, ``hash`` keeps HMAC-SHA256 of each (so that equal texts can be told
@@ -26,6 +30,7 @@ class Retention:
         self._key = key
 
     def redact(self, decision: Decision) -> Decision:
+        """The decision as it may be stored."""
         if self.mode == "full":
             return decision
         keep = self._hash if self.mode == "hash" else _drop
@@ -56,6 +61,30 @@ def _each_text(value: Any, change: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_each_text(item, change) for item in value]
     return value
+
+
+class Archive:
+    """Keeps decisions on disk: each redacted, those that come at the same time in one commit."""
+
+    def __init__(self, *, store: Store, retention: Retention) -> None:
+        self._store = store
+        self._retention = retention
+        self._batches: GroupCommit[Decision, None] = GroupCommit(self._commit)
+
+    def start(self) -> None:
+        self._batches.start()
+
+    async def close(self) -> None:
+        """Commit what waits, then stop."""
+        await self._batches.close()
+
+    async def add(self, decision: Decision) -> None:
+        """Store a decision; once this returns it is durable. Raises StoreError when the store refuses."""
+        await self._batches.submit(self._retention.redact(decision))
+
+    async def _commit(self, batch: Sequence[Decision]) -> Sequence[None]:
+        await self._store.add_decisions(batch)
+        return [None] * len(batch)
 
 
 def hash_key(folder: Path) -> bytes:

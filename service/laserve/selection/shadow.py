@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from laserve.arms.arms import Arms
 from laserve.arms.attempt import Scored
+from laserve.arms.blends import Blends
 from laserve.bandit.policies.base import uniform
-from laserve.bandit.policies.ensembles import Ensemble
 from laserve.errors import ArmFailed, LaserveError
 from laserve.metrics import Metrics
 from laserve.selection.panel import together
@@ -45,27 +45,26 @@ class Shadows:
         share: of the requests, in [0, 1].
         seed: of the draws.
         busy: whether requests now need all the service has.
-        blend: tells, by name and task, how an arm combines the others.
     """
 
     def __init__(
         self,
         *,
         arms: Arms,
+        blends: Blends,
         store: Store,
         metrics: Metrics,
         share: float,
         seed: int,
         busy: Callable[[], bool],
-        blend: Callable[[str, str | None], Ensemble],
     ) -> None:
         self._arms = arms
+        self._blends = blends
         self._store = store
         self._metrics = metrics
         self._share = share
         self._seed = seed
         self._busy = busy
-        self._blend = blend
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(_QUEUE)
         self._pending: dict[str, asyncio.Future[None]] = {}
         self._worker: asyncio.Task[None] | None = None
@@ -122,7 +121,7 @@ class Shadows:
             if time.monotonic() - job.queued_at > _PATIENCE_S:
                 return "dropped"
             await asyncio.sleep(_LOOK_EVERY_S)
-        alone = [name for name in self._arms.eligible if self._arms.scores_alone(name)]
+        alone = self._blends.alone
         missing = [name for name in alone if name not in job.decision.scores]
         with self._arms.holding(missing):
             found = await asyncio.gather(*(self._scored(name, job) for name in missing))
@@ -144,9 +143,9 @@ class Shadows:
         known = {**{name: Scored.logged(decision, name) for name in decision.scores}, **by_arm}
         parts = {name: known[name] for name in alone}
         return {
-            arm.name: together(self._blend(arm.name, decision.task), parts, decision.candidates)
-            for arm in self._arms
-            if arm.combines and arm.usable and arm.name not in known
+            name: together(ensemble, parts, decision.candidates)
+            for name, ensemble in self._blends.ensembles(decision.task).items()
+            if name not in known
         }
 
     async def _scored(self, name: str, job: _Job) -> Scored | None:

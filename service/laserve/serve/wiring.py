@@ -10,6 +10,7 @@ from typing import Any
 from laserve.admission import Permits
 from laserve.arms.arm import Arm, make_arm
 from laserve.arms.arms import Arms
+from laserve.arms.blends import Blends
 from laserve.arms.lifecycle import Lifecycle
 from laserve.bandit.policies.exploration import Exploration
 from laserve.bandit.policies.registry import Policies, learners
@@ -32,10 +33,12 @@ from laserve.scoring.allowed import Allowed
 from laserve.scoring.fingerprint import arm_fingerprint
 from laserve.scoring.pooling.engines import PoolingEngines
 from laserve.selection.answer import Answerer
+from laserve.selection.choice import Chooser
 from laserve.selection.decision import Observer, Window
-from laserve.selection.retention import Retention, hash_key
+from laserve.selection.panel import Panels
+from laserve.selection.retention import Archive, Retention, hash_key
 from laserve.selection.shadow import Shadows
-from laserve.service import Service
+from laserve.service import Engines, Service
 from laserve.storage.base import Store
 from laserve.storage.store import SqlStore
 
@@ -103,7 +106,7 @@ class Scorers:
     """The arms, and what they share."""
 
     encoder: Encoder
-    engines: PoolingEngines
+    engines: Engines
     arms: Arms
 
 
@@ -223,16 +226,17 @@ def make_service(settings: Settings) -> Service:
     arms = make_arms(settings, shared, metrics)
     generator = make_generator(settings, metrics, turn)
     learner = Learner(seed=settings.policy.seed, tasks=settings.context.tasks)
+    blends = Blends(arms=arms, learner=learner)
     policies = make_policies(settings.policy, lambda: arms.offered)
     permits = Permits(settings.server.max_concurrent_requests or generator.concurrency, metrics=metrics)
     shadows = Shadows(
         arms=arms,
+        blends=blends,
         store=store,
         metrics=metrics,
         share=settings.scoring.shadow_share,
         seed=settings.policy.seed,
         busy=lambda: permits.busy,
-        blend=learner.blend,
     )
     log = EventLog(
         store=store, learner=learner, metrics=metrics, snapshot_every=settings.storage.snapshot_every
@@ -244,16 +248,15 @@ def make_service(settings: Settings) -> Service:
         generator=generator,
         context=context,
         arms=arms,
+        blends=blends,
         engines=engines,
         learner=learner,
         answerer=Answerer(
             generator=generator,
             context=context,
-            arms=arms,
-            learner=learner,
-            policies=policies,
-            store=store,
-            retention=make_retention(settings),
+            chooser=Chooser(arms=arms, learner=learner, policies=policies),
+            panels=Panels(arms=arms, blends=blends),
+            archive=Archive(store=store, retention=make_retention(settings)),
             observer=Observer(metrics, tasks=settings.context.tasks),
             window=make_window(settings.feedback),
             shadows=shadows,
@@ -267,7 +270,7 @@ def make_service(settings: Settings) -> Service:
             tasks=settings.context.tasks,
             learn_from=settings.policy.learn_from,
             settled=shadows.settled,
-            alone=arms.scores_alone,
+            alone=blends.scores_alone,
             reward_range=RewardRange(*settings.feedback.reward_range),
         ),
         evaluator=Evaluator(store=store, policy=policies.get(settings.policy.name)),

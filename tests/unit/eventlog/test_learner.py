@@ -49,8 +49,20 @@ def learner(*, seed: int = 0, lessons: int = 3) -> Learner:
     return made
 
 
-def first_draw(chances: dict[str, float], arm: str = "a") -> Draw:
-    return Draw(arm=arm, propensity=chances[arm], why=make_why(chances), log_position=5)
+def first_draw(chances: dict[str, float], arm: str = "a", decision_id: str = "id") -> Draw:
+    return Draw(
+        decision_id=decision_id,
+        seed=0,
+        arm=arm,
+        propensity=chances[arm],
+        why=make_why(chances),
+        log_position=5,
+    )
+
+
+def redrawn(first: Draw, failed: Sequence[str], ids: Sequence[str] = IDS) -> list[str | None]:
+    """The arms in place of the failed ones, had this been the draw of each of these decisions."""
+    return [replace(first, decision_id=name).without(failed) for name in ids]
 
 
 def check_shares(drawn: Sequence[str | None], chances: dict[str, float]) -> None:
@@ -120,7 +132,7 @@ def test_a_draw_explored_when_another_arm_was_likelier(
 def test_regret_is_the_best_prediction_minus_that_of_the_arm_drawn(arm: str, regret: float) -> None:
     means = {"a": 0.4, "b": 0.9, "c": 0.2}
     why = tuple(replace(w, mean=means[w.arm]) for w in make_why({"a": 0.2, "b": 0.6, "c": 0.2}))
-    draw = Draw(arm=arm, propensity=0.2, why=why, log_position=1)
+    draw = replace(first_draw({"a": 0.2, "b": 0.6, "c": 0.2}, arm), why=why)
     assert draw.regret == pytest.approx(regret)
 
 
@@ -159,17 +171,17 @@ def test_a_draw_gives_the_policy_a_seed_of_its_own_for_each_decision_and_seed() 
 
 
 def test_a_pinned_arm_has_no_propensity() -> None:
-    draw = learner().pin("c", X, ARMS)
+    draw = learner().pin("c", X, ARMS, "id")
     assert draw.arm == "c"
     assert draw.propensity is None
     assert {why.arm: why.probability for why in draw.why} == {"a": 0.0, "b": 0.0, "c": 1.0, "d": 0.0}
 
 
 def test_a_pinned_arm_never_explored() -> None:
-    assert not learner().pin("c", X, ARMS).explored
+    assert not learner().pin("c", X, ARMS, "id").explored
 
 
-# redraw
+# the draw without those that failed
 
 
 @given(
@@ -179,7 +191,7 @@ def test_a_pinned_arm_never_explored() -> None:
 )
 def test_a_redraw_never_returns_a_failed_arm(weights: list[int], failed: set[str], decision_id: str) -> None:
     chances = dict(zip(ARMS, (weight / sum(weights) for weight in weights), strict=True))
-    arm = learner().redraw(first_draw(chances), dict.fromkeys(failed, "why"), decision_id)
+    arm = first_draw(chances, decision_id=decision_id).without(failed)
     assert arm in set(ARMS) - failed
     # Where an arm with a chance is left, one without is not taken.
     if any(chances[other] for other in set(ARMS) - failed):
@@ -198,21 +210,18 @@ def test_a_redraw_never_returns_a_failed_arm(weights: list[int], failed: set[str
 def test_a_redraw_is_from_the_renormalised_distribution(
     failed: list[str], expected: dict[str, float]
 ) -> None:
-    house, first = learner(), first_draw({"a": 3 / 7, "b": 1 / 7, "c": 1 / 7, "d": 2 / 7})
-    check_shares([house.redraw(first, dict.fromkeys(failed, "why"), name) for name in IDS], expected)
+    first = first_draw({"a": 3 / 7, "b": 1 / 7, "c": 1 / 7, "d": 2 / 7})
+    check_shares(redrawn(first, failed), expected)
 
 
 def test_a_redraw_is_uniform_when_the_others_had_no_chance() -> None:
-    house, first = learner(), first_draw({"a": 1.0, "b": 0.0, "c": 0.0, "d": 0.0})
-    drawn = [house.redraw(first, {"a": "why"}, name) for name in IDS]
-    check_shares(drawn, {"b": 1 / 3, "c": 1 / 3, "d": 1 / 3})
+    first = first_draw({"a": 1.0, "b": 0.0, "c": 0.0, "d": 0.0})
+    check_shares(redrawn(first, ["a"]), {"b": 1 / 3, "c": 1 / 3, "d": 1 / 3})
 
 
 def test_the_arm_in_place_of_a_pinned_one_is_any_other() -> None:
-    house = learner()
-    first = house.pin("c", X, ARMS)
-    drawn = [house.redraw(first, {"c": "why"}, name) for name in IDS]
-    check_shares(drawn, {"a": 1 / 3, "b": 1 / 3, "d": 1 / 3})
+    first = learner().pin("c", X, ARMS, "id")
+    check_shares(redrawn(first, ["c"]), {"a": 1 / 3, "b": 1 / 3, "d": 1 / 3})
 
 
 def test_a_redraw_does_not_hang_on_the_first_draw() -> None:
@@ -222,18 +231,32 @@ def test_a_redraw_does_not_hang_on_the_first_draw() -> None:
     for name in IDS[:200]:
         first = house.draw(policy, X, ARMS, name)
         if first is not None and first.arm == "a":
-            followers.add(house.redraw(first, {"a": "why"}, name))
+            followers.add(first.without({"a"}))
     assert followers == {"b", "c", "d"}
 
 
 def test_nothing_is_left_to_redraw_when_all_have_failed() -> None:
-    assert learner().redraw(first_draw(dict.fromkeys(ARMS, 0.25)), dict.fromkeys(ARMS, "why"), "id") is None
+    assert first_draw(dict.fromkeys(ARMS, 0.25)).without(ARMS) is None
 
 
 def test_a_redraw_is_repeatable() -> None:
     first = first_draw(dict.fromkeys(ARMS, 0.25))
-    drawn = [[learner().redraw(first, {"a": "why"}, name) for name in IDS[:20]] for _ in range(2)]
-    assert drawn[0] == drawn[1]
+    assert redrawn(first, ["a"], IDS[:20]) == redrawn(first, ["a"], IDS[:20])
+
+
+def test_a_redraw_hangs_on_the_seed_and_the_decision_of_the_draw() -> None:
+    drawn = [learner(seed=seed).draw(Chances([0.25] * 4), X, ARMS, name) for seed in (0, 7) for name in "xy"]
+    assert [(each.seed, each.decision_id) for each in drawn if each] == [
+        (0, "x"),
+        (0, "y"),
+        (7, "x"),
+        (7, "y"),
+    ]
+    pinned = learner(seed=7).pin("c", X, ARMS, "x")
+    assert (pinned.seed, pinned.decision_id) == (7, "x")
+    first = first_draw(dict.fromkeys(ARMS, 0.25))
+    others = [replace(first, seed=seed) for seed in range(3)]
+    assert len({tuple(redrawn(other, ["a"], IDS[:20])) for other in others}) == 3
 
 
 # the log

@@ -24,7 +24,6 @@ from laserve.feedback.record import Recorder
 from laserve.feedback.rewards import resolve
 from laserve.history.verify import verify
 from laserve.metrics import Metrics
-from laserve.selection.decision import Window
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Update
 
@@ -94,7 +93,8 @@ async def house() -> AsyncIterator[House]:
 def closed(name: str = "decision-1", **changes: Any) -> Decision:
     """A decision whose window closed long ago."""
     made = make_decision(id=name, **changes)
-    return Window(wait_s=1.0, default_reward=DEFAULT_REWARD).open(made)
+    default = DEFAULT_REWARD if made.learnable else None
+    return replace(made, closes_at=made.created_at + 1.0, default_reward=default)
 
 
 def reward(decision: Decision, value: float) -> FeedbackEntry:
@@ -109,32 +109,8 @@ def reward(decision: Decision, value: float) -> FeedbackEntry:
 
 
 def still_open(name: str = "decision-1") -> Decision:
-    made = make_decision(id=name, created_at=time.time())
-    return Window(wait_s=1000.0, default_reward=DEFAULT_REWARD).open(made)
-
-
-# the window of a decision
-
-
-def test_without_a_window_feedback_is_never_late_and_nothing_is_due() -> None:
-    decision = Window().open(make_decision())
-    assert (decision.closes_at, decision.default_reward, decision.due_at) == (None, None, None)
-
-
-def test_a_window_closes_so_many_seconds_after_the_decision() -> None:
-    decision = Window(wait_s=60.0).open(make_decision(created_at=1000.0))
-    assert (decision.closes_at, decision.default_reward, decision.due_at) == (1060.0, None, None)
-
-
-def test_a_default_is_due_as_the_window_closes() -> None:
-    decision = Window(wait_s=60.0, default_reward=0.0).open(make_decision(created_at=1000.0))
-    assert (decision.closes_at, decision.default_reward, decision.due_at) == (1060.0, 0.0, 1060.0)
-
-
-@pytest.mark.parametrize("change", [{"propensity": None}, {"scored_by": None}], ids=["pinned", "unscored"])
-def test_a_decision_that_cannot_teach_has_a_window_and_no_default(change: dict[str, Any]) -> None:
-    decision = Window(wait_s=60.0, default_reward=0.5).open(make_decision(created_at=1000.0, **change))
-    assert (decision.closes_at, decision.default_reward, decision.due_at) == (1060.0, None, None)
+    now = time.time()
+    return make_decision(id=name, created_at=now, closes_at=now + 1000.0, default_reward=DEFAULT_REWARD)
 
 
 # the default
@@ -296,7 +272,7 @@ async def test_late_feedback_before_the_default_leaves_none(house: House) -> Non
 
 
 async def test_without_a_default_feedback_may_be_late_as_well(house: House) -> None:
-    await house.store.add_decisions([Window(wait_s=1.0).open(make_decision())])
+    await house.store.add_decisions([replace(closed(), default_reward=None)])
     assert (await house.feedback.record(make_feedback("reward", 1.0))).status == "late"
 
 

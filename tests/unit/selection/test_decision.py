@@ -1,98 +1,83 @@
-import math
-from dataclasses import replace
+"""The decision on a request, and what the metrics count of it."""
+
 from typing import Any
 
 import numpy as np
 import pytest
 
-from builders import make_candidate, make_candidates, make_request, make_sampling, make_why
+from builders import make_candidates, make_decision, make_request, make_sampling, make_why
 from laserve.arms.attempt import Scored
-from laserve.errors import NoCandidate
 from laserve.eventlog.learner import Draw
 from laserve.generation.base import Rendered
-from laserve.selection.decision import decide, in_order, shortfalls_of
+from laserve.metrics import Metrics
+from laserve.selection.decision import Observer, Window, decide
 from laserve.selection.verdict import Verdict
-from laserve.types import Candidate, Decision, Request
+from laserve.types import Decision, Request
 
-NAN = math.nan
 FAILED = {"loglik": "its circuit is open", "relevance": "no scores within 30 s"}
 
 
+def make_draw(**changes: Any) -> Draw:
+    given: dict[str, Any] = {
+        "decision_id": "decision-1",
+        "seed": 0,
+        "arm": "loglik",
+        "propensity": 0.75,
+        "why": make_why({"loglik": 0.75}),
+        "log_position": 4,
+    }
+    return Draw(**(given | changes))
+
+
 def decided(
-    *candidates: Candidate,
+    *texts: str,
     scored_by: str | None = None,
     by_arm: dict[str, Scored] | None = None,
     failed: dict[str, str] | None = None,
     request: Request | None = None,
+    **changes: Any,
 ) -> Decision:
-    request = request or make_request(sampling=make_sampling(n=len(candidates)))
-    verdict = Verdict(scored_by=scored_by, by_arm=by_arm or {}, failed=failed or {})
-    return decide(
-        decision_id="decision-1",
-        request=request,
-        rendered=Rendered(token_ids=[1, 2, 3], sampling=request.sampling),
-        x=np.array([1.0, 0.5]),
-        draw=Draw(arm="loglik", propensity=0.75, why=make_why({"loglik": 0.75}), log_position=4),
-        verdict=verdict,
-        candidates=candidates,
-        shortfalls=shortfalls_of(request, verdict, candidates),
+    request = request or make_request(sampling=make_sampling(n=len(texts)))
+    verdict = Verdict(
+        candidates=make_candidates(*texts),
+        wanted=request.sampling.n,
+        scored_by=scored_by,
+        by_arm=by_arm or {},
+        failed=failed or {},
     )
+    given: dict[str, Any] = {
+        "key": "a key",
+        "policy": "linucb",
+        "rendered": Rendered(token_ids=[1, 2, 3], sampling=request.sampling),
+        "x": np.array([1.0, 0.5]),
+        "draw": make_draw(),
+        "verdict": verdict,
+        "window": Window(),
+        "shadowed": False,
+        "timings": {"score": 0.25},
+    }
+    return decide(request, **(given | changes))
 
 
 def scored(*scores: float, best: int) -> Scored:
     return Scored(scores=np.array(scores), best=best)
 
 
-# which candidates there are
+BY_ONE = {"scored_by": "loglik", "by_arm": {"loglik": scored(-1.0, -2.0, best=0)}}
+
+# which candidate goes back
 
 
-def test_candidates_are_put_in_the_order_of_their_indices() -> None:
-    first, second, third = make_candidates("a", "b", "c")
-    assert in_order([third, first, second], make_request()) == (first, second, third)
-
-
-def test_candidates_of_which_some_are_missing_are_numbered_anew() -> None:
-    late = make_candidates(*"abcd")
-    found = in_order([late[3], late[1]], make_request())
-    assert found == (replace(late[1], index=0), replace(late[3], index=1))
-
-
-def test_without_a_candidate_there_is_no_decision() -> None:
-    with pytest.raises(NoCandidate, match=r"^timeout_s: no candidate finished within 0\.5 s$") as caught:
-        in_order([], make_request(timeout_s=0.5))
-    assert (caught.value.status, caught.value.param) == (504, "timeout_s")
-
-
-# which of them goes back
-
-
-@pytest.mark.parametrize(
-    ("logprobs", "tokens", "index"),
-    [
-        ((-4.0, -2.0, -3.0), (1, 1, 1), 1),
-        ((-4.0, -2.0, -3.0), (8, 1, 1), 0),  # per token
-        ((-2.0, -2.0, -2.0), (1, 1, 1), 0),  # then the lower index
-        ((-4.0, -2.0, -2.0), (1, 1, 1), 1),
-        ((0.0, -9.0, -9.5), (0, 1, 1), 1),  # an empty candidate comes last
-        ((0.0, 0.0), (0, 0), 0),
-    ],
-)
-def test_without_scores_the_likeliest_per_token_goes_back_then_the_lower_index(
-    logprobs: tuple[float, ...], tokens: tuple[int, ...], index: int
-) -> None:
-    candidates = [
-        make_candidate(place, text, logprob=logprob, tokens=count)
-        for place, (text, logprob, count) in enumerate(zip("abc", logprobs, tokens, strict=False))
-    ]
-    decision = decided(*candidates, failed=FAILED)
-    assert (decision.index, decision.score, decision.scored_by) == (index, None, None)
+def test_without_scores_no_arm_has_chosen_and_the_decision_cannot_teach() -> None:
+    decision = decided("a", "b", failed=FAILED)
+    assert (decision.index, decision.score, decision.scored_by) == (0, None, None)
     assert (decision.choices, decision.scores) == ({}, {})
     assert not decision.learnable
 
 
 def test_with_scores_the_choice_of_the_arm_that_scored_goes_back() -> None:
     by_arm = {"loglik": scored(-1.0, -2.0, best=0), "consensus": scored(0.25, 0.5, best=1)}
-    decision = decided(*make_candidates("a", "b"), scored_by="consensus", by_arm=by_arm)
+    decision = decided("a", "b", scored_by="consensus", by_arm=by_arm)
     assert (decision.arm, decision.propensity) == ("loglik", 0.75)  # the draw stays what it was
     assert (decision.scored_by, decision.index, decision.score) == ("consensus", 1, 0.5)
     assert decision.choices == {"loglik": 0, "consensus": 1}
@@ -101,52 +86,92 @@ def test_with_scores_the_choice_of_the_arm_that_scored_goes_back() -> None:
 
 
 def test_equal_texts_are_known_by_the_first_of_them() -> None:
-    assert decided(*make_candidates("a", "b", "a", "", "b", ""), failed=FAILED).same_text == (
-        0,
-        1,
-        0,
-        3,
-        1,
-        3,
+    assert decided("a", "b", "a", "", "b", "", failed=FAILED).same_text == (0, 1, 0, 3, 1, 3)
+
+
+def test_a_decision_says_what_fell_short() -> None:
+    request = make_request(sampling=make_sampling(n=5))
+    decision = decided("a", "b", request=request, failed={"relevance": "it is cold"}, **BY_ONE)
+    assert decision.degraded == (
+        "arm_failed: relevance: it is cold",
+        "timeout: 2 of 5 candidates finished in time",
     )
 
 
-# what fell short
+# who decided
+
+
+def test_a_decision_is_whole_once_its_candidates_are_scored() -> None:
+    decision = decided("a", "b", **BY_ONE)
+    assert (decision.id, decision.key, decision.policy) == ("decision-1", "a key", "linucb")
+    assert decision.timings == {"score": 0.25}
+
+
+def test_timings_that_go_on_do_not_change_the_decision() -> None:
+    timings = {"score": 0.25}
+    decision = decided("a", timings=timings)
+    timings["store"] = 0.5
+    assert decision.timings == {"score": 0.25}
+
+
+def test_where_the_request_names_the_arm_the_policy_is_called_pinned() -> None:
+    assert decided("a", request=make_request(arm="loglik")).policy == "pinned"
+
+
+@pytest.mark.parametrize(("propensity", "shadowed"), [(0.75, True), (None, False)])
+def test_only_a_request_whose_arm_was_drawn_is_shadowed(propensity: float | None, shadowed: bool) -> None:
+    assert decided("a", shadowed=True, draw=make_draw(propensity=propensity)).shadowed is shadowed
+
+
+# the window for feedback
+
+
+def test_without_a_window_feedback_is_never_late_and_nothing_is_due() -> None:
+    decision = decided("a", "b", window=Window(default_reward=0.5), **BY_ONE)
+    assert (decision.closes_at, decision.default_reward, decision.due_at) == (None, None, None)
+
+
+def test_a_window_closes_so_many_seconds_after_the_decision() -> None:
+    decision = decided("a", "b", window=Window(wait_s=60.0), **BY_ONE)
+    assert decision.closes_at == decision.created_at + 60.0
+    assert (decision.default_reward, decision.due_at) == (None, None)
+
+
+def test_a_default_is_due_as_the_window_closes() -> None:
+    decision = decided("a", "b", window=Window(wait_s=60.0, default_reward=0.0), **BY_ONE)
+    assert decision.default_reward == 0.0
+    assert decision.due_at == decision.closes_at == decision.created_at + 60.0
 
 
 @pytest.mark.parametrize(
-    ("verdict", "n", "reasons"),
-    [
-        (
-            {"failed": FAILED},
-            2,
-            (
-                "arm_failed: loglik: its circuit is open",
-                "arm_failed: relevance: no scores within 30 s",
-                "unscored: every arm failed; best mean log-probability",
-            ),
-        ),
-        (
-            {"scored_by": "fake", "by_arm": {"fake": scored(NAN, 0.5, best=1)}},
-            2,
-            ("non_finite: fake: 1 of 2 candidates",),
-        ),
-        (
-            {
-                "scored_by": "fake",
-                "by_arm": {"fake": scored(0.1, 0.5, best=1), "loglik": scored(NAN, 1, best=1)},
-            },
-            2,
-            (),
-        ),
-        (
-            {"scored_by": "fake", "by_arm": {"fake": scored(0.1, 0.5, best=1)}},
-            5,
-            ("timeout: 2 of 5 candidates finished in time",),
-        ),
-    ],
-    ids=["every arm failed", "no finite score", "no finite score of another arm", "out of time"],
+    "change", [BY_ONE | {"draw": make_draw(propensity=None)}, {"failed": FAILED}], ids=["pinned", "unscored"]
 )
-def test_a_decision_says_what_fell_short(verdict: dict[str, Any], n: int, reasons: tuple[str, ...]) -> None:
-    request = make_request(sampling=make_sampling(n=n))
-    assert decided(*make_candidates("a", "b"), request=request, **verdict).degraded == reasons
+def test_a_decision_that_cannot_teach_has_a_window_and_no_default(change: dict[str, Any]) -> None:
+    decision = decided("a", "b", window=Window(wait_s=60.0, default_reward=0.5), **change)
+    assert decision.closes_at == decision.created_at + 60.0
+    assert (decision.learnable, decision.default_reward, decision.due_at) == (False, None, None)
+
+
+# what the metrics count of it
+
+
+def test_a_shortfall_is_counted_by_its_reason_whatever_its_text_says() -> None:
+    metrics = Metrics()
+    Observer(metrics, tasks=()).decided(
+        make_decision(scored_by=None, propensity=None, degraded=("a text: of any form",)),
+        make_draw(propensity=None, why=()),
+        Verdict(
+            candidates=make_candidates("a"),
+            wanted=1,
+            scored_by=None,
+            by_arm={},
+            failed={"loglik": "timeout: no answer"},
+        ),
+    )
+    counted = {
+        sample.labels["reason"]: sample.value
+        for family in metrics.degraded.collect()
+        for sample in family.samples
+        if sample.name == "laserve_degraded_total"
+    }
+    assert counted == {"arm_failed": 1, "unscored": 1}

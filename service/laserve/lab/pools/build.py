@@ -23,7 +23,7 @@ from laserve.lab.pools.checkpoint import Unfinished
 from laserve.lab.pools.held_out import Seen
 from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe, write
 from laserve.lab.progress import progress
-from laserve.selection.decision import in_order
+from laserve.selection.panel import in_order
 from laserve.serve.lifespan import generating
 from laserve.serve.wiring import make_service
 from laserve.service import Service
@@ -180,7 +180,7 @@ def _recipe(service: Service) -> Recipe:
     arms = []
     for arm in settings.arms:
         loaded = service.arms.get(arm.name)
-        if loaded is not None and loaded.usable and not loaded.combines:
+        if loaded is not None and loaded.usable and service.blends.scores_alone(arm.name):
             arms.append(
                 PoolArm(name=arm.name, kind=arm.kind, options=public(arm.options), free=loaded.model.free)
             )

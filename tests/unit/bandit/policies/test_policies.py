@@ -113,7 +113,7 @@ def test_the_arm_in_place_of_a_failed_one_follows_the_chances_that_it_leaves(pol
     for decision_id in IDS:
         first = house.draw(policy, X, ARMS, decision_id)
         assert first is not None
-        second = house.redraw(first, {first.arm: "it failed"}, decision_id)
+        second = first.without({first.arm})
         assert second is not None
         observed[ARMS.index(second)] += 1
         left = np.array([0.0 if why.arm == first.arm else why.probability for why in first.why])
