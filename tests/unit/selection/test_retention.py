@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from builders import make_decision
-from laserve.errors import ConfigError
-from laserve.selection.retention import Retention, hash_key
+from laserve.errors import ConfigError, StoreError
+from laserve.selection.retention import Archive, Retention, hash_key
+from laserve.storage.store import SqlStore
 from laserve.types import Decision
 
 SECRET = "my-password"
@@ -93,6 +94,24 @@ def test_what_replays_and_teaches_a_decision_is_kept(mode: str) -> None:
     assert [replace(c, text="") for c in kept.candidates] == [
         replace(c, text="") for c in decision.candidates
     ]
+
+
+# the archive
+
+
+async def test_a_decision_is_redacted_before_it_is_stored() -> None:
+    store = SqlStore(None)
+    await store.open()
+    archive = Archive(store=store, retention=Retention(mode="none", key=b""))
+    archive.start()
+    await archive.add(private_decision())
+    kept = await store.decision(private_decision().id)
+    assert (kept.retention, kept.request) == ("none", None)
+    assert SECRET not in repr(kept)
+    await archive.close()
+    with pytest.raises(StoreError):
+        await archive.add(private_decision())
+    await store.close()
 
 
 # the key
