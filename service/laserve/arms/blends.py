@@ -1,14 +1,18 @@
 """The arms that combine the others' scores, and how."""
 
+from collections.abc import Mapping
+
 from laserve.arms.arms import Arms
-from laserve.bandit.policies.ensembles import Ensemble
+from laserve.bandit.policies.ensembles import Ensemble, weighted
 from laserve.eventlog.learner import Learner
+from laserve.types import Vector, task_label
 
 
 class Blends:
     """Tells arms that score by themselves from those that combine the others' scores.
 
-    Look here for everything in which an arm of kind ``blend`` differs from the rest.
+    Look here for everything in which an arm of kind ``blend`` differs from the rest; the weights are learned
+    in `laserve.bandit.state.blending`.
     """
 
     def __init__(self, *, arms: Arms, learner: Learner) -> None:
@@ -26,7 +30,12 @@ class Blends:
         return tuple(name for name in self._arms.eligible if self.scores_alone(name))
 
     def ensembles(self, task: str | None) -> dict[str, Ensemble]:
-        """Each ready arm that combines the others -> how it does, for a task."""
-        return {
-            name: self._learner.blend(name, task) for name in self._arms.ready if not self.scores_alone(name)
-        }
+        """Each ready arm that combines the others -> how, by what they were worth on the task so far."""
+        label = task_label(task, self._learner.tasks)
+
+        def combine(scores: Mapping[str, Vector]) -> Vector:
+            arms = tuple(scores)
+            weights = self._learner.state.blending.weights(label, arms)
+            return weighted(scores, dict(zip(arms, weights.tolist(), strict=True)))
+
+        return {name: Ensemble(name, combine) for name in self._arms.ready if not self.scores_alone(name)}

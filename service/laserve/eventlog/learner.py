@@ -1,18 +1,17 @@
 """The bandit as the service holds it: state from the log, choices from the state."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from laserve.bandit.policies.base import Policy, draw, noise, uniform
-from laserve.bandit.policies.ensembles import Ensemble, weighted
 from laserve.bandit.policies.observed import Observed
 from laserve.bandit.state.fold import BanditState
 from laserve.bandit.state.linear import LinearModel
 from laserve.errors import CorruptLog
 from laserve.storage.base import Snapshot, Store
-from laserve.types import ArmWhy, Event, Vector, task_label
+from laserve.types import ArmWhy, Event, Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,17 +107,6 @@ class Learner:
         arms = self.state.arms
         present = [name for name, arm in arms.items() if arm.status != "retired"] or list(arms)
         return np.asarray(np.mean([self.model.theta(arm) for arm in present], axis=0))
-
-    def blend(self, name: str, task: str | None) -> Ensemble:
-        """What the arm of this name makes of the others' scores, by what they were worth so far."""
-        label = task_label(task, self.tasks)
-
-        def combine(scores: Mapping[str, Vector]) -> Vector:
-            arms = tuple(scores)
-            weights = self.state.blending.weights(label, arms)
-            return weighted(scores, dict(zip(arms, weights.tolist(), strict=True)))
-
-        return Ensemble(name, combine)
 
     def draw(self, policy: Policy, x: Vector, arms: Sequence[str], decision_id: str) -> Draw | None:
         """Draw an arm for a decision; None when the policy can choose none of them."""
