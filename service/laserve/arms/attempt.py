@@ -124,7 +124,9 @@ class Scoring:
             try:
                 reading.close()
             except Exception as error:  # noqa: BLE001 - a scorer may raise anything: the request goes on
-                logger.warning("arm %s: a reading could not be closed: %s", self.arm.name, reason(error))
+                # Without its message, which may quote the request.
+                name = type(error).__name__
+                logger.warning("arm %s: a reading could not be closed: it raised %s", self.arm.name, name)
         if self._begun is not None:
             self.arm.circuit.gave_up(self._begun)
             self._begun = None

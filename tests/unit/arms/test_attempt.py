@@ -378,7 +378,8 @@ async def test_a_reading_that_cannot_be_opened_costs_the_arm(ahead: bool) -> Non
 async def test_a_reading_that_cannot_be_closed_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     scoring = scoring_of(make_arm("one", Opening(closing=OSError("busy"))))
     assert (await scoring.result(CANDIDATES)).best == 1
-    assert "arm one: a reading could not be closed: OSError: busy" in caplog.text
+    assert "arm one: a reading could not be closed: it raised OSError" in caplog.text
+    assert "busy" not in caplog.text
 
 
 def test_values_hide_what_is_not_finite() -> None:
