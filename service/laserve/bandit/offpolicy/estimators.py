@@ -1,8 +1,8 @@
-"""What a frozen policy would have earned on requests that another policy answered.
+"""Estimators of the mean reward of a frozen policy on requests that another policy answered.
 
 A target is the (N, K) matrix of chances with which a frozen policy would draw each arm in each logged
-decision. It must not have learned from the rows that it is judged on: a state at log position p is judged on
-later rows only, else its own luck counts in its favour.
+decision. The policy must not have learned from the rows of its evaluation: a state at log position p is
+evaluated on later rows only, else its own luck counts in its favour.
 """
 
 from collections.abc import Mapping
@@ -46,30 +46,30 @@ class Terms:
 
 
 class Estimator(Protocol):
-    """A way to estimate the mean reward of a target."""
+    """An estimator of the mean reward of a target."""
 
     @property
     def name(self) -> str:
-        """Name by which requests and reports call it."""
+        """Name in requests and reports."""
 
     def terms(self, log: OffPolicyLog, target: Matrix) -> Terms:
-        """What each row contributes.
+        """Terms of each row.
 
         Args:
             log: decisions in log order.
             target: chances of a frozen policy, shape (N, K).
 
         Raises:
-            InvalidRequest: `target` is no distribution, or wants an arm that the log could not draw.
+            InvalidRequest: `target` is no distribution, or draws an arm that the log could not draw.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class IPS:
-    """sum w r / N, inverse propensity scoring (Horvitz and Thompson 1952), w as `OffPolicyLog.ratios` has it.
+    """sum w r / N, inverse propensity scoring (Horvitz and Thompson 1952), w from `OffPolicyLog.ratios`.
 
-    Unbiased, also where the logging policy learned. Varies most of the three: adding a constant to all
-    rewards changes its error, and it may leave [0, 1].
+    IPS is unbiased, also where the logging policy learned. It has the largest variance of the three: adding
+    a constant to all rewards changes its error, and it may leave [0, 1].
     """
 
     @property
@@ -85,7 +85,7 @@ class IPS:
 class SNIPS:
     """sum w r / sum w, self-normalised (Swaminathan and Joachims 2015).
 
-    Stays in [0, 1] and mostly varies far less than IPS. Its bias is of order 1 / N, without sign known
+    SNIPS stays in [0, 1] and mostly varies far less than IPS. Its bias is of order 1 / N, of a sign not known
     beforehand.
     """
 
@@ -104,16 +104,17 @@ class DR:
 
     The term of a row is sum_a pi_a q(x, a) + w (r - q_w). Arm by arm q_w is q(x, drawn); text by text it is
     the model's mean over the arms of the returned text, sum pi_a q(x, a) / sum pi_a. Then E[w q_w] =
-    sum_a pi_a q(x, a) for either w, the model cancels, and the estimate is unbiased whatever the model says.
+    sum_a pi_a q(x, a) for either w, the model cancels, and the estimate is unbiased whatever the
+    model predicts.
 
-    That needs a model that knows neither the row's draw nor what came of it. q is therefore fitted on earlier
-    rows only: in a log that a learner wrote, later rows depend on this one too, so that random folds would
-    not do. The arms of a returned text learn in the proportion in which each was likely to be the drawn one.
+    The model must know neither the row's draw nor its reward. q is therefore fitted on earlier rows only: in
+    a log that a learner wrote, later rows depend on this row too, so random folds would be biased. The arms
+    of a returned text learn in proportion to the chance of each to be the drawn one.
 
-    As good as its model: with a poor one it varies as IPS does, in early rows above all.
+    DR is as good as its model: with a poor model it varies as IPS does, above all in early rows.
     """
 
-    #: Of the reward model: above 0.
+    #: Ridge of the reward model, above 0.
     ridge: float = 1.0
 
     @property
@@ -124,13 +125,13 @@ class DR:
         weights = log.at_drawn(log.ratios(target))
         q = predictions(log.x, log.reward, log.shares(), ridge=self.ridge)
         earned, chance = log.summed(target * q), log.summed(target)
-        group = log.at_drawn(np.divide(earned, chance, out=np.zeros_like(q), where=chance > 0))
+        text_mean = log.at_drawn(np.divide(earned, chance, out=np.zeros_like(q), where=chance > 0))
         direct = (target * q).sum(axis=1)
-        return Terms(numerator=direct + weights * (log.reward - group), denominator=np.ones(len(log)))
+        return Terms(numerator=direct + weights * (log.reward - text_mean), denominator=np.ones(len(log)))
 
 
 #: Name -> estimator.
-ESTIMATORS: Mapping[str, Estimator] = MappingProxyType({made.name: made for made in (IPS(), SNIPS(), DR())})
+ESTIMATORS: Mapping[str, Estimator] = MappingProxyType({one.name: one for one in (IPS(), SNIPS(), DR())})
 
 
 def evaluate(
@@ -148,29 +149,29 @@ def evaluate(
         log: decisions in log order.
         target: chances of a frozen policy that has not learned from these rows, shape (N, K).
         estimator: one of `ESTIMATORS`.
-        bootstrap: of the log's clusters, to share between calls; a new one by default.
+        bootstrap: bootstrap over the log's clusters, to share between calls; a new one by default.
 
     Raises:
-        InvalidRequest: `target` is no distribution, or wants an arm that the log could not draw.
+        InvalidRequest: `target` is no distribution, or draws an arm that the log could not draw.
     """
     every = np.ones(len(log), dtype=bool)
-    return _concluded(log, target, estimator.terms(log, target), told=every, bootstrap=bootstrap)
+    return _conclude(log, target, estimator.terms(log, target), answered=every, bootstrap=bootstrap)
 
 
 def answer_rates(log: OffPolicyLog, answered: Mask) -> dict[str, Estimate | CannotSay]:
-    """Share of decisions that feedback came for, had each arm been drawn wherever it could be.
+    """Share of decisions with feedback, had each arm been drawn wherever it could be.
 
-    SNIPS of the target that always draws the arm, with `answered` for the reward, so that the arms are
-    compared on the same requests, not each on those that it was drawn for. Rates that differ say that
-    feedback depends on the arm; then a comparison of rewards among answered decisions is one of unlike
+    The rate is SNIPS of the target that always draws the arm, with `answered` as the reward, so the arms are
+    compared on equal requests, not each on the requests that it was drawn for. Different rates mean that
+    feedback depends on the arm; then a comparison of rewards among answered decisions compares unlike
     requests.
 
     Args:
-        log: all decisions, answered or not; rewards are not looked at.
-        answered: whether feedback came, shape (N,).
+        log: all decisions, answered or not; rewards are ignored.
+        answered: whether each decision has feedback, shape (N,).
 
     Returns:
-        Arm -> rate in [0, 1]. An arm that could never be drawn is left out.
+        Arm -> rate in [0, 1], without the arms that could never be drawn.
 
     Raises:
         InvalidRequest: `answered` has another shape or is no mask.
@@ -178,14 +179,14 @@ def answer_rates(log: OffPolicyLog, answered: Mask) -> dict[str, Estimate | Cann
     _check_mask(log, answered)
     rates: dict[str, Estimate | CannotSay] = {}
     for index, arm in enumerate(log.arms):
-        able = log.logged[:, index] > 0
-        if able.any():
-            rows = log.rows(able)
+        eligible = log.logged[:, index] > 0
+        if eligible.any():
+            rows = log.rows(eligible)
             always = np.zeros_like(rows.logged)
             always[:, index] = 1.0
             weights = rows.at_drawn(rows.ratios(always))
-            terms = Terms(numerator=weights * answered[able], denominator=weights)
-            rates[arm] = _concluded(rows, always, terms, told=np.ones(len(rows), dtype=bool))
+            terms = Terms(numerator=weights * answered[eligible], denominator=weights)
+            rates[arm] = _conclude(rows, always, terms, answered=np.ones(len(rows), dtype=bool))
     return rates
 
 
@@ -194,46 +195,46 @@ def value_when_answered(
 ) -> Estimate | CannotSay:
     """Mean reward of a frozen policy among its answered decisions: E[w r answered] / E[w answered].
 
-    Not its mean reward over all decisions, unless whether someone answers does not depend on the reward.
-    Raters who answer mostly when pleased raise it for every arm, and an arm whose failures go unanswered
-    looks better than it is: read it beside `answer_rates`. Its bias is of order 1 / N, as that of SNIPS.
+    This is not its mean reward over all decisions, unless feedback does not depend on the reward. Raters who
+    answer mostly when pleased raise the value of every arm, and an arm whose failures go unanswered looks
+    better than it is: read the value beside `answer_rates`. Its bias is of order 1 / N, as the bias of SNIPS.
 
     Args:
-        log: all decisions, answered or not; rewards of those not answered are not looked at.
+        log: all decisions, answered or not; rewards of unanswered decisions are ignored.
         target: chances of a frozen policy that has not learned from these rows, shape (N, K).
-        answered: whether feedback came, shape (N,).
-        bootstrap: of the log's clusters, to share between calls; a new one by default.
+        answered: whether each decision has feedback, shape (N,).
+        bootstrap: bootstrap over the log's clusters, to share between calls; a new one by default.
 
     Raises:
-        InvalidRequest: `target` is no distribution or wants an arm that the log could not draw, or
+        InvalidRequest: `target` is no distribution or draws an arm that the log could not draw, or
             `answered` has another shape or is no mask.
     """
     _check_mask(log, answered)
     terms = SNIPS().terms(log, target)
-    among = Terms(numerator=terms.numerator * answered, denominator=terms.denominator * answered)
-    return _concluded(log, target, among, told=answered, bootstrap=bootstrap)
+    answered_terms = Terms(numerator=terms.numerator * answered, denominator=terms.denominator * answered)
+    return _conclude(log, target, answered_terms, answered=answered, bootstrap=bootstrap)
 
 
 def _check_mask(log: OffPolicyLog, answered: Mask) -> None:
     if answered.shape != (len(log),) or answered.dtype != np.bool_:
-        raise InvalidRequest(f"answered: is no mask of {len(log)} decisions", param="answered")
+        raise InvalidRequest(f"answered: must be a mask of {len(log)} decisions", param="answered")
 
 
-def _concluded(
+def _conclude(
     log: OffPolicyLog,
     target: Matrix,
     terms: Terms,
     *,
-    told: Mask,
+    answered: Mask,
     bootstrap: ClusterBootstrap | None = None,
 ) -> Estimate | CannotSay:
-    """The estimate that the terms make, if the weights of the rows in `told` allow one."""
+    """The estimate of the terms, if the weights of the answered rows allow one."""
     ratios = log.ratios(target)
     square = float((target * ratios).sum(axis=1).mean())  # E[w^2] over the draws, known without drawing
     return conclude(
         numerator=terms.numerator,
         denominator=terms.denominator,
-        weights=log.at_drawn(ratios) * told,
-        expected=float(told.sum()) / square,
+        weights=log.at_drawn(ratios) * answered,
+        expected=float(answered.sum()) / square,
         bootstrap=bootstrap or ClusterBootstrap(log.clusters),
     )

@@ -1,4 +1,4 @@
-"""What an estimate says, and its 95% interval by a bootstrap over clusters."""
+"""Estimates with 95% intervals by a bootstrap over clusters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from laserve.types import Vector
 
-#: Effective decisions below which nothing is said.
+#: Least effective sample of an estimate, in decisions.
 ENOUGH = 150
 #: Share of the resampled deviations that the interval spans.
 _LEVEL = 0.95
-#: Cluster counts that are held at once.
+#: Cluster counts in memory at once.
 _AT_ONCE = 1 << 21
 
 
@@ -22,7 +22,7 @@ class Estimate:
     """A mean reward or a rate, with its 95% interval."""
 
     value: float
-    #: Within [0, 1], since rewards and rates are. `value` is left as the estimator gave it.
+    #: Bounds within [0, 1], the range of rewards and rates; `value` is not clipped.
     low: float
     high: float
     #: (sum w)^2 / sum w^2, in decisions.
@@ -33,23 +33,24 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class CannotSay:
-    """The log says too little of this target."""
+    """The log has too few effective decisions for this target."""
 
-    #: The smaller of (sum w)^2 / sum w^2 and what it is expected to be; below `ENOUGH`.
+    #: The smaller of (sum w)^2 / sum w^2 and its expectation; below `ENOUGH`.
     effective_sample: float
     decisions: int
     clusters: int
-    #: About how many more decisions of the same kind are needed; None where none so far tells.
+    #: Approximate number of further decisions of this kind needed; None where no decision has a weight so
+    #: far.
     more_decisions: int | None
 
 
 class ClusterBootstrap:
-    """Resamples of whole clusters, the same ones for every estimate of a log.
+    """Resamples of whole clusters, shared by all estimates of a log.
 
     Args:
         labels: cluster of each row, shape (N,).
-        resamples: at least some hundreds.
-        seed: makes them repeatable.
+        resamples: number of resamples, at least some hundreds.
+        seed: makes the resamples repeatable.
     """
 
     def __init__(self, labels: npt.NDArray[np.generic], *, resamples: int = 1000, seed: int = 0) -> None:
@@ -64,18 +65,19 @@ class ClusterBootstrap:
         Studentised and symmetric: value +- q se, with q the 95% quantile of |value* - value| / se* over the
         resamples (Hall 1988, "On symmetric bootstrap confidence intervals"), and se the linearised,
         cluster-robust standard error, se^2 = C / (C - 1) sum_c (u_c - value v_c)^2 / V^2, over C clusters
-        with sums u_c and v_c. Clusters are drawn with all their rows, se* is computed anew in each resample
+        with sums u_c and v_c. Clusters are drawn with all their rows, and se* is computed in each resample
         (the pairs cluster bootstrap-t of Cameron, Gelbach and Miller 2008).
 
-        Why this one: where an arm was seldom drawn, a few heavy weights carry both the estimate and its
-        standard error. Studentising lets q grow with the uncertainty of that error. On 834 LinUCB logs, made
-        as those of `laserve bench coverage`, and over all three estimators it held in 95.1%; normal intervals
-        in 93.8%, percentile in 93.8%, BCa in 94.0%, equal-tailed studentised in 94.6% (93.2% for DR).
+        Reason for this interval: where an arm was seldom drawn, a few heavy weights carry both the estimate
+        and its standard error. Studentising lets q grow with the uncertainty of that error. On 834 LinUCB
+        logs, made as the logs of `laserve bench coverage`, and over all three estimators its coverage was
+        95.1%; of normal intervals 93.8%, percentile 93.8%, BCa 94.0%, equal-tailed studentised 94.6% (93.2%
+        for DR).
 
         IPS stays skewed: where its interval fails, the truth mostly lies above it. Three clusters or fewer
-        give no bound, [0, 1]; some twenty are needed where most of what varies is in a few of them.
+        give no bound, [0, 1]; some twenty are needed where a few clusters hold most of the variation.
 
-        Rewards that never vary leave no width, as in every bootstrap, however few they are.
+        Rewards that never vary give width 0, as in every bootstrap, however few they are.
 
         Args:
             numerator: shape (N,), finite.
@@ -85,10 +87,10 @@ class ClusterBootstrap:
         value = float(u.sum() / v.sum())
         if self.clusters == 1:
             return 0.0, 1.0
-        rest = u - value * v  # of this size are the deviations: nothing cancels later
+        rest = u - value * v  # deviations of full precision: nothing cancels later
         error = float(np.sqrt(rest @ rest * self._correction)) / float(v.sum())
-        reach = error * self._quantile(rest, v) if error else 0.0
-        return min(max(value - reach, 0.0), 1.0), min(max(value + reach, 0.0), 1.0)
+        half_width = error * self._quantile(rest, v) if error else 0.0
+        return min(max(value - half_width, 0.0), 1.0), min(max(value + half_width, 0.0), 1.0)
 
     @property
     def _correction(self) -> float:
@@ -98,7 +100,7 @@ class ClusterBootstrap:
         return np.bincount(self._cluster, weights=values, minlength=self.clusters).astype(np.float64)
 
     def _quantile(self, rest: Vector, v: Vector) -> float:
-        """Quantile of |t*|; infinite where too many resamples have no spread to measure by."""
+        """Quantile of |t*|; infinite where too many resamples have spread 0."""
         columns = np.column_stack([rest, v, rest * rest, rest * v, v * v])
         e, total, ee, ev, vv = np.concatenate([counts @ columns for counts in self._counts()]).T
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -110,7 +112,7 @@ class ClusterBootstrap:
         return float(np.quantile(t, _LEVEL, method="higher"))
 
     def _counts(self) -> Iterator[npt.NDArray[np.float64]]:
-        """How often each resample has each cluster, shape (batch, clusters), a batch at a time."""
+        """Counts of each cluster in each resample, shape (batch, clusters), a batch at a time."""
         if not self._batches and self._resamples * self.clusters <= _AT_ONCE:
             self._batches = list(self._draw())
         yield from self._batches or self._draw()
@@ -127,11 +129,11 @@ class ClusterBootstrap:
 
 
 def effective_sample(weights: Vector) -> float:
-    """(sum w)^2 / sum w^2: decisions of the target's own that would say as much.
+    """Effective sample (sum w)^2 / sum w^2: number of the target's own decisions with equal information.
 
     Kong 1992 ("A note on importance sampling using standardized weights", University of Chicago, report 348)
-    has N / (1 + var w) for weights of mean 1, of which this is the sample version. It looks at weights
-    alone, not at rewards, and counts the rows of a cluster as independent.
+    has N / (1 + var w) for weights of mean 1, of which this is the sample version. It depends on weights
+    alone, not on rewards, and counts the rows of a cluster as independent.
 
     Args:
         weights: shape (N,), at least 0.
@@ -151,21 +153,21 @@ def conclude(
     expected: float,
     bootstrap: ClusterBootstrap,
 ) -> Estimate | CannotSay:
-    """The estimate sum(numerator) / sum(denominator), or how much is missing before there can be one.
+    """The estimate sum(numerator) / sum(denominator), or how many decisions it still needs.
 
     Args:
         numerator: shape (N,).
         denominator: shape (N,).
-        weights: whose effective sample decides, shape (N,).
-        expected: effective sample to be expected before any draw. It tells of heavy weights that did not
-            happen to be drawn: then the sample version is too large, and the estimate lacks what they stand
-            for.
-        bootstrap: of the same N rows.
+        weights: weights of the effective sample, shape (N,).
+        expected: expectation of the effective sample before any draw. It accounts for heavy weights that
+            were not drawn by chance: then the sample version is too large, and the estimate lacks their
+            part.
+        bootstrap: bootstrap over the clusters of these N rows.
     """
-    n, found = len(weights), effective_sample(weights)
-    sample = min(found, expected)
+    n, observed = len(weights), effective_sample(weights)
+    sample = min(observed, expected)
     if sample < ENOUGH:
-        known = min((size for size in (found, expected) if size > 0), default=None)
+        known = min((size for size in (observed, expected) if size > 0), default=None)
         return CannotSay(
             effective_sample=sample,
             decisions=n,
@@ -177,7 +179,7 @@ def conclude(
         value=float(numerator.sum() / denominator.sum()),
         low=low,
         high=high,
-        effective_sample=found,
+        effective_sample=observed,
         decisions=n,
         clusters=bootstrap.clusters,
     )

@@ -1,4 +1,4 @@
-"""Logged decisions as off-policy evaluation reads them, and the weight that a target gives each of them."""
+"""Logged decisions as arrays for off-policy evaluation, and the weights that a target gives them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 T = TypeVar("T", bound=np.generic)
-#: Array -> kinds of numpy type that it may have, as `numpy.dtype.kind` calls them.
+#: Array -> allowed kinds of numpy type, in the letters of `numpy.dtype.kind`.
 _KINDS = {
     "x": "f",
     "drawn": "iu",
@@ -26,7 +26,7 @@ _KINDS = {
     "shadowed": "b",
     "clusters": "biufSU",
 }
-#: How far the probabilities of a row may be from a sum of one.
+#: Largest deviation of a row's sum of probabilities from one.
 _ROUNDING = 1e-6
 
 
@@ -34,17 +34,18 @@ _ROUNDING = 1e-6
 class OffPolicyLog:
     """N decisions in log order, over K arms.
 
-    Evaluation is by intention: the reward belongs to the arm that was drawn, also where another had to score
-    in its place. Text 3 of a row stands for candidate 3 and all with the same words; the lowest index names
-    it.
+    Evaluation is by intention: the reward belongs to the drawn arm, also where another arm had to score
+    instead. Text 3 of a row stands for candidate 3 and all candidates with equal words; the lowest index
+    names a text.
 
-    A row is read as text by text where `shadowed` says so and the winner of every arm that could be drawn is
-    known, else arm by arm. `shadowed` must not depend on the draw: it says that all arms were to score this
-    request whichever had been drawn. That all happen to be known is not enough. With one costly arm among
-    free ones it would hold whenever that one was drawn, and the weights would no longer have mean one.
+    A row is read text by text where `shadowed` is true and the winner of every arm that could be drawn is
+    known, else arm by arm. `shadowed` must not depend on the draw: it states that all arms were to score this
+    request whichever arm was drawn. It is not enough that all winners happen to be known. With one costly arm
+    among free ones that would hold whenever the costly arm was drawn, and the weights would no longer have
+    mean one.
 
     Raises:
-        InvalidRequest: an array has another shape, or a value out of its range; `param` names the field.
+        InvalidRequest: an array has a wrong shape, or a value out of its range; `param` names the field.
     """
 
     #: Names of the K arms.
@@ -53,17 +54,17 @@ class OffPolicyLog:
     x: Matrix
     #: Index of the drawn arm, shape (N,), 0..K-1.
     drawn: Integers
-    #: Chance that each arm had of being drawn, shape (N, K), rows sum to 1; 0 for arms not eligible then.
+    #: Chance of each arm to be drawn, shape (N, K), rows sum to 1; 0 for arms that were not eligible.
     logged: Matrix
     #: Reward of the returned answer, shape (N,), in [0, 1].
     reward: Vector
-    #: Text that each arm's scores would have returned, shape (N, K); -1 where they are not known.
+    #: Text that each arm's scores would have returned, shape (N, K); -1 where the scores are not known.
     winners: Integers
     #: Text that was returned, shape (N,), at least 0.
     returned: Integers
     #: Whether all arms were to score this request whichever was drawn, shape (N,).
     shadowed: Mask
-    #: Rows with the same label depend on one another (the same article, say), shape (N,), any labels.
+    #: Label of each row's cluster, shape (N,): rows of one cluster, for example one article, are dependent.
     clusters: npt.NDArray[np.generic]
 
     def __post_init__(self) -> None:
@@ -92,8 +93,8 @@ class OffPolicyLog:
         for name, kinds in _KINDS.items():
             array = getattr(self, name)
             if array.shape != shapes[name] or (name == "x" and array.ndim != 2):
-                wanted = f"{n} rows of features" if name == "x" else shapes[name]
-                raise InvalidRequest(f"{name}: has shape {array.shape} instead of {wanted}", param=name)
+                expected = f"{n} rows of features" if name == "x" else shapes[name]
+                raise InvalidRequest(f"{name}: has shape {array.shape} instead of {expected}", param=name)
             if array.dtype.kind not in kinds:
                 raise InvalidRequest(f"{name}: cannot be of type {array.dtype}", param=name)
 
@@ -102,10 +103,10 @@ class OffPolicyLog:
 
     @cached_property
     def together(self) -> Mask:
-        """Whether a reward of arm a is one of arm b as well, shape (N, K, K): row by row an equivalence.
+        """Whether a reward of arm a is also a reward of arm b, shape (N, K, K); an equivalence in each row.
 
-        Arms that would have returned the same text belong together where the row is read text by text;
-        elsewhere an arm belongs to itself alone.
+        Where the row is read text by text, arms with equal winning texts belong together; elsewhere each arm
+        belongs to itself alone.
         """
         by_text = self.shadowed & ((self.winners >= 0) | (self.logged == 0)).all(axis=1)
         same = (self.winners[:, :, None] == self.winners[:, None, :]) & (self.winners[:, :, None] >= 0)
@@ -113,7 +114,7 @@ class OffPolicyLog:
         return np.asarray((same & by_text[:, None, None]) | alone)
 
     def ratios(self, target: Matrix) -> Matrix:
-        """Weight of each arm had it been drawn, shape (N, K), at least 0; its mean under the log is 1.
+        """Weight of each arm if it is drawn, shape (N, K), at least 0; the mean under the log is 1.
 
         Arm by arm it is pi_a / mu_a. Text by text it is Pi_t / M_t with Pi_t and M_t the sums of pi and mu
         over the arms whose text is t = t(a): the reward belongs to the text, and M_t is the chance that it
@@ -122,41 +123,41 @@ class OffPolicyLog:
         Both are unbiased. Let V be the target's value given x and the candidates, f_t the mean reward of
         text t, and f_a that of arm a's text. Arm by arm, E[pi_A / mu_A r] = sum_a mu_a (pi_a / mu_a) f_a =
         V. Text by text, E[Pi_T / M_T r] = sum_t M_t (Pi_t / M_t) f_t = sum_a pi_a f_a = V. Text by text
-        varies less: its weight is the conditional mean of the other's given the returned text.
+        varies less: its weight is the conditional mean of the arm-by-arm weight given the returned text.
 
-        So is the mixture. Let S = 1 where the request is shadowed, which has chance s given x and does not
-        depend on the draw or the reward. E[S w_text r / s] = V and E[(1 - S) w_arm r / (1 - s)] = V, by the
-        above. Weighting these two with s and 1 - s cancels both divisors: E[S w_text r + (1 - S) w_arm r] =
-        s V + (1 - s) V = V. No shadow probability is left in it, and none need be known.
+        The mixture is unbiased too. Let S = 1 where the request is shadowed, with chance s given x,
+        independent of the draw and the reward. E[S w_text r / s] = V and E[(1 - S) w_arm r / (1 - s)] = V, by
+        the above. Weighting these two with s and 1 - s cancels both divisors: E[S w_text r + (1 - S) w_arm r]
+        = s V + (1 - s) V = V. The sum contains no shadow probability, so none need be known.
 
         Args:
             target: chances of a frozen policy, shape (N, K).
 
         Raises:
-            InvalidRequest: `target` is no distribution, or wants an arm that the log could not draw.
+            InvalidRequest: `target` is no distribution, or draws an arm that the log could not draw.
         """
         self._check_target(target)
-        wanted, chance = self.summed(target), self.summed(self.logged)
-        return np.divide(wanted, chance, out=np.zeros_like(wanted), where=chance > 0)
+        desired, chance = self.summed(target), self.summed(self.logged)
+        return np.divide(desired, chance, out=np.zeros_like(desired), where=chance > 0)
 
     def summed(self, values: Matrix) -> Matrix:
-        """Sum over the arms that belong together with each, shape (N, K), from such a shape."""
+        """Sum over the arms that belong together with each arm, shape (N, K), from values of shape (N, K)."""
         return np.asarray(np.einsum("nab,nb->na", self.together, values))
 
     def at_drawn(self, values: Matrix) -> Vector:
-        """The drawn arm's value in each row, shape (N,), from shape (N, K)."""
+        """The drawn arm's value in each row, shape (N,), from values of shape (N, K)."""
         return _at(values, self.drawn)
 
     def shares(self) -> Matrix:
-        """Chance, given the returned text, that each arm was the one drawn, shape (N, K), rows sum to 1.
+        """Chance of each arm, given the returned text, to be the drawn one, shape (N, K), rows sum to 1.
 
-        Where a row is read arm by arm that is 1 for the drawn arm.
+        Where a row is read arm by arm, the drawn arm's chance is 1.
         """
-        mine = self.together[np.arange(len(self)), self.drawn] * self.logged
-        return np.asarray(mine / mine.sum(axis=1, keepdims=True))
+        chances = self.together[np.arange(len(self)), self.drawn] * self.logged
+        return np.asarray(chances / chances.sum(axis=1, keepdims=True))
 
     def rows(self, chosen: Mask) -> "OffPolicyLog":
-        """The rows in the mask, shape (N,), of which there is at least one."""
+        """The rows in the mask, shape (N,), which has at least one."""
         parts = {name: getattr(self, name)[chosen] for name in _KINDS}
         return OffPolicyLog(arms=self.arms, **parts)
 
@@ -179,7 +180,7 @@ def _check_distribution(chances: Matrix, name: str) -> None:
 
 
 def _refuse(wrong: Mask, name: str, why: str) -> None:
-    """Name the first row that is wrong; `wrong` has shape (N,) or (N, columns)."""
+    """Raise InvalidRequest with the first wrong row; `wrong` has shape (N,) or (N, columns)."""
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
     if len(rows):
         raise InvalidRequest(f"{name}: row {rows[0]} {why}", param=name)

@@ -1,1 +1,1 @@
-"""Policies: from what was learned to the probability of each arm."""
+"""Policies: from the learned state to the probability of each arm."""

@@ -1,4 +1,4 @@
-"""The policy's protocol, what a policy may look at, and the draw that every policy shares."""
+"""Protocols of a policy and of its view of the state, and the draw that all policies share."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from laserve.types import Vector
 
 
 class View(Protocol):
-    """What a policy may look at: what is known of each arm, as of one log position.
+    """A policy's view of the state: the statistics of each arm at one log position.
 
-    Arrays have shape (len(arms),), float64, in the order of the arms asked for.
+    Arrays have shape (len(arms),), float64, in the order of `arms`.
     """
 
     @property
@@ -19,7 +19,7 @@ class View(Protocol):
 
     @property
     def evidence(self) -> float:
-        """The same, each decision as much as it still counts: less than 1 once a discount has worn it."""
+        """Sum of the weights of these decisions; a discount lowers the weight of a decision below 1."""
 
     def means(self, x: Vector, arms: Sequence[str]) -> Vector:
         """Predicted rewards x . theta_k."""
@@ -28,56 +28,57 @@ class View(Protocol):
         """sqrt(x' A_k^-1 x), at least 0."""
 
     def counts(self, arms: Sequence[str]) -> Vector:
-        """Rewards learned of each arm, as much as they still count, at least 0."""
+        """Sum of the weights of the rewards learned for each arm, at least 0."""
 
     def averages(self, arms: Sequence[str]) -> Vector:
-        """Average of these rewards, in [0, 1]; 0 where there is none."""
+        """Weighted average of the rewards learned for each arm, in [0, 1]; 0 for an arm without any."""
 
     def losses(self, arms: Sequence[str]) -> Vector:
         """Sums of (1 - reward) / propensity over the decisions that drew the arm, at least 0."""
 
     def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
-        """Chance that the arm is the best one, sum 1, by decisions of which every reward is known."""
+        """Chance that each arm is the best one, sum 1, learned from decisions with all rewards known."""
 
     def turn(self, policy: str) -> int:
-        """How many arms the policy of that name has drawn from this view so far."""
+        """Number of arms that the policy of this name has drawn from this view."""
 
 
 class Policy(Protocol):
-    """Chooses the arm of a request."""
+    """A rule that chooses the arm of a request."""
 
     @property
     def name(self) -> str:
-        """Name by which settings and requests call it, such as ``linucb`` or ``fixed:loglik``."""
+        """Name in settings and requests, for example ``linucb`` or ``fixed:loglik``."""
 
     def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
         """Chance of drawing each arm.
 
-        The same arguments give the same chances, and another order of the arms gives them in that order.
+        Equal arguments give equal chances; the order of the arms sets only the order of the result.
 
         Args:
-            view: the state to choose by; nothing in it is changed.
+            view: the state to choose by; the policy changes nothing in it.
             x: context, shape (d,).
             arms: the eligible arms, at least one.
-            seed: of a policy that samples, in [0, 2^64), see `noise`; the others do not look at it.
+            seed: random seed of a policy that samples, in [0, 2^64), see `noise`; other policies ignore it.
 
         Returns:
-            Shape (len(arms),), float64, not negative, sum 1 unless no eligible arm can be chosen, then all 0.
+            Shape (len(arms),), float64, not negative, sum 1; all 0 where the policy can choose none of the
+            arms.
         """
 
 
 def uniform(seed: int, decision_id: str, attempt: int = 0) -> float:
-    """A number in [0, 1) that depends on nothing but its arguments.
+    """Pseudo-random number in [0, 1), a function of its arguments alone.
 
-    Replicas never explore in lockstep, since ids differ, and any draw can be replayed.
+    Decision ids differ, so replicas do not explore in lockstep; any draw can be replayed.
     """
     return (_hash(seed, decision_id, str(attempt)) >> 11) / 2**53
 
 
 def noise(seed: int, decision_id: str) -> int:
-    """Seed of what a policy samples for one decision, in [0, 2^64).
+    """Seed of a policy's own sampling for one decision, in [0, 2^64).
 
-    It is independent of `uniform`, so the chances that a policy samples hold for the draw that follows them.
+    The seed is independent of `uniform`, so chances that a policy samples hold for the draw that follows.
     """
     return _hash(seed, decision_id, "policy")
 
@@ -94,11 +95,10 @@ def draw(probabilities: Vector, u: float) -> int:
         below += chance
         if u < below:
             return index
-    return max(
-        index for index, chance in enumerate(chances) if chance > 0
-    )  # they sum to a little less than 1
+    # By rounding, the chances may sum to a little less than 1.
+    return max(index for index, chance in enumerate(chances) if chance > 0)
 
 
-def _hash(seed: int, decision_id: str, use: str) -> int:
-    digest = hashlib.sha256(f"{seed}:{decision_id}:{use}".encode()).digest()
+def _hash(seed: int, decision_id: str, purpose: str) -> int:
+    digest = hashlib.sha256(f"{seed}:{decision_id}:{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big")

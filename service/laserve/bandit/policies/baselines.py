@@ -1,4 +1,4 @@
-"""LASeR's baselines: a random arm, each in turn, one fixed arm."""
+"""Baselines of LASeR: a random arm, the arms in turn, one fixed arm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class RandomArm:
 class RoundRobin:
     """Each eligible arm in turn, by name.
 
-    The turn counts the arms that this policy has drawn in one process: it starts anew with the process, and
-    replicas take turns of their own.
+    The turn counts the arms that this policy has drawn in one process. It starts at 0 with each process, and
+    each replica counts its own.
     """
 
     @property
@@ -34,13 +34,13 @@ class RoundRobin:
         return "round-robin"
 
     def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
-        next_one = sorted(arms)[view.turn(self.name) % len(arms)]
-        return np.array([float(arm == next_one) for arm in arms])
+        due = sorted(arms)[view.turn(self.name) % len(arms)]
+        return np.array([float(arm == due) for arm in arms])
 
 
 @dataclass(frozen=True)
 class FixedArm:
-    """Always the same arm: what a team does that picked one reward model by hand."""
+    """One fixed arm: the baseline of a team that has picked one reward model by hand."""
 
     arm: str
 

@@ -1,4 +1,4 @@
-"""The policy that plays the arm which a classification of x prefers."""
+"""A policy on a classification of x by best arm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from laserve.types import Vector
 
 @dataclass(frozen=True, kw_only=True)
 class Classifier:
-    """Plays the arm that is most likely the best one, by what decisions with all rewards known have shown.
+    """Plays the arm that is most likely the best one, by a classifier of the best arm.
 
-    It learns from these alone; before the first fit every arm is as likely.
+    The classifier learns only from decisions with all rewards known; before its first fit all arms are
+    equally likely.
     """
 
     exploration: Exploration

@@ -1,4 +1,4 @@
-"""Scores of several arms made one: what an ensemble returns, and what its weighted kin does."""
+"""Ensembles: the scores of several arms combined into one score for each candidate."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ def standardised(scores: Vector) -> Vector:
     """Z-scores within a request, shape (n,): mean 0, standard deviation 1; all 0 where scores are equal.
 
     Args:
-        scores: shape (n,); NaN where a candidate has none, which stays NaN.
+        scores: shape (n,); NaN for a candidate without a score, also in the result.
     """
     known = scores[~np.isnan(scores)]
     if not len(known):
         return scores
     spread = known.std()
-    if spread == 0 or known.min() == known.max():  # rounding may give equal scores a deviation
+    if spread == 0 or known.min() == known.max():  # by rounding, equal scores may deviate
         return scores * 0.0
     return np.asarray((scores - known.mean()) / spread, dtype=np.float64)
 
 
-def beaten(scores: Vector) -> Vector:
-    """Share of the other candidates that each is better than, shape (n,), 0..1; a tie is half.
+def win_rates(scores: Vector) -> Vector:
+    """Share of the other candidates that each candidate beats, shape (n,), 0..1; a tie counts half.
 
     Args:
-        scores: shape (n,); NaN where a candidate has none, which stays NaN.
+        scores: shape (n,); NaN for a candidate without a score, also in the result.
     """
     known = ~np.isnan(scores)
     others = max(int(known.sum()) - 1, 1)
@@ -39,11 +39,11 @@ def beaten(scores: Vector) -> Vector:
 
 
 def averaged(rows: list[Vector]) -> Vector:
-    """Mean over arms of what is known of each candidate, shape (n,); NaN where nothing is."""
-    stacked = np.array(rows)
-    counts = (~np.isnan(stacked)).sum(axis=0)
-    unknown = np.full(stacked.shape[1], np.nan)
-    return np.asarray(np.divide(np.nansum(stacked, axis=0), counts, out=unknown, where=counts > 0))
+    """Mean over arms of the known scores of each candidate, shape (n,); NaN for a candidate without any."""
+    matrix = np.array(rows)
+    counts = (~np.isnan(matrix)).sum(axis=0)
+    unknown = np.full(matrix.shape[1], np.nan)
+    return np.asarray(np.divide(np.nansum(matrix, axis=0), counts, out=unknown, where=counts > 0))
 
 
 def mean_of_scores(scores: Mapping[str, Vector]) -> Vector:
@@ -52,15 +52,16 @@ def mean_of_scores(scores: Mapping[str, Vector]) -> Vector:
 
 
 def mean_of_ranks(scores: Mapping[str, Vector]) -> Vector:
-    """Mean over the arms of the share of candidates that each beats."""
-    return averaged([beaten(each) for each in scores.values()])
+    """Mean over the arms of the share of the other candidates that each candidate beats."""
+    return averaged([win_rates(each) for each in scores.values()])
 
 
 def weighted(scores: Mapping[str, Vector], weights: Mapping[str, float]) -> Vector:
-    """Weighted sum of z-scores, shape (n,); an arm that gave a candidate no score says nothing of it.
+    """Weighted sum of z-scores, shape (n,); an arm without a score of a candidate adds 0 to its sum.
 
     Args:
-        weights: of every arm in `scores`.
+        scores: arm -> scores, shape (n,).
+        weights: arm -> weight, for every arm in `scores`.
     """
     rows = np.array([standardised(each) for each in scores.values()])
     weight = np.array([weights[arm] for arm in scores])
@@ -70,7 +71,7 @@ def weighted(scores: Mapping[str, Vector], weights: Mapping[str, float]) -> Vect
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Every arm scores, and what they make of it together chooses: the price of all, on each request.
+    """A choice by the combined scores of all arms, at the cost of all arms on each request.
 
     LASeR (arXiv 2410.01735), section 4: its baselines that use all reward models.
     """
@@ -81,6 +82,6 @@ class Ensemble:
 
 #: Name -> ensemble.
 ENSEMBLES = {
-    made.name: made
-    for made in (Ensemble("ensemble-mean", mean_of_scores), Ensemble("ensemble-rank", mean_of_ranks))
+    ensemble.name: ensemble
+    for ensemble in (Ensemble("ensemble-mean", mean_of_scores), Ensemble("ensemble-rank", mean_of_ranks))
 }

@@ -1,4 +1,4 @@
-"""Exponential weights on importance-weighted losses."""
+"""Exp3: exponential weights on importance-weighted losses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class Exp3:
 
     Bubeck & Cesa-Bianchi, 2012 (arXiv 1204.5721), figure 3.1, with the anytime rate of theorem 3.1,
     eta_t = sqrt(ln K / (t K)). L_k sums (1 - reward) / propensity over the decisions that drew arm k, with
-    the propensity that was logged: an estimate of the loss of always playing it, unbiased whichever policy
-    drew. It is by intention: the loss belongs to the arm that was drawn, also where another took its place.
+    the logged propensity: an unbiased estimate of the loss of always playing arm k, whichever policy drew.
+    Losses are by intention: a loss belongs to the drawn arm, also where another arm scored instead of it.
 
     One decision adds at most 1 / propensity, which is at most K / epsilon, to one arm's losses, and so moves
-    its odds by a factor of at most exp(eta K / epsilon). An arm that joins, or comes back, begins with the
-    losses of the best that is there: see `laserve.bandit.state.fold`.
+    its odds by a factor of at most exp(eta K / epsilon). An arm that joins, or is enabled again, begins with
+    the least loss of the enabled arms: see `laserve.bandit.state.fold`.
 
-    With a discount t is what the decisions still count, so that eta settles where the losses do.
+    With a discount, t is the sum of the decisions' weights, so that eta settles where the losses do.
     """
 
     exploration: Exploration

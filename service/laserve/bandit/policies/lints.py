@@ -1,4 +1,4 @@
-"""Thompson sampling on the linear models."""
+"""LinTS: Thompson sampling on the linear models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class LinTS:
 
     Agrawal & Goyal, 2013 (arXiv 1209.3352), algorithm 1, with a model of its own for each arm: theta_k is
     normal with mean theta_k and covariance scale^2 A_k^-1, so its reward at x is normal with mean
-    x . theta_k and deviation scale sqrt(x' A_k^-1 x), and one number stands for the whole vector. Of one
-    such draw the chance of an arm has no closed form; so `draws` of them are made, and the arm is drawn
-    from the shares that they won. Given these the propensity is exact: it averages to the true chance, and
-    what is weighted by it stays unbiased.
+    x . theta_k and deviation scale sqrt(x' A_k^-1 x): one normal number replaces a draw of the whole vector.
+    The chance that an arm wins a draw has no closed form. So the policy makes `draws` draws from each arm's
+    posterior, and draws the arm by the shares of draws that the arms won. Given these shares the propensity
+    is exact: it averages to the true chance, and estimates weighted by it stay unbiased.
 
-    An arm that wins none of the draws has no chance but its part of epsilon.
+    An arm that wins none of the draws keeps only its part of epsilon.
     """
 
     exploration: Exploration
@@ -35,7 +35,8 @@ class LinTS:
         return "lints"
 
     def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
-        # Numbers belong to arms by name, so that their order in the request makes no difference.
+        # Each arm takes its column by its rank among the names, so that the order of `arms` makes no
+        # difference.
         order = np.argsort(np.argsort(arms))
         normal = np.random.Generator(np.random.Philox(key=seed)).standard_normal((self.draws, len(arms)))
         rewards = view.means(x, arms) + self.scale * view.widths(x, arms) * normal[:, order]

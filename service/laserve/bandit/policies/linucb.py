@@ -1,4 +1,4 @@
-"""LinUCB with disjoint linear models, as LASeR uses it, mixed with uniform exploration."""
+"""LinUCB with disjoint linear models, as in LASeR, mixed with uniform exploration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A policy that is looked at before it is let loose."""
+"""A policy under observation: it answers a share of the requests, one fixed arm the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from laserve.types import Vector
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """One arm answers all but a share of the requests; on that share the policy's choice answers.
+    """Mixture of one fixed arm and a policy: the policy answers the share s of the requests.
 
-    The chances are those of the mixture, (1 - s) 1[a = arm] + s pi(a), so what is learned and what is
-    evaluated off-policy stays exact while the share grows.
+    The chances are those of the mixture, (1 - s) 1[a = arm] + s pi(a), so learning and off-policy evaluation
+    stay exact while the share grows.
     """
 
     policy: Policy
-    #: Name of the arm that answers.
+    #: Name of the fixed arm.
     arm: str
     #: Share of the requests on which the policy answers, in [0, 1].
     live_share: float
@@ -28,7 +28,7 @@ class Observed:
         return f"observe:{self.policy.name}"
 
     def probabilities(self, view: View, x: Vector, arms: Sequence[str], seed: int) -> Vector:
-        """Where the arm is not eligible the policy answers."""
+        """Chances of the mixture; the policy's own where the fixed arm is not eligible."""
         live = self.policy.probabilities(view, x, arms, seed)
         if self.arm not in arms:
             return live

@@ -1,4 +1,4 @@
-"""Policies by name."""
+"""Registry of the policies, by name."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -24,7 +24,7 @@ def learners(
     posterior_draws: int,
     gap_scale: float,
 ) -> tuple[Policy, ...]:
-    """The policies that learn, with the parameters that the settings of these names describe."""
+    """The policies that learn; the settings describe the parameters under these names."""
     return (
         LinUCB(exploration=exploration, alpha=alpha),
         LinTS(exploration=exploration, scale=posterior_scale, draws=posterior_draws),
@@ -37,13 +37,14 @@ def learners(
 
 
 class Policies:
-    """Finds the policy that a setting or a request names.
+    """The policies that a setting or a request may name.
 
     Args:
         learners: the configured policies that learn.
-        arms: gives the names that ``fixed:ARM`` may take now.
-        configured: name of the policy where a request names none.
-        observe: the arm that answers in its place, and the share of requests that are left to it.
+        arms: returns the names that ``fixed:ARM`` may take now.
+        configured: name of the policy for requests that name none.
+        observe: the arm that answers instead of the configured policy, and the share of the requests that the
+            policy answers; None where the policy answers all.
     """
 
     def __init__(
@@ -54,17 +55,17 @@ class Policies:
         configured: str = "linucb",
         observe: tuple[str, float] | None = None,
     ) -> None:
-        self._named: dict[str, Policy | Ensemble] = {
+        self._by_name: dict[str, Policy | Ensemble] = {
             policy.name: policy for policy in (*learners, RandomArm(), RoundRobin())
         }
-        self._named |= ENSEMBLES
+        self._by_name |= ENSEMBLES
         self._arms = arms
         self._configured = configured
         self._observe = observe
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self._named, "fixed:ARM")
+        return (*self._by_name, "fixed:ARM")
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ class Policies:
 
     @property
     def configured(self) -> Policy | Ensemble:
-        """The one that answers where a request names none. Raises InvalidRequest."""
+        """The policy for requests that name none. Raises InvalidRequest."""
         policy = self.get(self._configured)
         if self._observe is None or isinstance(policy, Ensemble):
             return policy
@@ -80,16 +81,16 @@ class Policies:
         return Observed(policy=policy, arm=arm, live_share=live_share)
 
     def get(self, name: str, *, param: str = "policy") -> Policy | Ensemble:
-        """The policy of a name.
+        """The policy of this name.
 
         Args:
             param: the field or setting that holds the name.
 
         Raises:
-            InvalidRequest: there is none of that name.
+            InvalidRequest: there is no policy, or no arm, of this name.
         """
-        if name in self._named:
-            return self._named[name]
+        if name in self._by_name:
+            return self._by_name[name]
         kind, colon, arm = name.partition(":")
         if (kind, colon) != ("fixed", ":"):
             known = ", ".join(self.names)

@@ -1,4 +1,4 @@
-"""Inverse-gap weighting on the linear models."""
+"""SquareCB: inverse-gap weighting on the linear models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from laserve.types import Vector
 
 @dataclass(frozen=True, kw_only=True)
 class SquareCB:
-    """The further an arm is predicted to fall behind, the less it is drawn: 1 / (K + gamma gap).
+    """Draws an arm with chance 1 / (K + gamma gap), gap being its distance to the best prediction.
 
-    Foster & Rakhlin, 2020 (arXiv 2002.04926), algorithm 1 with mu = K: the predicted best takes what the
-    others leave, and arms that tie for best share it. Their gamma, for a horizon T known before, is of order
-    sqrt(K T); with t for T (the decisions learned, as much as they still count) it needs no horizon. The
-    chance of an arm that is behind moves by at most gamma / K^2 of what its gap does.
+    Foster & Rakhlin, 2020 (arXiv 2002.04926), algorithm 1 with mu = K: the predicted best takes the remaining
+    chance, and arms that tie for best share it. Their gamma, for a horizon T known before, is of order
+    sqrt(K T); with t (the sum of the weights of the learned decisions) for T it needs no horizon. When the
+    gap of an arm behind the best moves, its chance moves by at most gamma / K^2 times as much.
     """
 
     exploration: Exploration
-    #: gamma over sqrt(K t), above 0; larger is greedier.
+    #: gamma / sqrt(K t), above 0; a larger value is greedier.
     gap_scale: float
 
     @property

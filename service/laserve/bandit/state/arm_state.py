@@ -1,4 +1,4 @@
-"""What the log says of one arm: part of the canonical state, in elementwise float64 operations alone."""
+"""State of one arm, a part of the canonical state; elementwise float64 operations alone change it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from laserve.types import ArmStatus, Update, Vector
 
 @dataclass(kw_only=True)
 class ArmState:
-    """The sums that an arm's model is made of, and its counters.
+    """Sums for the model of one arm, and counters.
 
-    `S`, `b` and `loss` are worn by the discount and by changes; the counters are of the arm's whole life.
+    The discount and changes decay `S`, `b` and `loss`; the counters cover the arm's whole life.
     """
 
     #: Mean of the prior on theta, shape (d,).
@@ -23,7 +23,7 @@ class ArmState:
     S: npt.NDArray[np.float64]
     #: Sum of w r x, shape (d,).
     b: Vector
-    #: Sum of (1 - r) / propensity over the decisions that drew this arm: what `exp3` learns from.
+    #: Sum of (1 - r) / propensity over the decisions that drew this arm, for `exp3`.
     loss: float = 0.0
     #: Learned decisions whose answer this arm chose.
     pulls: int = 0
@@ -31,11 +31,11 @@ class ArmState:
     updates: int = 0
     #: Sum of these rewards, unscaled.
     reward_sum: float = 0.0
-    #: Whether it may be drawn, finishes what is under way, or is put away.
+    #: Whether the arm may be drawn, only finishes requests under way, or is retired.
     status: ArmStatus = "enabled"
-    #: How to make it anew, for an arm that was added at run time.
+    #: Settings to make the arm again, for an arm that was added at run time.
     settings: Mapping[str, Any] | None = None
-    #: Of its reward model; None where the log has never known it.
+    #: Fingerprint of its reward model; None while the log knows none.
     fingerprint: str | None = None
 
     @classmethod
@@ -47,7 +47,7 @@ class ArmState:
         return replace(self, S=self.S.copy(), b=self.b.copy())
 
     def expect(self, reward: float, n: float) -> None:
-        """Pseudo-observations: as if `n` requests of nothing but the bias, feature 0, had earned this."""
+        """Add pseudo-observations: `n` requests with this reward, with no feature but the bias, feature 0."""
         self.S[0, 0] += n
         self.b[0] += n * reward
 
@@ -69,10 +69,10 @@ class ArmState:
 
         Args:
             x: context, shape (d,).
-            xx: x x', shape (d, d), made once for all arms.
+            xx: x x', shape (d, d), computed once for all arms.
             update: the reward and its weight.
             sign: 1 to add, -1 to take back.
-            kept: what the discount and changes have left of the decision's weight, in [0, 1].
+            kept: share of the decision's weight after the discount and changes, in [0, 1].
         """
         weight = sign * kept * update.weight
         self.S += xx if weight == 1.0 else weight * xx
@@ -80,39 +80,39 @@ class ArmState:
         self.updates += sign
         self.reward_sum += sign * update.earned
 
-    def wear(self, discount: float) -> None:
-        """Let everything learned so far count less, by that factor; the prior stays whole."""
-        self.S *= discount
-        self.b *= discount
-        self.loss *= discount
+    def decay(self, factor: float) -> None:
+        """Multiply the sums by a factor; the prior stays whole."""
+        self.S *= factor
+        self.b *= factor
+        self.loss *= factor
 
-    def change(self, kept: float, par: float) -> None:
-        """Keep a share of what was learned, since another reward model has this arm's name.
+    def change_model(self, kept: float, par: float) -> None:
+        """Keep a share of the sums, since the arm's reward model was replaced.
 
-        Losses are compared with those of other arms and grow with time, so to lose them would be a lead that
-        nobody earned: the share is that of what lies above or below `par`, where an arm that is new begins.
+        Losses of arms are compared with each other and grow with time, so a lower loss would be an undeserved
+        lead. Therefore only the distance to `par`, at which a new arm begins, is multiplied by the share.
 
         Args:
-            kept: in [0, 1].
+            kept: the share, in [0, 1].
             par: least loss of the other arms.
         """
         self.S *= kept
         self.b *= kept
         self.loss = par + kept * (self.loss - par)
 
-    def told(self) -> dict[str, Any]:
-        """What a snapshot's header says of the arm, as JSON values.
+    def to_json(self) -> dict[str, Any]:
+        """The arm's entry in the header of a snapshot, as JSON values.
 
-        What an older version did not have is left out at its default, so that states of its logs keep their
-        digest.
+        Fields that older versions did not have are omitted at their defaults, so that states of older logs
+        keep their digests.
         """
-        told: dict[str, Any] = {"pulls": self.pulls, "updates": self.updates}
+        entry: dict[str, Any] = {"pulls": self.pulls, "updates": self.updates}
         if self.status != "enabled":
-            told["status"] = self.status
+            entry["status"] = self.status
         if self.settings is not None:
-            told["settings"] = dict(self.settings)
+            entry["settings"] = dict(self.settings)
         if self.loss != 0.0:
-            told["loss"] = self.loss
+            entry["loss"] = self.loss
         if self.fingerprint is not None:
-            told["fingerprint"] = self.fingerprint
-        return told
+            entry["fingerprint"] = self.fingerprint
+        return entry

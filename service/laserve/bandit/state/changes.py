@@ -1,8 +1,8 @@
-"""Changes of the generator, its template or a reward model, and the weight that earlier decisions keep.
+"""Events that a model was replaced, and how much weight earlier decisions keep.
 
-Rewards that were learned of one model say less of another in its place. So a change is an event, which keeps
-a share of what was learned of the arms that it is about: of all of them where the generator or its prompt is
-another, of one where a reward model is. Their models' priors stay whole, so their widths grow.
+Rewards learned with one model say less about the model that replaces it. So a change is an event, which keeps
+a share of the sums of the arms concerned: all arms where the generator or its prompt template was replaced,
+one arm where its reward model was. The priors of these arms stay whole, so their widths grow.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,30 +14,31 @@ from laserve.types import Event
 
 Subject = Literal["generator", "template", "arm"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
-#: Arms -> what changes have left of what a decision says of them, in [0, 1]; None is of all that there are.
-Left = Callable[[Collection[str] | None], float]
+#: Arms -> share of a decision's weight that changes keep for these arms, in [0, 1]; None stands for all arms.
+KeptShare = Callable[[Collection[str] | None], float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Another generator, template or reward model than before."""
+    """Replacement of the generator, its template or a reward model."""
 
     what: Subject
-    #: The arm whose reward model it is; None for what all arms depend on.
+    #: The arm whose reward model was replaced; None for the generator and the template.
     arm: str | None
-    #: Fingerprints; None before anything was known.
+    #: Fingerprint before; None where the log knew none.
     before: str | None
+    #: Fingerprint after.
     after: str
-    #: Share of what was learned that is kept, in [0, 1].
+    #: Share of the learned sums that the change keeps, in [0, 1].
     kept: float
-    #: Of the event.
+    #: Position of the event in the log.
     position: int
-    #: Decisions learned before it.
+    #: Number of decisions learned before the change.
     decisions: int
 
     @classmethod
     def of(cls, event: Event, decisions: int) -> "Change":
-        """Raises CorruptLog when the event tells no change."""
+        """The change in an event's body. Raises CorruptLog when the body describes no change."""
         body = event.body
         what, arm, kept = body.get("what"), body.get("arm"), body.get("kept")
         if what not in SUBJECTS or (what == "arm") != (arm is not None):
@@ -56,16 +57,16 @@ class Change:
 
     @property
     def replaces(self) -> bool:
-        """Whether it says more than what was there when the log first asked."""
+        """Whether the event replaces something; the first event only notes the fingerprint in use."""
         return self.before is not None or self.kept < 1.0
 
     def concerns(self, arms: Collection[str] | None) -> bool:
-        """Whether it wears what was learned of any of these arms; None is of whichever."""
+        """Whether the change decays the sums of any of these arms; None stands for all arms."""
         return self.arm is None or arms is None or self.arm in arms
 
 
-def whole(arms: Collection[str] | None) -> float:
-    """Nothing has changed."""
+def all_kept(arms: Collection[str] | None) -> float:
+    """The share without any change, 1."""
     return 1.0
 
 
@@ -78,22 +79,22 @@ class Changes:
     def copy(self) -> "Changes":
         return Changes(made=list(self.made))
 
-    def left(self, ordinal: int, arms: Collection[str] | None) -> float:
-        """What changes have left of the weight of one learned decision, in [0, 1].
+    def kept_share(self, ordinal: int, arms: Collection[str] | None) -> float:
+        """Share of the weight of one learned decision that the changes keep, in [0, 1].
 
         Args:
-            ordinal: which of the learned decisions, 1 for the first; 0 for one before all changes.
-            arms: those that the weight is about; None for something that depends on every arm.
+            ordinal: number of the learned decision, from 1; 0 for a decision before all changes.
+            arms: the arms that the weight belongs to; None for a weight that depends on every arm.
         """
-        left = 1.0
+        share = 1.0
         for change in self.made:
             if change.decisions >= ordinal and change.concerns(arms):
-                left *= change.kept
-        return left
+                share *= change.kept
+        return share
 
     @classmethod
-    def from_json(cls, told: Iterable[Mapping[str, Any]]) -> "Changes":
-        return cls(made=[Change(**each) for each in told])
+    def from_json(cls, body: Iterable[Mapping[str, Any]]) -> "Changes":
+        return cls(made=[Change(**each) for each in body])
 
     def to_json(self) -> list[dict[str, Any]]:
         return [vars(change) for change in self.made]

@@ -1,19 +1,19 @@
 """The canonical state of the bandit, folded from the event log one event at a time.
 
-Per arm it is (S, b, loss, counts): S the sum of w x x', b the sum of w r x, loss what `exp3` learns from.
-Only elementwise float64 operations touch it, in log order, so that every processor reaches the same bytes;
-matrix products would not (BLAS rounds differently from one CPU type to the next). Inverses are caches
-elsewhere (`laserve.bandit.state.linear`).
+For each arm the state is (S, b, loss, counts): S the sum of w x x', b the sum of w r x, loss the sum for
+`exp3`. Only elementwise float64 operations, in log order, change the state, so that every processor reaches
+equal bytes; matrix products would not (BLAS rounds differently from one CPU type to the next). Inverses are
+caches in `laserve.bandit.state.linear`.
 
 A discount gamma < 1, fixed in the log's first event, multiplies these sums of every arm before each further
-decision is learned, so that the decision n counts gamma^(m - n) when m have been learned. A correction takes
-back what its original has become and adds the new rewards with the same weight, as if they had been there
-from the start; it wears nothing, so that nobody can make the service forget by repeating himself. Powers are
-made by repeated multiplication, since `pow` differs between mathematical libraries.
+decision is learned, so that decision n counts gamma^(m - n) when m decisions have been learned. A correction
+subtracts the discounted original rewards and adds the new rewards with the weight of the original, as if
+they had come first; it causes no discount, so repeated corrections cannot make the service forget. Powers
+are computed by repeated multiplication, since `pow` differs between mathematical libraries.
 
 A change of the generator, its template or a reward model (`laserve.bandit.state.changes`) keeps a share of
-these sums of the arms that it is about. What was learned before it counts so much less from then on,
-corrections included.
+the sums of the arms concerned. Earlier decisions, and later corrections of them, count with this share from
+then on.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ import numpy as np
 
 from laserve.bandit.state.arm_state import ArmState
 from laserve.bandit.state.blending import Blending, Lesson
-from laserve.bandit.state.changes import Change, Changes, Left
+from laserve.bandit.state.changes import Change, Changes, KeptShare
 from laserve.bandit.state.examples import Example, Examples
 from laserve.bandit.state.scaling import RewardCounts
 from laserve.errors import CorruptLog
 from laserve.types import DEFAULT, ArmStatus, Event, Vector
 
-#: Tensor of the examples' contexts in a snapshot; no arm can have a name with a blank.
+#: Name of the tensor of the examples' contexts in a snapshot; names of arms have no blanks.
 _EXAMPLES = "examples x"
 
 
@@ -43,22 +43,22 @@ class BanditState:
     """The fold of the log up to `position`."""
 
     position: int = 0
-    #: Learned decisions.
+    #: Number of learned decisions.
     decisions: int = 0
-    #: Kind of feedback that teaches; None until the first one has settled it, which a default does not.
+    #: Kind of feedback that teaches; None until the first feedback sets it. A default reward does not set it.
     learn_from: str | None = None
     #: Features and prior that the log was started with.
     parameters: Mapping[str, Any] = field(default_factory=dict)
     arms: dict[str, ArmState] = field(default_factory=dict)
-    #: What candidates' qualities have said of the arms' scores, for `blend`.
+    #: Sums over the arms' scores and the candidates' qualities, for `blend`.
     blending: Blending = field(default_factory=Blending)
-    #: Decisions of which every arm's reward is known, for `classifier`.
+    #: Decisions with a known reward of every arm, for `classifier`.
     examples: Examples = field(default_factory=Examples)
-    #: Rewards learned, where the log scales them.
+    #: Counts of the learned rewards, where the log scales rewards.
     rewards: RewardCounts = field(default_factory=RewardCounts)
-    #: ``generator`` and ``template`` -> fingerprint, as far as the log has ever known them.
+    #: ``generator`` and ``template`` -> latest fingerprint in the log.
     fingerprints: dict[str, str] = field(default_factory=dict)
-    #: Those in the log that keep less than all, or replace what was known.
+    #: Changes in the log that replace a known model or keep a share below 1.
     changes: Changes = field(default_factory=Changes)
 
     @property
@@ -68,7 +68,7 @@ class BanditState:
 
     @property
     def discount(self) -> float:
-        """What a decision still counts after another one has been learned, in (0, 1]."""
+        """Factor on the weight of a decision for each further learned decision, in (0, 1]."""
         return float(self.parameters.get("discount", 1.0))
 
     @property
@@ -77,7 +77,7 @@ class BanditState:
         return bool(self.parameters.get("reward_scaling", "none") == "quantile")
 
     def fork(self) -> "BanditState":
-        """A copy that folds on by itself: neither changes the other."""
+        """An independent copy: events folded into one do not change the other."""
         return replace(
             self,
             arms={name: arm.copy() for name, arm in self.arms.items()},
@@ -92,8 +92,8 @@ class BanditState:
         """Fold one event in.
 
         Raises:
-            CorruptLog: the event does not follow this state, or cannot be folded in. The state may have taken
-                a part of it then, and is of no further use.
+            CorruptLog: the event does not follow this state, or cannot be folded in. Then the state may hold
+                a part of the event and must not be used any more.
         """
         try:
             self._fold(event)
@@ -109,19 +109,19 @@ class BanditState:
                 self.learn_from = event.body["learn_from"]
                 self.fingerprints = dict(event.body.get("fingerprints", {}))
             case "arm":
-                self._join(event)
+                self._add_arm(event)
             case "arm_state":
-                self._move(event)
+                self._set_status(event)
             case "change":
-                self._change(event)
+                self._apply_change(event)
             case "feedback":
                 self._learn(event)
             case other:
                 raise CorruptLog(f"event {event.position} has the unknown kind {other!r}")
         self.position = event.position
 
-    def _join(self, event: Event) -> None:
-        """An arm that was there before keeps what it has learned."""
+    def _add_arm(self, event: Event) -> None:
+        """Add an arm; an arm that was in the log before keeps its sums."""
         name = event.body["name"]
         if name not in self.arms:
             prior_mean = np.asarray(event.body["prior_mean"], dtype=np.float64)
@@ -132,7 +132,7 @@ class BanditState:
         self.arms[name].fingerprint = event.body.get("fingerprint", self.arms[name].fingerprint)
         self._enable(self.arms[name])
 
-    def _move(self, event: Event) -> None:
+    def _set_status(self, event: Event) -> None:
         name, status = event.body["name"], event.body["state"]
         if name not in self.arms:
             raise CorruptLog(f"event {event.position} moves the unknown arm {name!r}")
@@ -142,8 +142,8 @@ class BanditState:
             self._enable(self.arms[name])
         self.arms[name].status = status
 
-    def _change(self, event: Event) -> None:
-        """Note what is there now; where something else was there before, keep a share of what was learned."""
+    def _apply_change(self, event: Event) -> None:
+        """Note the new fingerprint; where a model was replaced, keep a share of the sums."""
         change = Change.of(event, self.decisions)
         if change.arm is None:
             self.fingerprints[change.what] = change.after
@@ -157,17 +157,17 @@ class BanditState:
             self._keep(change.kept, change.arm)
 
     def _keep(self, kept: float, name: str | None) -> None:
-        """A share of what was learned of one arm, or of all; the prior stays whole."""
+        """Keep a share of the sums of one arm, or of all arms; the priors stay whole."""
         if name is None:
             for arm in self.arms.values():
-                arm.wear(kept)
+                arm.decay(kept)
         else:
-            self.arms[name].change(kept, self._least_loss(without=name))
-        self.blending.wear(kept, name)
-        self.examples.wear(kept)
+            self.arms[name].change_model(kept, self._least_loss(without=name))
+        self.blending.decay(kept, name)
+        self.examples.decay(kept)
 
     def _enable(self, arm: ArmState) -> None:
-        """Losses grow while an arm is drawn; one that was away is on a par with the best, as a new one is."""
+        """Enable an arm with at least the least loss, as a new arm, since losses of drawn arms have grown."""
         if arm.status != "enabled":
             arm.loss = max(arm.loss, self._least_loss())
         arm.status = "enabled"
@@ -179,44 +179,45 @@ class BanditState:
     def _learn(self, event: Event) -> None:
         if not event.updates:
             return
-        x = self._checked(event)
+        x = self._context(event)
         ordinal, loss = self._ordinal(event), _loss(event)
         age = self.decisions - ordinal if event.replaces else 0
-        worn, left = _power(self.discount, age), partial(self.changes.left, ordinal)
+        discounted, kept_share = _power(self.discount, age), partial(self.changes.kept_share, ordinal)
         if not event.replaces:
             self._begin_decision(event.body["played"])
-        xx = np.einsum("i,j->ij", x, x)  # elementwise as well, and faster than multiply.outer
+        xx = np.einsum("i,j->ij", x, x)  # elementwise, and faster than multiply.outer
         for update in event.replaces:
-            self.arms[update.arm].learn(x, xx, update, sign=-1, kept=worn * left((update.arm,)))
+            self.arms[update.arm].learn(x, xx, update, sign=-1, kept=discounted * kept_share((update.arm,)))
         for update in event.updates:
-            self.arms[update.arm].learn(x, xx, update, sign=1, kept=worn * left((update.arm,)))
+            self.arms[update.arm].learn(x, xx, update, sign=1, kept=discounted * kept_share((update.arm,)))
         if (drawn := event.body.get("drawn")) is not None:
-            self.arms[drawn].loss += worn * left((drawn,)) * loss
+            self.arms[drawn].loss += discounted * kept_share((drawn,)) * loss
         if self.scales_rewards:
             self.rewards.follow(event)
-        self._compare(event, x, left)
+        self._learn_comparisons(event, x, kept_share)
         if event.body["kind"] != DEFAULT:
             self.learn_from = self.learn_from or event.body["kind"]
 
-    def _compare(self, event: Event, x: Vector, left: Left) -> None:
-        """Learn from what an event says of several arms at once."""
+    def _learn_comparisons(self, event: Event, x: Vector, kept_share: KeptShare) -> None:
+        """Learn for `blend` and `classifier` from an event about several arms."""
         for key, sign in (("replaced_blend", -1), ("blend", 1)):
             if key in event.body:
-                self.blending.learn(Lesson.from_json(event.body[key]), sign, left)
-        if event.decision_id is not None and "drawn" in event.body:  # older logs keep the state they had
+                self.blending.learn(Lesson.from_json(event.body[key]), sign, kept_share)
+        # Events of older logs have no `drawn`, and their states no examples.
+        if event.decision_id is not None and "drawn" in event.body:
             enabled = [name for name, arm in self.arms.items() if arm.status == "enabled"]
-            self.examples.learn(event.decision_id, Example.of(x, event.updates, enabled, left(None)))
+            self.examples.learn(event.decision_id, Example.of(x, event.updates, enabled, kept_share(None)))
 
     def _begin_decision(self, played: str) -> None:
-        """One more learned decision: those before it count less."""
+        """Count one more learned decision, and discount the decisions before it."""
         if self.discount < 1.0:
             for arm in self.arms.values():
-                arm.wear(self.discount)
+                arm.decay(self.discount)
         self.decisions += 1
         self.arms[played].pulls += 1
 
-    def _checked(self, event: Event) -> Vector:
-        """The context of an event that teaches. Raises CorruptLog when it cannot be folded in."""
+    def _context(self, event: Event) -> Vector:
+        """The checked context of an event that teaches. Raises CorruptLog when it cannot be folded in."""
         if event.x is None:
             raise CorruptLog(f"event {event.position} teaches without a context")
         if event.x.shape != (d := len(self.parameters["prior_diagonal"]),):
@@ -229,15 +230,15 @@ class BanditState:
         return event.x
 
     def _ordinal(self, event: Event) -> int:
-        """Which of the learned decisions the event is about, 1 for the first; 0 for one before all changes.
+        """Number of the event's decision among the learned ones, from 1; 0 for a decision before all changes.
 
         Raises:
-            CorruptLog: the event says it wrong, or not at all.
+            CorruptLog: the event has a wrong number, or none.
         """
         ordinal = event.body.get("ordinal")
         first, last = (1, self.decisions) if event.replaces else (self.decisions + 1,) * 2
         if ordinal is None and self.discount == 1.0:
-            # Decisions of older versions do not say it: they know no discount, and come before all changes.
+            # Events of older versions have no ordinal: their logs have no discount, and changes come later.
             return 0 if event.replaces else last
         if not isinstance(ordinal, int) or not first <= ordinal <= last:
             raise CorruptLog(
@@ -259,7 +260,7 @@ class BanditState:
         return hasher.hexdigest()
 
     def to_bytes(self) -> bytes:
-        """A safetensors file from which `from_bytes` restores the same state and digest."""
+        """A snapshot as a safetensors file; `from_bytes` restores an equal state with an equal digest."""
         from safetensors.numpy import save
 
         tensors = {}
@@ -268,7 +269,7 @@ class BanditState:
             tensors[f"{name}/prior_mean"] = arm.prior_mean
             tensors[f"{name}/reward_sum"] = np.array([arm.reward_sum])
         if self.examples.by_decision:
-            tensors[_EXAMPLES] = self.examples.stacked()
+            tensors[_EXAMPLES] = self.examples.contexts()
         return save(tensors, metadata={"header": json.dumps(self._header(), sort_keys=True)})
 
     @classmethod
@@ -286,22 +287,23 @@ class BanditState:
                     prior_mean=tensors[f"{name}/prior_mean"].copy(),
                     S=tensors[f"{name}/S"].copy(),
                     b=tensors[f"{name}/b"].copy(),
-                    pulls=told["pulls"],
-                    updates=told["updates"],
+                    pulls=entry["pulls"],
+                    updates=entry["updates"],
                     reward_sum=float(tensors[f"{name}/reward_sum"][0]),
-                    status=told.get("status", "enabled"),
-                    settings=told.get("settings"),
-                    loss=told.get("loss", 0.0),
-                    fingerprint=told.get("fingerprint"),
+                    status=entry.get("status", "enabled"),
+                    settings=entry.get("settings"),
+                    loss=entry.get("loss", 0.0),
+                    fingerprint=entry.get("fingerprint"),
                 )
-                for name, told in header.pop("arms").items()
+                for name, entry in header.pop("arms").items()
             }
             blending = Blending.from_json(header.pop("blending", {}))
             fingerprints = header.pop("fingerprints", {})
             changes = Changes.from_json(header.pop("changes", []))
             examples = Examples()
             if "examples" in header:
-                examples = Examples.restore(header.pop("examples"), tensors.get(_EXAMPLES, np.zeros((0, 0))))
+                contexts = tensors.get(_EXAMPLES, np.zeros((0, 0)))
+                examples = Examples.from_json(header.pop("examples"), contexts)
             rewards = RewardCounts(**header.pop("rewards", {}))
             return cls(
                 arms=arms,
@@ -316,18 +318,18 @@ class BanditState:
             raise CorruptLog(f"a snapshot cannot be read: {error}") from error
 
     def _header(self) -> dict[str, Any]:
-        """All but the arrays; states that know no comparisons or changes keep the digest they always had."""
+        """All but the arrays, as JSON values; fields of later versions are omitted while they are empty."""
         header: dict[str, Any] = {
             "position": self.position,
             "decisions": self.decisions,
             "learn_from": self.learn_from,
             "parameters": dict(self.parameters),
-            "arms": {name: arm.told() for name, arm in self.arms.items()},
+            "arms": {name: arm.to_json() for name, arm in self.arms.items()},
         }
         if self.blending.tasks:
             header["blending"] = self.blending.to_json()
         if self.examples.count:
-            header["examples"] = self.examples.told()
+            header["examples"] = self.examples.to_json()
         if self.rewards.seen:
             header["rewards"] = vars(self.rewards)
         if self.fingerprints:
@@ -347,16 +349,16 @@ def _power(discount: float, exponent: int) -> float:
 
 
 def _loss(event: Event) -> float:
-    """(1 - reward) / propensity of a decision, less what it was before a correction.
+    """(1 - reward) / propensity of a decision; for a correction, the difference to the earlier loss.
 
-    The reward is the one that is learned, scaled where the log scales.
+    The reward is the learned one, scaled where the log scales rewards.
 
     Raises:
-        CorruptLog: there can be no such propensity.
+        CorruptLog: the propensity is missing or not above 0.
     """
     body = event.body
     if "drawn" not in body:
-        return 0.0  # logs of older versions do not say what was drawn, and teach no losses
+        return 0.0  # events of older logs have no `drawn`, and teach no losses
     propensity = body.get("propensity")
     if propensity is None or not propensity > 0:
         raise CorruptLog(f"event {event.position} was drawn with propensity {propensity}")

@@ -1,4 +1,4 @@
-"""Inverses of the arms' ridge matrices, kept in step with the canonical state. A cache: never the truth."""
+"""Linear models of the arms: cached inverses of the ridge matrices, updated with the canonical state."""
 
 import math
 from collections import Counter
@@ -11,28 +11,29 @@ from laserve.bandit.state.examples import fit, preferences
 from laserve.bandit.state.fold import BanditState
 from laserve.types import Event, Update, Vector
 
-#: Rank-one steps after which an inverse is made anew, so that rounding errors cannot pile up.
+#: Rank-one steps after which an inverse is computed from scratch, to bound rounding errors.
 REFRESH = 1000
-#: Rewards below this are none at all: what a correction leaves by rounding.
-_NOTHING = 1e-9
+#: Least count of an arm that has data; corrections leave smaller counts, by rounding.
+_MIN_COUNT = 1e-9
 
 
 class LinearModel:
     """theta_k = A_k^-1 (Lambda mu_k + b_k) with A_k = Lambda + S_k, for every arm k.
 
     Lambda is the diagonal ridge and mu_k the prior mean: the posterior mean of Bayesian linear regression
-    with unit noise, and the disjoint linear model of LinUCB (Li et al., 2010, algorithm 1). It is the view
-    that the service gives its policies.
+    with unit noise, and the disjoint linear model of LinUCB (Li et al., 2010, algorithm 1). It is the `View`
+    of the service's policies.
 
-    All arms lie in one array, and each is computed by itself whatever stands beside it: arms that have
-    learned the same give the same bytes, so ties are exact and no arm's place matters.
+    One array holds all arms, and the numbers of an arm do not depend on the other rows: arms with equal
+    lessons give equal bytes, so ties are exact and the order of the arms does not matter.
 
-    How far one source can move it: rewards lie in [0, 1], weights are 1, and a decision counts once. So if m
-    decisions of arm k had other rewards, the prediction at z would be another by at most
+    Bound on the influence of one source: rewards lie in [0, 1], weights are 1, and a decision counts once. So
+    if the rewards of m decisions of arm k were replaced, the prediction at z would move by at most
     sum_i |z' A_k^-1 x_i|, which is at most sqrt(m) width_k(z), and theta by at most sqrt(m / least ridge);
     one decision moves the prediction at its own x by less than 1, by h / (1 + h) with h = x' A_k^-1 x before
-    it. If they had not been at all, the same holds with the largest surprise |r_i - x_i . theta_k| in place
-    of 1. Other arms are not moved. With a discount each of them counts less with every further decision.
+    the decision. If the m decisions were missing, these bounds hold times the largest surprise
+    |r_i - x_i . theta_k|. Other arms do not move. A discount lowers the influence of a decision with every
+    further decision.
     """
 
     def __init__(self, state: BanditState) -> None:
@@ -46,8 +47,8 @@ class LinearModel:
         self._turns: Counter[str] = Counter()
         #: Version of the examples, and the classifier's weights that they give.
         self._fit: tuple[int, dict[str, Vector]] = (-1, {})
-        #: What was asked last and the answer: a decision asks twice, to choose and to explain.
-        self._asked: tuple[bytes, tuple[str, ...]] = (b"", ())
+        #: Key and result of the last prediction: a decision needs it twice, to choose and to explain.
+        self._predicted_for: tuple[bytes, tuple[str, ...]] = (b"", ())
         self._predicted: tuple[Vector, Vector] = (np.zeros(0), np.zeros(0))
         self._rebuild(state.arms)
 
@@ -57,7 +58,7 @@ class LinearModel:
 
     @property
     def evidence(self) -> float:
-        """1 + gamma + gamma^2 ... for the decisions that were learned, less what changes of all arms took."""
+        """1 + gamma + gamma^2 ... over the learned decisions, less the shares lost by changes of all arms."""
         gamma, total, learned = self.state.discount, 0.0, 0
         for change in self.state.changes.made:
             if change.arm is None:
@@ -69,10 +70,10 @@ class LinearModel:
         """Fold the events into the state, then bring the inverses up to it.
 
         A changed arm takes O(d^2) for each event. With a discount every arm changes with every decision, and
-        each is inverted once for all of these events, O(d^3). So are those of which a change keeps a part.
+        each is inverted once for all of these events, O(d^3). So is each arm that a change decays.
         """
         stale: set[str] = set()
-        self._asked = (b"", ())
+        self._predicted_for = (b"", ())
         try:
             for event in events:
                 self.state.apply(event)
@@ -81,13 +82,13 @@ class LinearModel:
             self._rebuild([name for name in self.state.arms if name in stale])
 
     def adopt(self, state: BanditState, events: Iterable[Event]) -> None:
-        """Go on from a state that these events have been folded into already.
+        """Replace the state by one that these events have already been folded into.
 
         Args:
-            state: a fork of the present state, behind the last of `events`.
+            state: a fork of the present state, after the last of `events`.
         """
         stale: set[str] = set()
-        self._asked = (b"", ())
+        self._predicted_for = (b"", ())
         self.state = state
         for event in events:
             self._follow(event, stale)
@@ -112,13 +113,13 @@ class LinearModel:
         """The first feature is the constant 1, so b holds the sum of the rewards there."""
         sums = np.array([float(self.state.arms[arm].b[0]) for arm in arms])
         counts = self.counts(arms)
-        return np.where(counts < _NOTHING, 0.0, np.clip(sums / np.maximum(counts, _NOTHING), 0.0, 1.0))
+        return np.where(counts < _MIN_COUNT, 0.0, np.clip(sums / np.maximum(counts, _MIN_COUNT), 0.0, 1.0))
 
     def losses(self, arms: Sequence[str]) -> Vector:
         return np.array([self.state.arms[arm].loss for arm in arms])
 
     def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
-        """The fit is made when it is first asked for: only the policy `classifier` pays for it."""
+        """Preferences by the latest fit, computed on demand, since only the policy `classifier` needs it."""
         examples = self.state.examples
         if self._fit[0] != examples.version:
             self._fit = (examples.version, fit(examples.fitted, self.state.prior_diagonal))
@@ -128,24 +129,24 @@ class LinearModel:
         return self._turns[policy]
 
     def took_turn(self, policy: str) -> None:
-        """Count an arm that the policy of that name has drawn."""
+        """Count an arm that the policy of this name has drawn."""
         self._turns[policy] += 1
 
     def _predict(self, x: Vector, arms: Sequence[str]) -> tuple[Vector, Vector]:
         """Means and widths, each of shape (len(arms),)."""
-        asked = (x.tobytes(), tuple(arms))
-        if asked != self._asked:
+        key = (x.tobytes(), tuple(arms))
+        if key != self._predicted_for:
             theta, inverse = self._theta, self._inverse
-            if asked[1] != self._arms:  # else it is all of them as they lie, the common case, without a copy
+            if key[1] != self._arms:  # all arms in stored order, the common case, need no copy
                 rows = [self._rows[arm] for arm in arms]
                 theta, inverse = theta[rows], inverse[rows]
             squares = np.vecdot(np.matmul(inverse, x), x)
             self._predicted = np.vecdot(theta, x), np.sqrt(np.maximum(squares, 0.0))
-            self._asked = asked
+            self._predicted_for = key
         return self._predicted
 
     def _follow(self, event: Event, stale: set[str]) -> None:
-        """Step along with an event, or add to `stale` the arms of which the inverse must be made anew."""
+        """Update the inverses by an event, or add to `stale` the arms to be inverted from scratch."""
         if event.kind == "arm":
             stale.add(event.body["name"])
         elif event.kind == "change":
@@ -156,13 +157,13 @@ class LinearModel:
             if self.state.discount < 1.0:
                 stale.update(net if event.replaces else self.state.arms)
             elif event.replaces and self.state.changes.made:
-                stale.update(net)  # a step would be as large as there is left of the decision
+                stale.update(net)  # the step would need the decision's remaining weight
             for name, (weight, reward) in net.items():
-                if name not in stale and not self._stepped(name, event.x, weight, reward):
+                if name not in stale and not self._step(name, event.x, weight, reward):
                     stale.add(name)
 
-    def _stepped(self, name: str, x: Vector, weight: float, reward: float) -> bool:
-        """Add w x x' to A and v x to b, where that is a rank-one step of the inverse; else return False.
+    def _step(self, name: str, x: Vector, weight: float, reward: float) -> bool:
+        """Add w x x' to A and v x to b by a rank-one step of the inverse; False where that is not possible.
 
         Sherman-Morrison: (A + w x x')^-1 = A^-1 - w A^-1 x x' A^-1 / h with h = 1 + w x' A^-1 x, so that
         theta grows by A^-1 x (v - w x . theta) / h.
@@ -192,7 +193,7 @@ class LinearModel:
             self._steps[row] = 0
 
     def _add(self, name: str, d: int) -> None:
-        """Room for one more arm of d features."""
+        """Add rows for one more arm, of d features."""
         k = len(self._rows)
         self._inverse = np.concatenate([self._inverse.reshape(k, d, d), np.zeros((1, d, d))])
         self._theta = np.concatenate([self._theta.reshape(k, d), np.zeros((1, d))])
@@ -210,7 +211,7 @@ def _aged(total: float, gamma: float, n: int) -> float:
 
 
 def _net(replaces: Iterable[Update], updates: Iterable[Update]) -> dict[str, tuple[float, float]]:
-    """Arm -> change of the weight and of the weighted reward."""
+    """Arm -> net change of the weight and of the weighted reward."""
     net: dict[str, tuple[float, float]] = {}
     for sign, group in ((-1, replaces), (1, updates)):
         for update in group:

@@ -1,17 +1,18 @@
-"""LASeR's scaling of rewards by their own quantiles, safe where these are one.
+"""LASeR's scaling of rewards by their own quantiles, made safe for equal quantiles.
 
 Nguyen et al., 2025 (arXiv 2410.01735) scale what the bandit learns by the 20% and 80% quantiles of the
-rewards so far. As their code has it (github.com/duykhuongnguyen/LASeR-MAB, `LinUCB.normalize_reward`):
+rewards so far. In their code (github.com/duykhuongnguyen/LASeR-MAB, `LinUCB.normalize_reward`):
 r' = 0 below q20, 1 above q80, (r - q20) / (q80 - q20) between. Where q20 = q80 that code divides 0 by 0; the
-weights of the arm that was played then are no numbers, and it is played ever after.
+weights of the played arm become NaN, and the policy plays this arm ever after.
 
-Here such a reward is learned as it is. That is safe: it lies in [0, 1] as a scaled one does, and keeps
-apart what is apart, where a constant such as 0.5 would teach that good and bad are the same. It is also what
-is done until `ENOUGH` rewards were seen, since the quantiles of a few are chance.
+Here, while q20 = q80, rewards are learned unscaled. That is safe: an unscaled reward lies in [0, 1] as a
+scaled one does, and distinct rewards stay distinct, whereas a constant, for example 0.5, would teach that
+good and bad rewards are equal. Rewards are also learned unscaled until there have been `ENOUGH` of them,
+since quantiles of a few rewards are chance.
 
-Scaling keeps the order of any two rewards, except that those beyond a quantile become equal. What `blend`
-and `classifier` learn is not scaled: the one standardises qualities within a request, whatever their unit,
-the other asks which arm was best.
+Scaling keeps the order of any two rewards, except that rewards beyond a quantile become equal. `blend` and
+`classifier` learn from unscaled rewards: `blend` standardises qualities within a request, whatever their
+unit, and `classifier` learns which arm was best.
 """
 
 from collections.abc import Sequence
@@ -21,15 +22,15 @@ from typing import Literal
 
 from laserve.types import Event, Update
 
-#: Steps from 0 to 1; rewards are rounded to the nearest before they are counted, 0 and 1 stay what they are.
+#: Steps from 0 to 1; rewards are rounded to the nearest step before they are counted, 0 and 1 to themselves.
 STEPS = 100
-#: Rewards that must have been seen before any is scaled: four of them beyond each quantile.
+#: Number of rewards before the first one is scaled: four of them lie beyond each quantile.
 ENOUGH = 20
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The quantiles that a decision's rewards are scaled by; `high` is above `low`."""
+    """Two quantiles that scale a decision's rewards; `high` is above `low`."""
 
     low: float
     high: float
@@ -39,7 +40,7 @@ class Scale:
         return min(max((reward - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def scaled(self, updates: Sequence[Update]) -> tuple[Update, ...]:
-        """The updates as they are learned; each still tells the reward that was earned."""
+        """The updates with scaled rewards; `unscaled` keeps the earned reward of each."""
         return tuple(
             replace(update, reward=self.of(update.reward), unscaled=update.reward) for update in updates
         )
@@ -47,10 +48,10 @@ class Scale:
 
 @dataclass(kw_only=True)
 class RewardCounts:
-    """How often each reward was learned: what the quantiles are of.
+    """Histogram of the learned rewards, for the quantiles.
 
-    Counts are exact, so what a correction takes back leaves no trace, and they do not grow with the log. They
-    are of the log's whole life, also with a discount.
+    Counts are exact, so a reward that a correction takes back leaves no trace, and the histogram does not
+    grow with the log. It covers the log's whole life, also with a discount.
     """
 
     #: Rewards that round to k / `STEPS`, shape (STEPS + 1,).
@@ -62,14 +63,14 @@ class RewardCounts:
 
     @property
     def scale(self) -> Scale | None:
-        """By the 20% and 80% quantiles; None where rewards are to be learned as they are."""
+        """Scale by the 20% and 80% quantiles; None where rewards are to be learned unscaled."""
         if self.seen < ENOUGH:
             return None
         low, high = self._quantile(1), self._quantile(4)
         return Scale(low, high) if low < high else None
 
     def follow(self, event: Event) -> None:
-        """Count what an event teaches, in place of what it replaces."""
+        """Count the rewards of an event, and remove those that it replaces."""
         for update in event.replaces:
             self._count(update, -1)
         for update in event.updates:
@@ -82,9 +83,10 @@ class RewardCounts:
         self.counts[int(update.earned * STEPS + 0.5)] += sign
 
     def _quantile(self, fifths: int) -> float:
-        """Least reward that so many fifths of all do not exceed (Hyndman & Fan, 1996, definition 1).
+        """Quantile at `fifths` / 5 (Hyndman & Fan, 1996, definition 1).
 
-        In integers, and never between two rewards: the same on every processor, and one for equal rewards.
+        It is computed in integers and never lies between two rewards, so every processor gets an equal
+        result, and equal rewards have equal quantiles.
         """
-        wanted = fifths * self.seen
-        return next(step for step, below in enumerate(accumulate(self.counts)) if 5 * below >= wanted) / STEPS
+        rank = fifths * self.seen
+        return next(step for step, below in enumerate(accumulate(self.counts)) if 5 * below >= rank) / STEPS

@@ -1,4 +1,4 @@
-"""How often feedback comes, and what is worth knowing where it does not always."""
+"""Rates of feedback, and the value of a policy where some decisions have no feedback."""
 
 import itertools
 
@@ -108,7 +108,7 @@ def test_over_all_draws_the_answered_rewards_are_the_value_times_the_answers() -
     # One request; the second text is answered rarely, so that answers and rewards depend on the draw.
     target, quality, answers = np.array([[0.2, 0.3, 0.5]]), np.array([0.9, 0.4]), np.array([0.8, 0.1])
     logged, texts = np.array([0.5, 0.3, 0.2]), np.array([0, 1, 0])
-    earned = told = 0.0
+    earned = answered = 0.0
     for drawn, shadowed in itertools.product(range(3), (False, True)):
         known = [text if shadowed or arm == drawn else -1 for arm, text in enumerate(texts)]
         log = make_log(
@@ -124,9 +124,9 @@ def test_over_all_draws_the_answered_rewards_are_the_value_times_the_answers() -
         terms = SNIPS().terms(log, target)
         chance = logged[drawn] * 0.5 * answers[texts[drawn]]
         earned += chance * terms.numerator[0]
-        told += chance * terms.denominator[0]
+        answered += chance * terms.denominator[0]
     wanted = (target[0] * answers[texts] * quality[texts]).sum() / (target[0] * answers[texts]).sum()
-    assert earned / told == pytest.approx(wanted)
+    assert earned / answered == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("answered", [[True], [1, 0], [[True, False]]])
@@ -136,5 +136,5 @@ def test_answers_that_are_no_mask_of_the_decisions_are_refused(answered: list[ob
         lambda mask: answer_rates(log, mask),
         lambda mask: value_when_answered(log, always(log, 0), mask),
     ):
-        with pytest.raises(InvalidRequest, match="answered: is no mask of 2 decisions"):
+        with pytest.raises(InvalidRequest, match="answered: must be a mask of 2 decisions"):
             ask(np.array(answered))

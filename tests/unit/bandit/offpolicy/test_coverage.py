@@ -1,4 +1,4 @@
-"""Nominal 95% intervals have the truth in them that often: `laserve bench coverage` in small."""
+"""Coverage of the nominal 95% intervals: `laserve bench coverage` on few logs."""
 
 from functools import cache
 
@@ -17,14 +17,14 @@ def outcomes(kind: Logging) -> dict[str, np.ndarray]:
     """Estimator -> rows of low, value and high, each less the truth, of the logs that allow an estimate."""
     world = World(np.random.default_rng(8))
     truth = world.value(RANDOM)
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ESTIMATORS}
+    deviations: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ESTIMATORS}
     for log, target in world.logs(kind, LOGS, DECISIONS[kind], RANDOM):
         bootstrap = ClusterBootstrap(log.clusters, resamples=500)
         for name, estimator in ESTIMATORS.items():
             outcome = evaluate(log, target, estimator, bootstrap=bootstrap)
             if isinstance(outcome, Estimate):
-                found[name].append((outcome.low - truth, outcome.value - truth, outcome.high - truth))
-    return {name: np.array(rows) for name, rows in found.items()}
+                deviations[name].append((outcome.low - truth, outcome.value - truth, outcome.high - truth))
+    return {name: np.array(rows) for name, rows in deviations.items()}
 
 
 @pytest.mark.parametrize("kind", DECISIONS)

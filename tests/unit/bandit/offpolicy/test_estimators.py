@@ -1,4 +1,4 @@
-"""What every estimator owes, and what each has of its own."""
+"""Properties of every estimator, and of each one."""
 
 import itertools
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class Tiny:
         return 0.3 / 3 + 0.7 * (rewards[-1] * np.eye(3)[drawn[-1]] + (1 - rewards[-1]) * self.first)
 
     def logs(self) -> Iterator[tuple[float, OffPolicyLog]]:
-        """Every log that there can be, with its chance."""
+        """Every possible log, with its chance."""
         for drawn in itertools.product(range(3), repeat=3):
             rewards: list[float] = []
             logged: list[np.ndarray] = []

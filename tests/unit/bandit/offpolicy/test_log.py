@@ -1,4 +1,4 @@
-"""What a log must be, and the weight that a target gives each decision."""
+"""Checks of a log, and the weights that a target gives its decisions."""
 
 import itertools
 from typing import Any

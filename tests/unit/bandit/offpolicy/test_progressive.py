@@ -9,7 +9,7 @@ ROWS, ARMS, D = 200, 3, 4  # more than two blocks of an arm's rows
 
 
 def lessons(seed: int, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Contexts, rewards, and shares that one to three arms have in a row."""
+    """Contexts, rewards, and shares of one to three arms in each row."""
     generator = np.random.default_rng(seed)
     shares = generator.random((rows, ARMS)) * (generator.random((rows, ARMS)) < 0.6)
     shares[shares.sum(axis=1) == 0, 0] = 1.0
@@ -23,19 +23,19 @@ def closed_form(x: np.ndarray, reward: np.ndarray, share: np.ndarray, ridge: flo
 @pytest.mark.parametrize("ridge", [0.1, 1.0, 30.0])
 def test_each_prediction_is_the_ridge_solution_over_the_earlier_rows(ridge: float) -> None:
     x, reward, shares = lessons(1)
-    found = predictions(x, reward, shares, ridge=ridge)
+    predicted = predictions(x, reward, shares, ridge=ridge)
     for row in range(ROWS):
         for arm in range(ARMS):
             theta = closed_form(x[:row], reward[:row], shares[:row, arm], ridge)
-            assert found[row, arm] == pytest.approx(np.clip(0.5 + x[row] @ theta, 0, 1), abs=1e-9)
+            assert predicted[row, arm] == pytest.approx(np.clip(0.5 + x[row] @ theta, 0, 1), abs=1e-9)
 
 
 def test_a_half_is_expected_of_an_arm_that_nothing_is_known_of() -> None:
     x, reward, shares = lessons(2)
     shares = np.column_stack([shares, np.zeros(ROWS)])
-    found = predictions(x, reward, shares)
-    np.testing.assert_array_equal(found[0], 0.5)
-    np.testing.assert_array_equal(found[:, -1], 0.5)
+    predicted = predictions(x, reward, shares)
+    np.testing.assert_array_equal(predicted[0], 0.5)
+    np.testing.assert_array_equal(predicted[:, -1], 0.5)
 
 
 def test_features_may_have_ridges_of_their_own() -> None:
@@ -62,9 +62,9 @@ def test_no_prediction_knows_of_its_own_row_s_reward_or_of_later_rows(cut: int) 
 
 def test_predictions_stay_within_the_range_of_rewards() -> None:
     x = np.linspace(0, 50, ROWS)[:, None]
-    found = predictions(x, np.ones(ROWS), np.ones((ROWS, 1)))
-    assert found.max() == 1.0
-    assert found.min() >= 0.0
+    predicted = predictions(x, np.ones(ROWS), np.ones((ROWS, 1)))
+    assert predicted.max() == 1.0
+    assert predicted.min() >= 0.0
 
 
 def test_a_long_log_keeps_to_the_ridge_solution() -> None:

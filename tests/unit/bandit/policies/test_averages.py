@@ -44,7 +44,7 @@ def test_ucb1_plays_the_largest_upper_bound(count: float, chosen: str) -> None:
 
 
 def test_ucb1_counts_the_eligible_arms_alone() -> None:
-    # With c's many rewards in the sum, b would be worth another look.
+    # With the many rewards of c in the sum, b would have the largest bound.
     view = KnownView(count={"a": 90.0, "b": 11.0, "c": 1e6}, average={"a": 0.9, "b": 0.3})
     assert ucb1().probabilities(view, X, ["a", "b"], 0).tolist() == [1.0, 0.0]
 

@@ -6,7 +6,7 @@ from laserve.bandit.policies.baselines import FixedArm, RandomArm, RoundRobin
 from laserve.bandit.state.fold import BanditState
 from laserve.bandit.state.linear import LinearModel
 
-# Baselines look at nothing, so an empty model will do.
+# Baselines ignore the state, so an empty model suffices.
 VIEW = LinearModel(BanditState())
 X = np.ones(2)
 

@@ -1,4 +1,4 @@
-"""Scores of several arms made one."""
+"""Ensembles: the scores of several arms combined."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from laserve.bandit.policies.ensembles import ENSEMBLES, averaged, beaten, standardised
+from laserve.bandit.policies.ensembles import ENSEMBLES, averaged, standardised, win_rates
 
 NAN = np.nan
 some_scores = arrays.arrays(
@@ -31,7 +31,7 @@ def test_equal_scores_say_nothing(score: float) -> None:
 
 @given(some_scores)
 def test_what_a_candidate_beats_and_what_beats_it_make_a_whole(scores: np.ndarray) -> None:
-    share = beaten(scores)
+    share = win_rates(scores)
     known = ~np.isnan(scores)
     assert np.array_equal(np.isnan(share), ~known)
     assert ((share[known] >= 0) & (share[known] <= 1)).all()
@@ -40,7 +40,7 @@ def test_what_a_candidate_beats_and_what_beats_it_make_a_whole(scores: np.ndarra
 
 
 def test_ranks_are_told_as_shares() -> None:
-    assert beaten(np.array([1.0, 5.0, 3.0, 3.0, NAN]))[:4].tolist() == pytest.approx([0, 1, 0.5, 0.5])
+    assert win_rates(np.array([1.0, 5.0, 3.0, 3.0, NAN]))[:4].tolist() == pytest.approx([0, 1, 0.5, 0.5])
 
 
 def test_what_one_arm_does_not_know_the_others_tell() -> None:

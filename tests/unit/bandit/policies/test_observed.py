@@ -1,4 +1,4 @@
-"""A policy that is looked at before it is let loose."""
+"""A policy under observation."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ ALPHA = 0.7
 
 
 class Lessons:
-    """What is taught to all of them alike, one reward at a time."""
+    """Lessons for all libraries alike, one reward at a time."""
 
     def __init__(self) -> None:
         generator = np.random.default_rng(17)
@@ -57,7 +57,7 @@ def lessons() -> Lessons:
 
 
 def check_shares(observed: Vector, expected: Vector) -> None:
-    """Both are shares of so many draws, shape (K,)."""
+    """Both are shares of this number of draws, shape (K,)."""
     deviation = np.sqrt(expected * (1 - expected) * 2 / DRAWS)
     assert (np.abs(observed - expected) <= 4 * deviation + 1e-3).all()
 

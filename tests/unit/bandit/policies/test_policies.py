@@ -1,4 +1,4 @@
-"""What every policy owes: a distribution over the eligible arms, and draws that follow it."""
+"""Properties of every policy: a distribution over the eligible arms, and draws that follow it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ def all_policies(epsilon: float) -> list[Policy]:
         gap_scale=2.0,
     )
     named = Policies(learners=made, arms=lambda: ARMS)
-    found = [named.get(name.replace("ARM", "consensus")) for name in named.names]
-    return [policy for policy in found if not isinstance(policy, Ensemble)]
+    policies = [named.get(name.replace("ARM", "consensus")) for name in named.names]
+    return [policy for policy in policies if not isinstance(policy, Ensemble)]
 
 
 EXPLORING, GREEDY = all_policies(0.1), all_policies(0.0)
@@ -69,7 +69,7 @@ def learner(lessons: int) -> Learner:
 
 
 def check_counts(observed: np.ndarray, chances: np.ndarray) -> None:
-    """Counts lie within four standard deviations of what so many draws with these chances give.
+    """Counts lie within four standard deviations of their expectation under these chances.
 
     Args:
         observed: how often each arm was drawn, shape (K,).
@@ -129,7 +129,7 @@ def test_another_order_of_the_arms_gives_the_chances_in_that_order(policy: Polic
     view = model(lessons)
     chances = dict(zip(ARMS, policy.probabilities(view, X, ARMS, 3), strict=True))
     for order in ([2, 0, 3, 1], [3, 2, 1, 0], [1, 0, 2, 3]):
-        arms = [ARMS[place] for place in order]
+        arms = [ARMS[index] for index in order]
         permuted = policy.probabilities(view, X, arms, 3)
         np.testing.assert_allclose(permuted, [chances[arm] for arm in arms], rtol=0, atol=1e-15)
 

@@ -13,20 +13,20 @@ from laserve.bandit.state.blending import Blending, Lesson
 ARMS = ("bad", "good", "noise")
 
 
-def scores(rng: Any, quality: np.ndarray, told: dict[str, float]) -> dict[str, list[float]]:
+def scores(rng: Any, quality: np.ndarray, worth: dict[str, float]) -> dict[str, list[float]]:
     """Each arm's scores: its share of the truth, in a unit of its own, and noise."""
     return {
         arm: (100 * (truth * quality + rng.normal(size=len(quality)) * 0.5) - 7).tolist()
-        for arm, truth in told.items()
+        for arm, truth in worth.items()
     }
 
 
-def lessons(number: int, told: dict[str, float], *, task: str = "qa", seed: int = 0) -> list[Lesson]:
+def lessons(number: int, worth: dict[str, float], *, task: str = "qa", seed: int = 0) -> list[Lesson]:
     rng = np.random.default_rng(seed)
     made = []
     for _ in range(number):
         quality = rng.uniform(size=8)
-        lesson = Lesson.of(task, scores(rng, quality, told), quality.tolist())
+        lesson = Lesson.of(task, scores(rng, quality, worth), quality.tolist())
         assert lesson is not None
         made.append(lesson)
     return made
@@ -52,12 +52,12 @@ def test_an_arm_weighs_by_what_it_knows() -> None:
 
 
 def test_many_lessons_give_the_least_squares_weights() -> None:
-    told = {"bad": 0.2, "good": 2.0, "noise": 0.0}
+    worth = {"bad": 0.2, "good": 2.0, "noise": 0.0}
     rng = np.random.default_rng(3)
     blending, rows, qualities = Blending(), [], []
     for _ in range(3000):
         quality = rng.uniform(size=8)
-        given = scores(rng, quality, told)
+        given = scores(rng, quality, worth)
         lesson = Lesson.of("qa", given, quality.tolist())
         assert lesson is not None
         blending.learn(lesson, 1)

@@ -1,4 +1,4 @@
-"""A changed generator, template or reward model: what is kept, and what later corrections take back."""
+"""Changes of the generator, the template or a reward model, and corrections of earlier decisions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,15 +42,15 @@ def folded(events: Sequence[Event]) -> BanditState:
     return state
 
 
-def updates_of(number: int, rewards: Sequence[float], told: bool) -> list[Update]:
-    """Of all arms, or of the drawn one alone, which comes first and is the same for every word on it."""
+def updates_of(number: int, rewards: Sequence[float], on_all: bool) -> list[Update]:
+    """Updates of all arms, or of the drawn one alone, which comes first and depends on the number alone."""
     first = number % len(ARMS)
-    order = [first, *(place for place in range(len(ARMS)) if place != first)]
-    return [Update(arm=ARMS[place], reward=rewards[place]) for place in order[: len(ARMS) if told else 1]]
+    order = [first, *(index for index in range(len(ARMS)) if index != first)]
+    return [Update(arm=ARMS[index], reward=rewards[index]) for index in order[: len(ARMS) if on_all else 1]]
 
 
 def lesson(rewards: Sequence[float]) -> dict[str, Any]:
-    """Something exact that depends on the rewards."""
+    """An exact lesson that depends on the rewards."""
     gram = [[one * other for other in rewards] for one in rewards]
     return {"task": "qa", "arms": sorted(ARMS), "gram": gram, "moment": list(rewards)}
 
@@ -71,11 +71,11 @@ def write(steps: Sequence[tuple[Any, ...]], x: np.ndarray, *, discount: float, r
             else:
                 made.change(what, kept=kept)
         elif not right or str(step[0]) not in made.taught:
-            number, rewards, told = last[step[0]] if right else step
+            number, rewards, on_all = last[step[0]] if right else step
             made.teach(
                 str(number),
                 x * (number + 1),
-                updates_of(number, rewards, told),
+                updates_of(number, rewards, on_all),
                 propensity=0.25,
                 blend=lesson(rewards),
             )
@@ -97,7 +97,7 @@ def test_a_correction_leaves_what_it_would_have_said_from_the_start(
         np.testing.assert_array_equal(one.S, other.S)
         np.testing.assert_array_equal(one.b, other.b)
         assert (one.updates, one.pulls, one.reward_sum) == (other.updates, other.pulls, other.reward_sum)
-        if not any(step[0] in ARMS for step in steps):  # else it stands where the others stood at the change
+        if not any(step[0] in ARMS for step in steps):  # else its loss is that of the others at the change
             assert one.loss == other.loss
     assert after.blending == expected.blending
     for decision_id, example in expected.examples.by_decision.items():
@@ -181,7 +181,7 @@ def test_an_arm_whose_reward_model_is_another_moves_towards_the_least_loss_of_th
     made.change("arm", arm="loglik", kept=0.5)
     state = folded(made.events)
     assert [arm.loss for arm in state.arms.values()] == [1 + 0.5 * 3, 2.0, 1.0]
-    # A correction takes back what is left of it: half of 4, and adds half of 2.
+    # The correction takes back the kept half of 4, and adds half of 2.
     state.apply(made.teach("0", ONES, [Update(arm="loglik", reward=0.5)], propensity=0.25))
     assert state.arms["loglik"].loss == 1 + 0.5 * 3 - 0.5 * 4 + 0.5 * 2
 
@@ -217,7 +217,7 @@ def test_a_decision_learned_after_a_change_counts_whole() -> None:
 
 
 def test_decisions_of_older_versions_come_before_all_changes() -> None:
-    made = script(None)  # does not say which of the decisions is learned
+    made = script(None)  # its events have no ordinal
     made.teach("one", ONES, [Update(arm="loglik", reward=1.0)])
     made.change(kept=0.5)
     made.teach("one", ONES, [Update(arm="loglik", reward=0.5)])
@@ -259,7 +259,7 @@ def test_the_first_event_and_an_arm_s_tell_their_fingerprints() -> None:
     joined = replace(made.events[1], body=dict(made.events[1].body) | {"fingerprint": "f"})
     state = folded([start, joined])
     assert (state.fingerprints, state.arms["loglik"].fingerprint) == ({"generator": "g"}, "f")
-    state.apply(replace(made.events[1], position=3))  # it comes back, and does not say
+    state.apply(replace(made.events[1], position=3))  # it joins again, without a fingerprint
     assert state.arms["loglik"].fingerprint == "f"
 
 

@@ -1,4 +1,4 @@
-"""Which arm is best, as a classification of the context."""
+"""Examples for the classification of the context by best arm, and the fit on them."""
 
 import numpy as np
 import pytest
@@ -26,9 +26,9 @@ def world(number: int, seed: int = 0) -> list[Example]:
 
 def test_the_best_arms_are_those_with_the_highest_reward() -> None:
     x = np.ones(3)
-    found = Example.of(x, rewards(a=0.5, b=1.0, c=1.0), ["a", "b", "c"])
-    assert found is not None
-    assert found.best == ("b", "c")
+    example = Example.of(x, rewards(a=0.5, b=1.0, c=1.0), ["a", "b", "c"])
+    assert example is not None
+    assert example.best == ("b", "c")
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_a_decision_that_tells_no_arm_from_another_is_no_example(
 
 
 def test_an_arm_that_has_left_does_not_count() -> None:
-    found = Example.of(np.ones(3), rewards(a=0.1, b=0.2, gone=1.0), ["a", "b"])
-    assert found is not None
-    assert found.best == ("b",)
+    example = Example.of(np.ones(3), rewards(a=0.1, b=0.2, gone=1.0), ["a", "b"])
+    assert example is not None
+    assert example.best == ("b",)
 
 
 def test_the_fit_tells_which_arm_is_best() -> None:
@@ -76,10 +76,10 @@ def test_without_examples_no_arm_is_preferred() -> None:
 def test_the_fit_in_force_changes_at_fixed_counts_only() -> None:
     examples = Examples()
     sizes = []
-    for place, example in enumerate(world(2 * REFIT_EVERY + 3)):
-        examples.learn(f"decision {place}", example)
+    for number, example in enumerate(world(2 * REFIT_EVERY + 3)):
+        examples.learn(f"decision {number}", example)
         sizes.append(len(examples.fitted))
-    assert sizes == [REFIT_EVERY * ((place + 1) // REFIT_EVERY) for place in range(len(sizes))]
+    assert sizes == [REFIT_EVERY * ((number + 1) // REFIT_EVERY) for number in range(len(sizes))]
 
 
 def test_a_correction_stands_in_the_place_of_what_it_corrects() -> None:
@@ -96,8 +96,8 @@ def test_a_correction_stands_in_the_place_of_what_it_corrects() -> None:
 def test_only_the_latest_examples_are_kept() -> None:
     examples = Examples()
     (example,) = world(1)
-    for place in range(KEPT + 5):
-        examples.learn(f"decision {place}", example)
+    for number in range(KEPT + 5):
+        examples.learn(f"decision {number}", example)
     assert len(examples.by_decision) == KEPT
     assert next(iter(examples.by_decision)) == "decision 5"
     assert examples.count == KEPT + 5

@@ -74,7 +74,7 @@ def test_counters_tell_decisions_pulls_and_rewards(lessons: list[Any]) -> None:
     state = folded(script.events)
     played: dict[int, str] = {}
     for number, _, updates in lessons:
-        played.setdefault(number, updates[0].arm)  # a later word on the decision pulls nothing again
+        played.setdefault(number, updates[0].arm)  # a correction does not count as another pull
     standing = [update for _, updates in script.taught.values() for update in updates]
 
     assert state.position == len(script.events)
@@ -97,7 +97,7 @@ def test_a_replacement_nets_out(
     right: list[Update],
     later: list[Any],
 ) -> None:
-    # Also when more was learned between the wrong word and the right one.
+    # Also when other decisions were learned between the wrong feedback and the right one.
     corrected, direct = (write(lessons, discount=discount, propensity=0.25) for _ in range(2))
     corrected.teach("new", x, wrong, propensity=0.25)
     direct.teach("new", x, [replace(wrong[0], reward=right[0].reward), *right[1:]], propensity=0.25)
@@ -228,12 +228,12 @@ def test_an_empty_state_survives_a_snapshot() -> None:
 def test_the_digest_changes_with_any_reward(lessons: list[Any], data: st.DataObject) -> None:
     # Every lesson is about a decision of its own, so that no reward is replaced later.
     lessons = [(number, x, updates) for number, (_, x, updates) in enumerate(lessons)]
-    place = data.draw(st.integers(0, len(lessons) - 1))
-    number, x, updates = lessons[place]
+    index = data.draw(st.integers(0, len(lessons) - 1))
+    number, x, updates = lessons[index]
     other = data.draw(SIXTEENTHS)
     assume(other != updates[0].reward)
     changed = [replace(updates[0], reward=other), *updates[1:]]
-    altered = [*lessons[:place], (number, x, changed), *lessons[place + 1 :]]
+    altered = [*lessons[:index], (number, x, changed), *lessons[index + 1 :]]
 
     assert folded(write(altered).events).digest() != folded(write(lessons).events).digest()
 
@@ -385,7 +385,7 @@ def test_a_discount_of_one_changes_no_byte_of_any_arm(lessons: list[Any]) -> Non
     for name in ARMS:
         assert without.arms[name].S.tobytes() == one.arms[name].S.tobytes()
         assert without.arms[name].b.tobytes() == one.arms[name].b.tobytes()
-        assert without.arms[name].told() == one.arms[name].told()
+        assert without.arms[name].to_json() == one.arms[name].to_json()
 
 
 def test_each_learned_decision_wears_what_every_arm_has_learned_and_never_the_prior() -> None:
@@ -397,7 +397,7 @@ def test_each_learned_decision_wears_what_every_arm_has_learned_and_never_the_pr
     np.testing.assert_array_equal(loglik.S, np.full((D, D), 0.75**2))
     np.testing.assert_array_equal(loglik.b, np.full(D, 0.5 * 0.75**2))
     np.testing.assert_array_equal(consensus.S, np.full((D, D), 1 + 0.75))
-    assert consensus.loss == 2.0  # of the first of the two decisions nothing was lost
+    assert consensus.loss == 2.0  # the first of the two decisions has loss 0
     np.testing.assert_array_equal(loglik.prior_mean, [0.5, 0.0, 0.0])
     np.testing.assert_array_equal(state.prior_diagonal, [1.0, 2.0, 30.0])
     assert (loglik.pulls, loglik.updates, loglik.reward_sum) == (1, 1, 0.5)  # of its whole life
@@ -406,7 +406,7 @@ def test_each_learned_decision_wears_what_every_arm_has_learned_and_never_the_pr
 def test_neither_a_correction_nor_what_teaches_nothing_wears_anything() -> None:
     script = one_each(3, 0.5)
     before = folded(script.events)
-    for _ in range(5):  # a rater who says the same again and again
+    for _ in range(5):  # a rater who repeats one feedback
         script.teach("2", np.ones(D), [Update(arm="loglik", reward=0.5)])
     script.events.append(make_teaching(len(script.events) + 1, np.ones(D), []))
     after = folded(script.events)
@@ -430,7 +430,7 @@ def test_a_correction_weighs_what_its_original_does_by_repeated_multiplication(a
 
 
 def test_a_correction_of_what_has_faded_away_changes_nothing() -> None:
-    script = one_each(1500, 0.5)  # 0.5^1499 is nothing in float64
+    script = one_each(1500, 0.5)  # 0.5^1499 is 0 in float64
     state = folded(script.events)
     before = state.arms["loglik"].b.copy()
     state.apply(script.teach("0", np.ones(D), [Update(arm="loglik", reward=1.0)]))

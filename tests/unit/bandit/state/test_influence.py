@@ -1,4 +1,4 @@
-"""How far one source of feedback can move what was learned, and what is chosen by it."""
+"""Influence of one source of feedback on the learned state and on the choices."""
 
 from math import sqrt
 from typing import Any
@@ -40,7 +40,7 @@ def model(
 
 
 def honest_and_bought(decisions: Any, m: int) -> tuple[LinearModel, LinearModel]:
-    """The model of what is true, and of what it is when a source lies about the last m decisions."""
+    """The model of the true rewards, and the model when a source lies about the last m decisions."""
     honest = [(x, reward) for x, reward, _ in decisions]
     bought = [(x, said) for x, _, said in decisions[-m:]]
     return model(honest), model([*honest[:-m], *bought])
@@ -54,7 +54,7 @@ def test_m_false_rewards_move_a_prediction_by_at_most_the_root_of_m_widths(
     honest, bought = honest_and_bought(decisions, m)
     moved = abs(honest.means(z, ["loglik"]) - bought.means(z, ["loglik"]))[0]
     width = honest.widths(z, ["loglik"])[0]
-    assert bought.widths(z, ["loglik"])[0] == pytest.approx(width)  # rewards do not touch the doubt
+    assert bought.widths(z, ["loglik"])[0] == pytest.approx(width)  # rewards do not change widths
     inverse = np.linalg.inv(np.diag(PRIOR) + honest.state.arms["loglik"].S)
     reach = sum(abs(z @ inverse @ x) for x, _, _ in decisions[-m:])
     assert moved <= reach + SLACK
@@ -125,7 +125,7 @@ def test_with_a_discount_what_was_said_fades_with_every_further_decision() -> No
     assert moved[-1] < 0.9**30
 
 
-# what is chosen
+# choices
 
 
 @given(decisions=DECISIONS, z=VECTORS, m=st.integers(1, 12))

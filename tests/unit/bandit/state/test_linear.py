@@ -43,7 +43,7 @@ def started(discount: float | None = None) -> tuple[Script, LinearModel]:
 
 
 def check(model: LinearModel, script: Script, probe: np.ndarray) -> None:
-    """Theta, means and widths equal the ridge solution of what the log holds now."""
+    """Theta, means and widths equal the ridge solution of the present log."""
     for arm in ARMS:
         S, b = script.sums(arm, D)
         A = np.diag(PRIOR) + S
@@ -85,11 +85,11 @@ def test_events_may_come_one_by_one_or_many_at_once(
     script, single = started(discount)
     _, batched = started(discount)
     events = []
-    for place, (number, x, updates) in enumerate(lessons):
-        if place == late:
+    for index, (number, x, updates) in enumerate(lessons):
+        if index == late:
             events.append(script.join("late", MEAN.tolist()))
         context, _ = script.taught.get(str(number), (x, ()))
-        taught = [Update(arm="late", reward=0.5)] if place > late else updates
+        taught = [Update(arm="late", reward=0.5)] if index > late else updates
         events.append(script.teach(str(number), context, taught))
     for event in events:
         single.apply(event)
@@ -227,7 +227,7 @@ def test_means_and_widths_come_in_the_order_of_the_arms_asked() -> None:
 @pytest.mark.parametrize("d", [3, 7, 64, 65])
 def test_arms_that_have_learned_the_same_tie_to_the_last_bit_wherever_they_stand(d: int) -> None:
     generator = np.random.default_rng(2)
-    arms = [f"arm-{place}" for place in range(7)]
+    arms = [f"arm-{index}" for index in range(7)]
     script = Script(
         prior_diagonal=generator.uniform(0.5, 3, d), prior_mean=generator.normal(size=d), arms=arms
     )
@@ -238,10 +238,10 @@ def test_arms_that_have_learned_the_same_tie_to_the_last_bit_wherever_they_stand
         model.apply(script.teach(str(number), generator.normal(size=d), updates))
     x = generator.normal(size=d)
     alike = [arm for arm in arms if arm != "arm-2"]
-    for asked in (arms, alike, alike[::-1], alike[:2]):
-        same = [place for place, arm in enumerate(asked) if arm != "arm-2"]
-        assert len(set(model.means(x, asked)[same])) == 1
-        assert len(set(model.widths(x, asked)[same])) == 1
+    for names in (arms, alike, alike[::-1], alike[:2]):
+        same = [index for index, arm in enumerate(names) if arm != "arm-2"]
+        assert len(set(model.means(x, names)[same])) == 1
+        assert len(set(model.widths(x, names)[same])) == 1
 
 
 def test_an_answer_is_not_kept_beyond_what_it_was_asked_for() -> None:
@@ -254,7 +254,7 @@ def test_an_answer_is_not_kept_beyond_what_it_was_asked_for() -> None:
     assert model.means(x, ARMS)[0] != 2 * first[0]
 
 
-# what policies without a context read
+# statistics for policies without a context
 
 REWARDS = st.lists(st.tuples(st.sampled_from(ARMS), st.floats(0, 1)), max_size=20)
 
