@@ -1,24 +1,24 @@
-"""Every error that laserve raises on purpose.
+"""Errors that laserve raises on purpose.
 
 LaserveError
 ├── ConfigError            a setting is wrong, or disagrees with the log; ``param`` names it
 ├── InvalidRequest         the request breaks a bound; ``param`` names the field
 │   └── TooLarge           the body is larger than ``server.max_body_bytes``
 ├── Unauthorized           no API key, or an unknown one
-├── Forbidden              the configuration does not allow it
+├── Forbidden              the configuration does not allow the request
 ├── NotFound               no such decision
 ├── Gone                   the decision was deleted
 ├── Conflict               the same idempotency key came with another body
-├── ArmConflict            what an arm is, or another arm, stands against it
+├── ArmConflict            the state of an arm forbids the change
 ├── Overloaded             no permit is free; try again after ``retry_after`` seconds
-├── Unavailable            a part that the request needs is not there now
+├── Unavailable            a part that the request needs is not available now
 │   ├── NotReady           still loading
 │   ├── EngineError        the generator failed
 │   └── StoreError         the database refused a read or a write
 ├── NoCandidate            no candidate finished by ``timeout_s``
 ├── ArmFailed              a reward model could not score this request
-│   └── Unscorable         the request is not for this reward model, which is well
-├── Damaged                what is stored of a decision cannot be used
+│   └── Unscorable         this reward model, though healthy, does not take the request
+├── Damaged                the stored data of a decision cannot be used
 └── CorruptLog             the event log does not verify
 """
 
@@ -26,7 +26,7 @@ from typing import Any, Self
 
 
 class LaserveError(Exception):
-    """The root: ``except LaserveError`` catches all that laserve raises on purpose."""
+    """The root of the tree: ``except LaserveError`` catches all of them."""
 
     status = 500
     type = "server_error"
@@ -39,13 +39,13 @@ class LaserveError(Exception):
 
 
 class ConfigError(LaserveError):
-    """A setting is wrong or contradicts the log; ``param`` names it, and so does the message."""
+    """A setting is wrong or contradicts the log; ``param`` and the message name the setting."""
 
     code = "invalid_setting"
 
     @classmethod
     def at(cls, param: str, reason: str) -> Self:
-        """The error of one setting, option or flag: its name, then what is wrong with it."""
+        """The error of one setting, option or flag; the message is its name and the reason."""
         return cls(f"{param}: {reason}", param=param)
 
 
@@ -73,7 +73,7 @@ class Unauthorized(LaserveError):
 
 
 class Forbidden(LaserveError):
-    """The configuration does not allow it; the message says what it allows."""
+    """The configuration does not allow the request; the message names what is allowed."""
 
     status = 403
     type = "permission_error"
@@ -81,7 +81,7 @@ class Forbidden(LaserveError):
 
 
 class NotFound(LaserveError):
-    """The thing that the request names does not exist."""
+    """The resource that the request names does not exist."""
 
     status = 404
     type = "invalid_request_error"
@@ -111,7 +111,7 @@ class Conflict(LaserveError):
 
 
 class ArmConflict(LaserveError):
-    """What the arm is now, or another arm, stands against it."""
+    """The state of this arm, or of another one, forbids the change."""
 
     status = 409
     type = "invalid_request_error"
@@ -131,7 +131,7 @@ class Overloaded(LaserveError):
 
 
 class Unavailable(LaserveError):
-    """A part that the request needs is not there now."""
+    """A part that the request needs is not available now."""
 
     status = 503
     type = "unavailable_error"
@@ -139,7 +139,7 @@ class Unavailable(LaserveError):
 
     def __init__(self, message: str, *, retry_after: int = 5, param: str | None = None) -> None:
         super().__init__(message, param=param)
-        #: Whole seconds after which it may be there again.
+        #: Whole seconds after which the part may be available again.
         self.retry_after = retry_after
 
 
@@ -170,24 +170,25 @@ class NoCandidate(LaserveError):
 
 
 class ArmFailed(LaserveError):
-    """A reward model could not score this request; the request goes on with another."""
+    """A reward model could not score this request; the request goes on with another arm."""
 
     code = "arm_failed"
 
 
 class Unscorable(ArmFailed):
-    """The request is not for this reward model: too long, or of a form it does not know. It says nothing of
-    the model's health, so it opens no circuit.
+    """The request is too long, or of an unknown form, for this reward model.
+
+    The error does not concern the model's health, so it opens no circuit.
     """
 
 
 class Damaged(LaserveError):
-    """What is stored of one decision cannot be used; the message says why. All else is served."""
+    """The stored data of one decision cannot be used; the message names the reason. All else is served."""
 
     code = "damaged"
 
 
 class CorruptLog(LaserveError):
-    """The event log does not verify; the message names the first position that fails."""
+    """The event log does not verify; the message names the first failing position."""
 
     code = "corrupt_log"

@@ -1,4 +1,4 @@
-"""The values that travel through the stages. Frozen, keyword-only, free of any framework."""
+"""Values that pass through the stages: frozen, keyword-only, free of any framework."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -12,12 +12,12 @@ Vector = npt.NDArray[np.float64]
 
 FeedbackKind = Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"]
 ArmStatus = Literal["enabled", "draining", "retired"]
-#: Kind, in the log, of a reward that was learned because nobody had spoken of the decision in time.
+#: Kind, in the log, of a default reward, learned because no feedback had come in time.
 DEFAULT = "default"
 
 
 def task_label(task: str | None, declared: Collection[str]) -> str:
-    """The task where it is declared, else ``other``; ``none`` where there is none."""
+    """The task if it is declared, else ``other``; ``none`` for a request without a task."""
     if task is None:
         return "none"
     return task if task in declared else "other"
@@ -41,17 +41,17 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How candidates are sampled."""
+    """Parameters of the sampling of candidates."""
 
-    #: Candidates to sample, 1..64.
+    #: Number of candidates, 1..64.
     n: int
-    #: Softmax temperature, 0..2; 0 is greedy and goes with n = 1 only.
+    #: Softmax temperature, 0..2; 0 is greedy and requires n = 1.
     temperature: float
     #: Nucleus mass in (0, 1].
     top_p: float
     #: Longest candidate, in tokens.
     max_tokens: int
-    #: Texts that end a candidate, left out of it.
+    #: Texts that end a candidate; the candidate does not contain them.
     stop: tuple[str, ...] = ()
     #: Makes the candidates repeatable where the engine can.
     seed: int | None = None
@@ -59,27 +59,27 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a client asks: exactly one of ``prompt``, ``messages`` or ``question`` is set."""
+    """A client's request: exactly one of ``prompt``, ``messages`` or ``question`` is set."""
 
     sampling: Sampling
     prompt: str | None = None
     messages: tuple[Message, ...] = ()
     question: str | None = None
     documents: tuple[Document, ...] = ()
-    #: Pins this arm; such a decision has no propensity and teaches nothing.
+    #: Pins this arm; a decision with a pinned arm has no propensity and teaches nothing.
     arm: str | None = None
-    #: Another policy for this request alone, such as ``random`` or ``fixed:loglik``.
+    #: Policy for this request alone, for example ``random`` or ``fixed:loglik``.
     policy: str | None = None
     task: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    #: Attribute -> weight, for arms that score several; empty takes each arm's own.
+    #: Attribute -> weight, for arms with several attributes; empty for each arm's own weights.
     attribute_weights: Mapping[str, float] = field(default_factory=dict)
-    #: Seconds from arrival until the answer is made from the candidates that have finished.
+    #: Seconds from arrival until the answer is chosen from the finished candidates.
     timeout_s: float
 
     @property
     def query(self) -> str:
-        """The text that says what is wanted: the question, the last user message, or the prompt."""
+        """Text of the task: the question, the last user message, or the prompt."""
         if self.question is not None:
             return self.question
         for message in reversed(self.messages):
@@ -92,53 +92,53 @@ class Request:
 class Candidate:
     """One sampled completion."""
 
-    #: Position in the request, 0..n-1, stable whatever finishes first.
+    #: Position in the request, 0..n-1, independent of the order of finishing.
     index: int
     text: str
-    #: Why it ended: ``stop`` or ``length``.
+    #: Reason of its end: ``stop`` or ``length``.
     finish_reason: str
-    #: Sampled tokens, the stop token included.
+    #: Number of sampled tokens, the stop token included.
     tokens: int
     #: Sum over the sampled tokens of the model's raw log-probability (before temperature), in nats.
     logprob: float
 
     @property
     def mean_logprob(self) -> float:
-        """``logprob`` per token; minus infinity when nothing was sampled."""
+        """``logprob`` per token; minus infinity without sampled tokens."""
         return self.logprob / self.tokens if self.tokens else -math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmWhy:
-    """What the policy saw in one arm when it chose."""
+    """The policy's view of one arm at a decision."""
 
     arm: str
     #: Predicted reward, x . theta.
     mean: float
     #: Exploration bonus before alpha, sqrt(x' A^-1 x).
     width: float
-    #: Chance that this decision had of drawing the arm; the chances sum to one.
+    #: Chance of this arm to be drawn; the chances of a decision sum to one.
     probability: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One answered request, with all that explains it, replays it and lets feedback teach."""
+    """One answered request, with all data to explain it, to replay it and to learn from feedback."""
 
     id: str
     #: Unix seconds by the clock of the process that answered.
     created_at: float
-    #: Name of the API key that asked; empty where no keys are configured.
+    #: Name of the request's API key; empty where no keys are configured.
     key: str
     policy: str
-    #: Arm that the policy drew (or the client pinned).
+    #: Arm that the policy drew, or the client pinned.
     arm: str
     #: Probability with which the policy drew ``arm``; None when it was pinned.
     propensity: float | None
     #: Arm whose scores chose the answer; None when every arm failed.
     scored_by: str | None
     why: tuple[ArmWhy, ...]
-    #: Position of the event log that the policy's state stood at.
+    #: Log position of the policy's state at the draw.
     log_position: int
     #: Context, shape (d,), float64.
     x: Vector
@@ -161,25 +161,25 @@ class Decision:
     candidates: tuple[Candidate, ...]
     metadata: Mapping[str, Any]
     request: Mapping[str, Any] | None
-    #: What is kept of the texts: ``full``, ``hash`` or ``none``.
+    #: Form in which the texts are kept: ``full``, ``hash`` or ``none``.
     retention: str = "full"
-    #: Unix seconds after which feedback is late; None where it never is.
+    #: Unix seconds after which feedback is late; None where feedback is never late.
     closes_at: float | None = None
-    #: Whether all arms were to score this request, whichever was drawn.
+    #: Whether all arms were to score this request, whichever arm was drawn.
     shadowed: bool = False
-    #: Arm that the policy would have drawn, where it is only observed.
+    #: Arm that the policy would have drawn, where the policy is only observed.
     preferred: str | None = None
-    #: Reward that is learned then unless feedback has taught before, in [0, 1]; None where none is.
+    #: Reward to learn at `closes_at` unless feedback has taught before, in [0, 1]; None without a default.
     default_reward: float | None = None
 
     @property
     def due_at(self) -> float | None:
-        """Unix seconds at which the default reward is due; None where there is none."""
+        """Unix seconds at which the default reward is due; None without a default reward."""
         return None if self.default_reward is None else self.closes_at
 
     @property
     def learnable(self) -> bool:
-        """Whether feedback on this decision may teach: it was drawn by a policy, and some arm scored it."""
+        """Whether feedback on this decision may teach: a policy drew the arm, and some arm scored."""
         return self.propensity is not None and self.scored_by is not None
 
     @property
@@ -189,45 +189,45 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """One step of one arm: learn that ``reward`` followed, ``weight`` times."""
+    """One reward for one arm to learn, with a weight."""
 
     arm: str
-    #: What is learned, in [0, 1].
+    #: Reward to learn, in [0, 1].
     reward: float
     weight: float = 1.0
-    #: The reward before it was scaled, in [0, 1]; None where it was not.
+    #: Reward before scaling, in [0, 1]; None for an unscaled reward.
     unscaled: float | None = None
 
     @property
     def earned(self) -> float:
-        """What the arm's answer was worth, in [0, 1], however it is learned."""
+        """Reward of the arm's answer before any scaling, in [0, 1]."""
         return self.reward if self.unscaled is None else self.unscaled
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One row of the log that the policies' state is folded from. Self-contained."""
+    """One event of the log from which the bandit's state is folded; it is self-contained."""
 
-    #: 1, 2, 3 ... without a gap; 0 before the store has placed it.
+    #: Position in the log, 1, 2, 3 ... without gaps; 0 before the store has set it.
     position: int = 0
-    #: ``start`` (features and prior), ``arm`` (an arm joins), ``arm_state`` (it is enabled, drained or
+    #: ``start`` (features and prior), ``arm`` (an arm joins), ``arm_state`` (an arm is enabled, drained or
     #: retired), ``change`` (of the generator, its template or a reward model) or ``feedback``.
     kind: str
     created_at: float
     decision_id: str | None = None
     #: Context of the decision, shape (d,); None for events that are not feedback.
     x: Vector | None = None
-    #: What the fold applies.
+    #: Updates that the fold applies.
     updates: tuple[Update, ...] = ()
-    #: What an earlier event of the same decision had applied, taken back first.
+    #: Updates of an earlier event on this decision, which the fold takes back first.
     replaces: tuple[Update, ...] = ()
-    #: Everything else the kind needs, as JSON values.
+    #: Further data of the kind, as JSON values.
     body: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feedback:
-    """What came back about a decision, as the client said it."""
+    """Feedback on a decision, as the client sent it."""
 
     decision_id: str
     kind: FeedbackKind
@@ -244,7 +244,7 @@ class Feedback:
 
     @property
     def identity(self) -> str:
-        """What makes a second post the same one."""
+        """Key of the feedback; a second feedback with an equal key is a duplicate or a conflict."""
         if self.idempotency_key is not None:
             return f"key:{self.idempotency_key}"
         return f"decision:{self.decision_id}:{self.source}:{self.kind}"
@@ -252,11 +252,11 @@ class Feedback:
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackOutcome:
-    """What became of a feedback."""
+    """Result of recording a feedback."""
 
-    #: ``late`` is recorded as well, after the decision's window had closed.
+    #: ``late`` feedback is recorded too; it came after the decision's window had closed.
     status: Literal["recorded", "late", "duplicate"]
     learned: bool
-    #: Reward of the returned answer; None where the feedback does not tell it.
+    #: Reward of the returned answer; None where the feedback does not determine it.
     reward: float | None
     position: int

@@ -1,4 +1,4 @@
-"""The context x of a request: what the policy sees before a token is generated."""
+"""Context x of a request: the features that the policy sees before a token is generated."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ from laserve.types import Request, Vector
 BIAS = "bias"
 #: Buckets for tasks that the configuration does not declare.
 TASK_BUCKETS = 8
-#: First matching word of the question decides; none of them is a class of its own.
+#: Classes by the first matching word of the question; a question without any has the class `other`.
 QUESTION_WORDS = ("who", "what", "when", "where", "why", "how", "which")
 #: Quantities that `Features` standardises, in this order.
 SCALED = ("log2_n", "temperature", "log_prompt_tokens", "log_documents")
@@ -28,12 +28,12 @@ SCALED = ("log2_n", "temperature", "log_prompt_tokens", "log_documents")
 class Features:
     """Constants that turn raw quantities and an embedding into features.
 
-    Made by ``laserve fit-context`` (see `laserve.lab.fit_context`).
+    ``laserve fit-context`` computes them (see `laserve.lab.fit_context`).
     """
 
     #: Means of the `SCALED` quantities, shape (4,).
     mean: Vector
-    #: Their standard deviations, shape (4,), positive.
+    #: Standard deviations of the `SCALED` quantities, shape (4,), positive.
     sd: Vector
     #: Mean embedding, shape (e,), float32.
     center: Matrix
@@ -43,7 +43,7 @@ class Features:
 
     @classmethod
     def read(cls, path: Path | None = None) -> "Features":
-        """Load the shipped constants, or those of a file. Raises ConfigError when it cannot be read."""
+        """Load constants from a file, by default the shipped ones. Raises ConfigError when that fails."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
@@ -52,7 +52,9 @@ class Features:
             payload = source.read_bytes()
             tensors = load(payload)
             if not tensors["mean"].shape == tensors["sd"].shape == (len(SCALED),):
-                raise ConfigError.at("context.features", f"{path} has not {len(SCALED)} means and deviations")
+                raise ConfigError.at(
+                    "context.features", f"{path} must hold {len(SCALED)} means and deviations"
+                )
             return cls(
                 mean=tensors["mean"].astype(np.float64),
                 sd=tensors["sd"].astype(np.float64),
@@ -65,10 +67,10 @@ class Features:
 
 
 class ContextBuilder:
-    """Builds x = [1, declared task, hash of other tasks, scaled quantities, question word, embedding].
+    """Builder of x = [1, declared task, hash of other tasks, scaled quantities, question word, embedding].
 
     Args:
-        encoder: unit vectors of shape (e,); loaded before the first `build`.
+        encoder: encoder to unit vectors of shape (e,); it must be loaded before the first `build`.
         features: constants for that encoder.
         tasks: the declared tasks.
     """
@@ -97,7 +99,7 @@ class ContextBuilder:
             raise ConfigError.at(
                 "context.encoder",
                 f"has {self.encoder.dimension} dimensions, the constants {expected}; "
-                "make others with `laserve fit-context` and set context.features",
+                "make constants for it with `laserve fit-context` and set context.features",
             )
 
     def prior_diagonal(self, *, structure: float, embedding: float) -> Vector:
@@ -105,11 +107,11 @@ class ContextBuilder:
         return prior_diagonal(self.names, structure=structure, embedding=embedding)
 
     def prior_mean(self, reward: float) -> Vector:
-        """theta that predicts `reward` for everything, shape (d,): it lies on the bias."""
+        """theta that predicts `reward` for every x, shape (d,); only its entry for the bias is not 0."""
         return prior_mean(self.names, reward)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What must not change under a log, as JSON values; keys are the settings to blame."""
+        """Properties that must not change during the life of a log, as JSON values by setting."""
         return {
             "context.encoder": self.encoder.fingerprint,
             "context.features": self.features.fingerprint,
@@ -120,8 +122,8 @@ class ContextBuilder:
         """x of one request, shape (d,), float64.
 
         Args:
-            request: what the client asked.
-            prompt_tokens: length of the prompt as the generator reads it.
+            request: the client's request.
+            prompt_tokens: length of the generator's prompt, in tokens.
         """
         sampling = request.sampling
         raw = np.array(
@@ -159,7 +161,7 @@ def prior_diagonal(names: Sequence[str], *, structure: float, embedding: float) 
 
 
 def prior_mean(names: Sequence[str], reward: float) -> Vector:
-    """theta that predicts `reward` for everything, shape (d,): it lies on the bias."""
+    """theta that predicts `reward` for every x, shape (d,); only its entry for the bias is not 0."""
     return np.array([reward if name == BIAS else 0.0 for name in names])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from laserve.config import GenerationSettings
 from laserve.config.secrets import public
 from laserve.generation.prompts import TEMPLATE
-from laserve.models.fingerprint import computing, fingerprint, model_content, place
+from laserve.models.fingerprint import computing, fingerprint, model_content, server_address
 
 #: Options of the fake that say how fast it is.
 _PACE = frozenset({"delay_s"})
@@ -27,7 +27,7 @@ def generator_fingerprint(settings: GenerationSettings) -> str | None:
                 return None
             parts |= {"model": content, "dtype": settings.dtype} | computing(settings.engine_args)
         case "openai":
-            parts |= {"model": settings.model, "url": place(settings.url or "")}
+            parts |= {"model": settings.model, "url": server_address(settings.url or "")}
         case "fake":
             parts |= {name: value for name, value in settings.engine_args.items() if name not in _PACE}
     return fingerprint(public(parts))

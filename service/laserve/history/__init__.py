@@ -1,1 +1,1 @@
-"""The log afterwards: its rows, their export, off-policy evaluation, verification."""
+"""Offline reading of the log: rows, export, off-policy evaluation, verification."""

@@ -1,4 +1,4 @@
-"""The log as lines of JSON: what was asked, what was sampled, and how good it turned out to be."""
+"""Export of the log as lines of JSON: requests, candidates and rewards."""
 
 import asyncio
 import json
@@ -12,21 +12,21 @@ from laserve.types import DEFAULT, Decision, Feedback, FeedbackKind
 
 
 class Export:
-    """The decisions of a store that have kept their texts, a line each."""
+    """Lines of a store's decisions whose texts are kept, one line each."""
 
     def __init__(self, store: Store, wanted: Wanted) -> None:
         self._store = store
         self._wanted = wanted
-        #: Lines so far.
+        #: Number of lines so far.
         self.exported = 0
-        #: Decisions so far whose texts are not kept.
+        #: Number of decisions so far whose texts are not kept.
         self.left_out = 0
 
     async def lines(self) -> AsyncGenerator[bytes]:
-        """UTF-8, each with its line feed, oldest first; one decision is in memory with its page.
+        """Lines in UTF-8, each with its line feed, oldest first; memory holds one page of decisions.
 
         Raises:
-            StoreError: the database refused.
+            StoreError: the database refused a read.
         """
         async with aclosing(self._store.decisions(self._wanted)) as decisions:
             async for logged in decisions:
@@ -44,12 +44,12 @@ async def export_store(
     """Open a store, write its lines and close it.
 
     Args:
-        to: opens what is written to, once there is a store.
+        to: opens the file to write, after the store is open.
 
     Raises:
         ConfigError: there is no store.
-        StoreError: the database refused; the lines so far are written.
-        OSError: they cannot be written.
+        StoreError: the database refused a read; the lines before it are written.
+        OSError: the lines cannot be written.
     """
     try:
         await store.open()
@@ -70,7 +70,7 @@ def _encode(logged: Logged) -> bytes:
 
 
 def line_of(logged: Logged) -> dict[str, Any]:
-    """One line, as JSON values; `rewards` is (n,), each in [0, 1] or None where it is unknown."""
+    """One line, as JSON values; `rewards` has shape (n,), each in [0, 1] or None where unknown."""
     decision = logged.decision
     rewards = rewards_of(logged)
     return {
@@ -89,14 +89,14 @@ def line_of(logged: Logged) -> dict[str, Any]:
         ],
         "index": decision.index,
         "scores": {arm: list(scores) for arm, scores in decision.scores.items()},
-        "feedback": [_word(row) for row in logged.feedback],
+        "feedback": [_feedback_entry(row) for row in logged.feedback],
         "rewards": rewards,
         "reward": rewards[decision.index],
     }
 
 
 def rewards_of(logged: Logged) -> list[float | None]:
-    """How good each candidate was, by the feedback that counts; all None without feedback."""
+    """Reward of each candidate by the feedback that counts; all None without feedback."""
     row = _counting(logged.feedback)
     if row is None or row.reward is None:
         return [None] * len(logged.decision.candidates)
@@ -107,14 +107,14 @@ def rewards_of(logged: Logged) -> list[float | None]:
 
 
 def _counting(feedback: Sequence[StoredFeedback]) -> StoredFeedback | None:
-    """The last feedback that taught; where none did, the last one at all, or else the default."""
-    said = [row for row in feedback if not _is_default(row)]
-    learned = [row for row in said if row.learned]
-    return next(reversed(learned or said or list(feedback)), None)
+    """The last feedback that taught, else the last feedback, else the default reward."""
+    sent = [row for row in feedback if not _is_default(row)]
+    learned = [row for row in sent if row.learned]
+    return next(reversed(learned or sent or list(feedback)), None)
 
 
 def _feedback(row: StoredFeedback, decision: Decision) -> Feedback:
-    """The feedback of a row; a default, or one whose words are not kept, is its reward alone."""
+    """The feedback of a row; its reward alone for a default reward, or where the body is not kept."""
     body, kind = row.body or {}, _kind(row)
     if kind is None:
         return Feedback(decision_id=decision.id, kind="reward", value=row.reward)
@@ -127,11 +127,11 @@ def _is_default(row: StoredFeedback) -> bool:
 
 
 def _kind(row: StoredFeedback) -> FeedbackKind | None:
-    """None for a default, and where the words are not kept."""
+    """Kind of the feedback; None for a default reward, and where the body is not kept."""
     return next((kind for kind in get_args(FeedbackKind) if kind in (row.body or {})), None)
 
 
-def _word(row: StoredFeedback) -> dict[str, Any]:
+def _feedback_entry(row: StoredFeedback) -> dict[str, Any]:
     body, kind = row.body or {}, _kind(row)
     return {
         "kind": DEFAULT if _is_default(row) else kind,

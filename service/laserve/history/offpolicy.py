@@ -1,4 +1,4 @@
-"""What a frozen policy would have earned on the decisions of the log."""
+"""Off-policy evaluation of frozen policies on the decisions of the log."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -22,58 +22,59 @@ from laserve.bandit.state.changes import Change, Subject
 from laserve.bandit.state.fold import BanditState
 from laserve.bandit.state.linear import LinearModel
 from laserve.errors import InvalidRequest
-from laserve.history.rows import History, Row, as_log, matrix
+from laserve.history.rows import History, Row, matrix, offpolicy_log
 from laserve.storage.base import Store, Wanted
 
-#: Of what a frozen policy samples.
+#: Seed of a frozen policy's own sampling.
 _SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """What one policy would have earned."""
+    """Mean reward that one policy would have earned."""
 
     policy: str
-    #: Decisions that it was judged on, and those of them with feedback.
+    #: Number of decisions that the policy was evaluated on.
     decisions: int
+    #: Number of these decisions with feedback.
     answered: int
-    #: Estimator -> mean reward, or why there is none.
+    #: Estimator -> mean reward, or the reason why there is none.
     estimates: Mapping[str, Estimate | CannotSay | str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crossed:
-    """Another generator, template or reward model than some of the decisions were made with."""
+class ModelChange:
+    """Replacement of the generator, its template or a reward model after some of the decisions."""
 
     what: Subject
-    #: The arm whose reward model it is.
+    #: The arm whose reward model was replaced; None for the generator and the template.
     arm: str | None
-    #: Of its event in the log.
+    #: Position of its event in the log.
     position: int
     #: Unix seconds.
     created_at: float
-    #: Decisions drawn before it, of all that were read; a log position is judged on later ones alone.
+    #: Number of the read decisions drawn before the change; a log position is evaluated on later ones alone.
     decisions_before: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Policies side by side."""
+    """Values of several policies on one log."""
 
     values: tuple[Value, ...]
-    #: Mean reward of the answers that were returned, among those with feedback.
+    #: Mean reward of the returned answers with feedback.
     logged: Estimate | CannotSay | str
-    #: Arm -> share of decisions that get feedback, had it been drawn wherever it could be.
+    #: Arm -> share of decisions with feedback, had the arm been drawn wherever it could be.
     answer_rates: Mapping[str, Estimate | CannotSay]
-    #: Why -> decisions that tell nothing.
+    #: Reason -> number of decisions without information for the evaluation.
     left_out: Mapping[str, int]
-    #: What has changed since the first of the decisions, in the order of the log.
-    changes: tuple[Crossed, ...]
+    #: Model changes since the first of the decisions, in the order of the log.
+    changes: tuple[ModelChange, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Target:
-    """A frozen policy, and the first position at which it has learned from no later decision."""
+    """A frozen policy, and the first log position of decisions that it has not learned from."""
 
     name: str
     policy: Policy
@@ -89,10 +90,11 @@ class _Target:
 
 
 class Evaluator:
-    """Judges frozen policies by a log that another policy wrote.
+    """Evaluator of frozen policies on a log that another policy wrote.
 
     Args:
-        policy: the configured one, which is meant where a log position stands for a policy.
+        store: store of the log.
+        policy: the configured policy, of which a log position names a state.
     """
 
     def __init__(self, *, store: Store, policy: Policy | Ensemble) -> None:
@@ -100,39 +102,39 @@ class Evaluator:
         self._policy = policy
 
     async def report(self, names: Sequence[str], wanted: Wanted) -> Report:
-        """Evaluate policies: ``fixed:ARM``, ``random``, or a log position for the state that stood there.
+        """Values of policies: ``fixed:ARM``, ``random``, or a log position for the state there.
 
         Raises:
             InvalidRequest: a name is none of these.
-            StoreError: the database refused.
+            StoreError: the database refused a read.
         """
         targets = [await self._target(name) for name in names]
         history = await History.read(self._store, wanted)
         changes = await self._changes(history.rows)
         return await asyncio.to_thread(_report, targets, history, changes)
 
-    async def _changes(self, rows: Sequence[Row]) -> tuple[Crossed, ...]:
-        """The changes that the decisions lie on both sides of, or all of them before."""
+    async def _changes(self, rows: Sequence[Row]) -> tuple[ModelChange, ...]:
+        """The changes after at least the first of the decisions."""
         if not rows:
             return ()
-        found = []
+        replaced = []
         async for event in self._store.events(after=min(row.position for row in rows)):
             if event.kind == "change" and (change := Change.of(event, decisions=0)).replaces:
-                crossed = Crossed(
+                model_change = ModelChange(
                     what=change.what,
                     arm=change.arm,
                     position=event.position,
                     created_at=event.created_at,
                     decisions_before=sum(row.position < event.position for row in rows),
                 )
-                found.append(crossed)
-        return tuple(found)
+                replaced.append(model_change)
+        return tuple(replaced)
 
     async def _target(self, name: str) -> _Target:
         if name.isdecimal():
             if isinstance(self._policy, Ensemble):
                 raise InvalidRequest(
-                    f"policies: {self._policy.name} learns nothing, so no log position stands for it",
+                    f"policies: {self._policy.name} does not learn, so no log position names a state of it",
                     param="policies",
                 )
             state = await self._state(int(name))
@@ -150,12 +152,12 @@ class Evaluator:
                 )
         raise InvalidRequest(
             f"policies: {name!r} is not frozen; give fixed:ARM, random, or a log position, which stands for "
-            f"{self._policy.name} with what it had learned there",
+            f"{self._policy.name} with its state there",
             param="policies",
         )
 
     async def _state(self, position: int | None) -> BanditState:
-        """The fold up to a position, or of the whole log."""
+        """State of the bandit at a position, or at the end of the log."""
         state = BanditState()
         async for event in self._store.events():
             if position is not None and event.position > position:
@@ -169,15 +171,15 @@ class Evaluator:
         return state
 
 
-def _report(targets: Sequence[_Target], history: History, changes: tuple[Crossed, ...]) -> Report:
+def _report(targets: Sequence[_Target], history: History, changes: tuple[ModelChange, ...]) -> Report:
     answered = [row for row in history.rows if row.reward is not None]
     logged: Estimate | CannotSay | str = "no decision has feedback"
     rates: Mapping[str, Estimate | CannotSay] = {}
     if answered:
-        log = as_log(history.rows)
-        told = np.array([row.reward is not None for row in history.rows])
-        logged = value_when_answered(log, log.logged, told)
-        rates = answer_rates(log, told)
+        log = offpolicy_log(history.rows)
+        mask = np.array([row.reward is not None for row in history.rows])
+        logged = value_when_answered(log, log.logged, mask)
+        rates = answer_rates(log, mask)
     return Report(
         values=tuple(_value(target, history.rows) for target in targets),
         logged=logged,
@@ -191,30 +193,32 @@ def _value(target: _Target, rows: Sequence[Row]) -> Value:
     model = LinearModel(target.state)
     later = [row for row in rows if row.position >= target.behind]
     chances = [target.chances(model, row) for row in later]
-    judged = [
+    evaluated = [
         (row, chance)
         for row, chance in zip(later, chances, strict=True)
-        if sum(chance.values()) > 0 and row.able(chance)
+        if sum(chance.values()) > 0 and row.could_draw(chance)
     ]
-    told = np.array([row.reward is not None for row, _ in judged], dtype=bool)
+    answered = np.array([row.reward is not None for row, _ in evaluated], dtype=bool)
     return Value(
         policy=target.name,
-        decisions=len(judged),
-        answered=int(told.sum()),
-        estimates=_estimates([row for row, _ in judged], [chance for _, chance in judged], told),
+        decisions=len(evaluated),
+        answered=int(answered.sum()),
+        estimates=_estimates([row for row, _ in evaluated], [chance for _, chance in evaluated], answered),
     )
 
 
 def _estimates(
-    rows: Sequence[Row], chances: Sequence[Mapping[str, float]], told: np.ndarray
+    rows: Sequence[Row], chances: Sequence[Mapping[str, float]], answered: np.ndarray
 ) -> dict[str, Estimate | CannotSay | str]:
-    if not told.any():
-        return dict.fromkeys(ESTIMATORS, "no decision that the log could have left to it has feedback")
-    log = as_log(rows)
+    if not answered.any():
+        return dict.fromkeys(
+            ESTIMATORS, "no decision with feedback at which the log could draw the arms of this policy"
+        )
+    log = offpolicy_log(rows)
     target = matrix(rows, log.arms, chances)
     bootstrap = ClusterBootstrap(log.clusters)
-    if told.all():
+    if answered.all():
         return {name: evaluate(log, target, each, bootstrap=bootstrap) for name, each in ESTIMATORS.items()}
-    partial = "needs feedback on every decision; snips is of those that have it"
-    found: dict[str, Estimate | CannotSay | str] = dict.fromkeys(ESTIMATORS, partial)
-    return found | {"snips": value_when_answered(log, target, told, bootstrap=bootstrap)}
+    partial = "needs feedback on every decision; snips covers the decisions with feedback"
+    estimates: dict[str, Estimate | CannotSay | str] = dict.fromkeys(ESTIMATORS, partial)
+    return estimates | {"snips": value_when_answered(log, target, answered, bootstrap=bootstrap)}

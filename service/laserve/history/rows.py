@@ -1,4 +1,4 @@
-"""The log as off-policy evaluation reads it: one row a decision that a policy drew and an arm scored."""
+"""Rows of the log for off-policy evaluation: one for each decision that a policy drew and an arm scored."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,39 +14,40 @@ from laserve.types import Decision, Vector
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one decision says of policies."""
+    """One decision as off-policy evaluation needs it."""
 
     id: str
     x: Vector
     drawn: str
-    #: Arm -> chance of being drawn; the arms that were eligible.
+    #: Eligible arm -> chance of being drawn.
     chances: Mapping[str, float]
-    #: Arm -> the text that it would have returned, by the lowest index with the same words.
+    #: Arm -> text that it would have returned, as the lowest index with equal words.
     winners: Mapping[str, int]
+    #: Returned text.
     returned: int
     shadowed: bool
-    #: Of the returned answer, in [0, 1]; None where nobody told.
+    #: Reward of the returned answer, in [0, 1]; None without feedback that taught.
     reward: float | None
-    #: What rows of one source have in common.
+    #: Source of the request, else the decision's id.
     cluster: str
-    #: Position of the state that it was drawn by.
+    #: Log position of the state that drew the arm.
     position: int
 
-    def able(self, chances: Mapping[str, float]) -> bool:
-        """Whether the log could have drawn every arm that these chances want."""
+    def could_draw(self, chances: Mapping[str, float]) -> bool:
+        """Whether the logging policy could have drawn every arm with a chance here."""
         return all(self.chances.get(arm, 0.0) > 0 for arm, chance in chances.items() if chance > 0)
 
 
 @dataclass(kw_only=True)
 class History:
-    """The rows of a log, in its order, and how many decisions are none, by why."""
+    """The rows of a log, in log order, and the numbers of decisions left out, by reason."""
 
     rows: list[Row] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     async def read(cls, store: Store, wanted: Wanted) -> "History":
-        """Raises StoreError when the database refuses."""
+        """Rows of the wanted decisions. Raises StoreError when the database refuses a read."""
         history = cls()
         async with aclosing(store.decisions(wanted)) as decisions:
             async for logged in decisions:
@@ -82,7 +83,7 @@ def _row(logged: Logged) -> Row:
 
 
 def _winners(decision: Decision) -> dict[str, int]:
-    """The reward belongs to the arm that was drawn, also where another scored: then its text is not known."""
+    """Text that each arm would have returned; unknown for a drawn arm where another arm scored instead."""
     return {
         arm: decision.same_text[best]
         for arm, best in decision.choices.items()
@@ -91,14 +92,14 @@ def _winners(decision: Decision) -> dict[str, int]:
 
 
 def matrix(rows: Sequence[Row], arms: Sequence[str], chances: Sequence[Mapping[str, float]]) -> Vector:
-    """Chances of each row by arm, shape (N, K)."""
+    """Chances of the arms in each row, shape (N, K)."""
     return np.array([[row.get(arm, 0.0) for arm in arms] for row in chances], dtype=np.float64).reshape(
         len(rows), len(arms)
     )
 
 
-def as_log(rows: Sequence[Row]) -> OffPolicyLog:
-    """The rows as arrays; a row without a reward has 0, and is to be masked.
+def offpolicy_log(rows: Sequence[Row]) -> OffPolicyLog:
+    """The rows as arrays; a row without a reward has reward 0, and is to be masked.
 
     Args:
         rows: at least one.

@@ -1,4 +1,4 @@
-"""Proof that the log is whole: replay it from nothing and compare with everything derived from it."""
+"""Verification of the log: a replay from the start, compared with all data derived from the log."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from laserve.storage.base import Snapshot, Store
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """What a sound log holds."""
+    """Summary of a log that verifies."""
 
     events: int
     feedback: int
-    #: Position of the snapshot that was compared, None without one.
+    #: Position of the compared snapshot; None without one.
     snapshot: int | None
     digest: str
 
@@ -34,14 +34,14 @@ async def verify(store: Store, *, to: int | None = None) -> Verified:
         to: position of the last event to look at; None for the whole log.
 
     Raises:
-        CorruptLog: naming the first thing that does not hold.
+        CorruptLog: a check fails; the message names the first failure.
         InvalidRequest: the log ends before `to`.
     """
     state = BanditState()
-    # Read before the replay: what they promise must be in the log, also while a service goes on writing it.
+    # Snapshot and feedback are read first: the log must hold them, also while a service goes on writing it.
     snapshot = await store.latest_snapshot()
     acknowledged = max((row.position for row in await store.feedback_rows()), default=0)
-    promised = max(acknowledged, snapshot.position if snapshot else 0)
+    last_promised = max(acknowledged, snapshot.position if snapshot else 0)
     if to is not None and snapshot is not None and snapshot.position > to:
         snapshot = None
     rewards: dict[int, tuple[str | None, float | None, bool]] = {}
@@ -53,8 +53,8 @@ async def verify(store: Store, *, to: int | None = None) -> Verified:
             rewards[event.position] = (event.decision_id, event.body["reward"], event.body["learned"])
         if event.position == to:
             break
-    if to != state.position and promised > state.position:
-        raise CorruptLog(f"the log ends at {state.position}, but event {promised} was acknowledged")
+    if to != state.position and last_promised > state.position:
+        raise CorruptLog(f"the log ends at {state.position}, but event {last_promised} was acknowledged")
     if to is not None and to > state.position:
         raise InvalidRequest(f"to: is {to}, but the log ends at {state.position}", param="to")
     rows = [row for row in await store.feedback_rows() if row.position <= state.position]
@@ -64,7 +64,7 @@ async def verify(store: Store, *, to: int | None = None) -> Verified:
                 f"the feedback on decision {row.decision_id} does not match event {row.position}"
             )
     if rewards:
-        raise CorruptLog(f"event {min(rewards)} has no feedback that it came from")
+        raise CorruptLog(f"event {min(rewards)} has no feedback row")
     return Verified(
         events=state.position,
         feedback=len(rows),
@@ -74,6 +74,6 @@ async def verify(store: Store, *, to: int | None = None) -> Verified:
 
 
 def _compare(snapshot: Snapshot, state: BanditState) -> None:
-    """The fold so far must be the snapshot; what follows is then the same for both."""
+    """Raise CorruptLog unless the state at the snapshot's position equals the snapshot."""
     if not snapshot.digest == state.digest() == BanditState.from_bytes(snapshot.payload).digest():
         raise CorruptLog(f"the snapshot at {snapshot.position} is not the state of the log there")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, Estimate
 from laserve.config import Settings
-from laserve.history.offpolicy import Crossed, Evaluator, Report
+from laserve.history.offpolicy import Evaluator, ModelChange, Report
 from laserve.lab.output import write_json
 from laserve.serve.wiring import make_policies, make_store
 from laserve.storage.base import Wanted
@@ -71,7 +71,7 @@ def _rates(rates: Mapping[str, Estimate | CannotSay]) -> Table:
     return table
 
 
-def _change(crossed: Crossed) -> str:
+def _change(crossed: ModelChange) -> str:
     """How many decisions are from before a change, and what would leave them out."""
     what = f"the reward model of {crossed.arm}" if crossed.what == "arm" else f"the {crossed.what}"
     return (

@@ -12,26 +12,26 @@ import numpy.typing as npt
 
 from laserve.errors import ConfigError
 
-#: Texts of one job of the encoder's thread.
+#: Number of texts in one job of the encoder's thread.
 _JOB_TEXTS = 16
 
 Matrix = npt.NDArray[np.float32]
 
 
 class Encoder(Protocol):
-    """Texts -> unit vectors.
+    """An encoder of texts as unit vectors.
 
-    `encode` returns shape (len(texts), dimension), float32, each row of Euclidean norm 1. Texts longer than
-    `max_tokens` lose their end.
+    `encode` returns shape (len(texts), dimension), float32, each row of Euclidean norm 1. It cuts the end of
+    texts longer than `max_tokens`.
     """
 
     dimension: int
     max_tokens: int
-    #: Changes whenever the vectors would.
+    #: Identifies the vectors: it changes whenever they would.
     fingerprint: str
 
     async def load(self) -> None:
-        """Make ready. Raises ConfigError when the model is missing or unreadable."""
+        """Load the model. Raises ConfigError when the model is missing or unreadable."""
 
     async def encode(self, texts: Sequence[str]) -> Matrix: ...
 
@@ -39,7 +39,7 @@ class Encoder(Protocol):
 
 
 class HashEncoder:
-    """A deterministic fake: words hashed into signed buckets. Texts that share words lie close."""
+    """A deterministic fake: words hashed into signed buckets. Texts with common words have close vectors."""
 
     def __init__(self, dimension: int = 384) -> None:
         self.dimension = dimension
@@ -66,9 +66,9 @@ class SentenceEncoder:
 
     Args:
         path: a folder with ``model.safetensors``, ``config.json`` and a tokenizer.
-        max_tokens: longest text; all-MiniLM-L6-v2 was trained on 256.
-        batch_tokens: padded tokens of one forward pass, the bound on its memory.
-        device: where to run, ``cpu`` or ``cuda``.
+        max_tokens: longest text, in tokens; all-MiniLM-L6-v2 was trained on 256.
+        batch_tokens: most padded tokens of one forward pass, which bounds its memory.
+        device: torch device, ``cpu`` or ``cuda``.
     """
 
     def __init__(
@@ -88,14 +88,14 @@ class SentenceEncoder:
         await asyncio.get_running_loop().run_in_executor(self._threads, self._load)
 
     async def encode(self, texts: Sequence[str]) -> Matrix:
-        # In small jobs: other requests get their turn in between, and a caller that is cancelled stops.
+        # Jobs are small, so that other requests run in between and a cancelled caller stops.
         loop = asyncio.get_running_loop()
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         rows = np.empty((len(texts), self.dimension), dtype=np.float32)
         for start in range(0, len(order), _JOB_TEXTS):
-            places = order[start : start + _JOB_TEXTS]
-            job = [texts[place] for place in places]
-            rows[places] = await loop.run_in_executor(self._threads, self._encode, job)
+            indices = order[start : start + _JOB_TEXTS]
+            job = [texts[i] for i in indices]
+            rows[indices] = await loop.run_in_executor(self._threads, self._encode, job)
         return rows
 
     async def close(self) -> None:

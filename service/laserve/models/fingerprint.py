@@ -1,4 +1,4 @@
-"""Fingerprints of values and of models: 16 hex digits of what a thing is, and not of where it lies."""
+"""Fingerprints of models and settings: 16 hex digits of the content, independent of its path."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from laserve.models.packaged import PACKAGED
 
-#: Of vLLM's ``AsyncEngineArgs`` those that change what a model computes; the others say how fast.
+#: Fields of vLLM's ``AsyncEngineArgs`` that change a model's results; the others change its speed.
 _COMPUTING = frozenset(
     {
         "dtype",
@@ -28,11 +28,12 @@ _COMPUTING = frozenset(
         "tokenizer_revision",
     }
 )
-#: What a loader reads of a folder.
+#: Patterns of the files that a loader reads from a folder.
 _READ = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.gguf")
-#: Files up to this size are read whole: all but the weights of large models, of which parts are.
+#: Largest size of a file that is read whole, in bytes; of larger weights, only parts are read.
 _WHOLE = 64 * 2**20
-#: Parts of a larger file: its first, with the names and shapes of the tensors, then some of every region.
+#: Parts of a larger file: length of the first, which has the names and shapes of the tensors, then number
+#: and length of the others, spread over the rest.
 _HEAD, _PARTS, _PART = 2**20, 64, 4096
 
 
@@ -43,15 +44,15 @@ def fingerprint(value: Any) -> str:
 
 
 def model_content(reference: str) -> str | None:
-    """What a model is, by its files where it has a folder, else by its name.
+    """Identity of a model's content: from its files where it has a folder, else its name.
 
-    Training moves nearly every weight, so that parts of a large file tell it from another one of its shape.
+    Training moves nearly every weight, so parts of a large file distinguish it from other files of its shape.
 
     Args:
         reference: a packaged name, a folder, or a name that a loader knows.
 
     Returns:
-        None for a folder that is not there or cannot be read.
+        None for a folder that is missing or cannot be read.
     """
     if reference in PACKAGED:
         return PACKAGED[reference].distribution
@@ -59,18 +60,18 @@ def model_content(reference: str) -> str | None:
         folder = Path(reference).expanduser()
         if folder.is_dir():
             return _files(folder)
-    except (OSError, RuntimeError, ValueError):  # the second for the home of a user that does not exist
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: the home of an unknown user
         return None
     return None if folder.is_absolute() or reference.startswith(("~", ".")) else reference
 
 
 def computing(engine_args: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of vLLM's arguments that change what its model computes."""
+    """The arguments of vLLM that change its model's results."""
     return {name: value for name, value in engine_args.items() if name in _COMPUTING}
 
 
-def place(url: str) -> str:
-    """Where a server is, without what opens its door; empty for what is no URL."""
+def server_address(url: str) -> str:
+    """A server's URL without credentials, query and ``/v1``; empty for a text that is no URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -84,18 +85,18 @@ def _files(folder: Path) -> str:
     for file in sorted({file for pattern in _READ for file in folder.glob(pattern) if file.is_file()}):
         size = file.stat().st_size
         hasher.update(f"{file.name}:{size}:".encode())
-        with file.open("rb") as opened:
+        with file.open("rb") as stream:
             for start, length in _parts(size):
-                opened.seek(start)
-                hasher.update(opened.read(length))
+                stream.seek(start)
+                hasher.update(stream.read(length))
     return hasher.hexdigest()[:16]
 
 
 def _parts(size: int) -> Iterator[tuple[int, int]]:
-    """Where to read and how much."""
+    """Start and length of each part to read."""
     if size <= _WHOLE:
         yield 0, size
         return
     yield 0, _HEAD
-    for place in range(_PARTS):
-        yield _HEAD + place * (size - _HEAD - _PART) // (_PARTS - 1), _PART
+    for part in range(_PARTS):
+        yield _HEAD + part * (size - _HEAD - _PART) // (_PARTS - 1), _PART

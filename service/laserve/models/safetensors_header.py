@@ -1,4 +1,4 @@
-"""What a safetensors file says of its tensors, read without loading one."""
+"""Shapes of the tensors in a safetensors file, from its header alone."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from laserve.errors import ConfigError
 
-#: Bytes that tell the header's length, and the longest header that the format allows.
+#: Length of the field with the header's length, and longest header that the format allows, in bytes.
 _PREFIX, _LONGEST = 8, 100_000_000
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -21,16 +21,16 @@ def read_shapes(file: Path, setting: str) -> Shapes:
         setting: the setting that errors name.
 
     Raises:
-        ConfigError: it cannot be read, is not of this format, or ends before its tensors do.
+        ConfigError: the file cannot be read, is not of this format, or ends before its tensors do.
     """
     broken = f"{file} is damaged or incomplete; copy or save it again"
     try:
         size = file.stat().st_size
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(_PREFIX), "little")
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(_PREFIX), "little")
             if not 0 < length <= min(_LONGEST, size - _PREFIX):
                 raise ConfigError.at(setting, broken)
-            header: dict[str, Any] = json.loads(opened.read(length))
+            header: dict[str, Any] = json.loads(stream.read(length))
         header.pop("__metadata__", None)
         shapes = {name: tuple(map(int, tensor["shape"])) for name, tensor in header.items()}
         end = max((int(tensor["data_offsets"][1]) for tensor in header.values()), default=0)

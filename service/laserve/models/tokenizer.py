@@ -1,4 +1,4 @@
-"""The tokenizer of a model in a folder, by transformers; and how documents share a model's length."""
+"""Tokenizer of a model in a folder, by transformers, and the division of a model's length among documents."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ from typing import Any
 
 from laserve.errors import ConfigError, InvalidRequest
 
-#: Stands for the content of a turn while a chat template is taken apart; no template and no text holds it.
+#: Placeholder for a turn's content while a chat template is split; no template and no text contains it.
 _HOLE = "\u2063hole-{}\u2063"
-#: Sequences of roles of which is kept what the template makes of them; clients choose how many there are.
+#: Most sequences of roles with a cached frame; clients could send any number of sequences.
 _KEPT_FRAMES = 256
 
 
 class FolderTokenizer:
-    """See `laserve.generation.base.Tokenizer` and `laserve.scoring.rendering.RewardTokenizer`.
+    """Implementation of `laserve.generation.base.Tokenizer` and `laserve.scoring.rendering.RewardTokenizer`.
 
     Args:
         path: folder of the model.
         setting: the setting that errors name.
-        trust_remote_code: run code that comes with the tokenizer.
+        trust_remote_code: whether code that comes with the tokenizer may run.
 
     Raises:
-        ConfigError: the folder holds no tokenizer, or one with code of its own that is not trusted.
+        ConfigError: the folder holds no tokenizer, or a tokenizer with code that is not trusted.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class FolderTokenizer:
         self._setting = setting
         self._frames: dict[tuple[str, ...], list[list[int]]] = {}
         try:
-            # Said either way: left open, transformers asks on the terminal.
+            # The value is always passed: without it, transformers asks on the terminal.
             self._tokenizer: Any = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
         except (OSError, ValueError) as error:
             raise ConfigError.at(setting, f"no tokenizer at {path}: {error}") from error
@@ -69,14 +69,14 @@ class FolderTokenizer:
         return await self.encode(text)
 
     async def frame(self, roles: Sequence[str]) -> Sequence[Sequence[int]]:
-        """What the model's chat template puts before, between and behind the contents of these turns.
+        """Tokens of the chat template before, between and after the contents of turns of these roles.
 
         Returns:
             len(roles) + 1 lists of token ids.
 
         Raises:
             ConfigError: the model has no chat template.
-            InvalidRequest: it refuses turns of these roles, or leaves the content of one out.
+            InvalidRequest: the template refuses turns of these roles, or omits the content of one.
         """
         key = tuple(roles)
         frame = self._frames.get(key)
@@ -99,7 +99,7 @@ class FolderTokenizer:
                 "the model has no chat template; save one with its tokenizer "
                 "(chat_template.jinja beside tokenizer.json)",
             )
-        holes = [_HOLE.format(place) for place in range(len(roles))]
+        holes = [_HOLE.format(index) for index in range(len(roles))]
         turns = [{"role": role, "content": hole} for role, hole in zip(roles, holes, strict=True)]
         try:
             rest: str = self._tokenizer.apply_chat_template(turns, tokenize=False)
@@ -110,8 +110,8 @@ class FolderTokenizer:
             ) from error
         pieces = []
         for hole in holes:
-            piece, found, rest = rest.partition(hole)
-            if not found:
+            piece, separator, rest = rest.partition(hole)
+            if not separator:
                 raise InvalidRequest(
                     f"messages: the reward model's chat template leaves a turn out of {', '.join(roles)}",
                     param="messages",
@@ -121,15 +121,15 @@ class FolderTokenizer:
 
 
 def shares(lengths: Sequence[int], room: int) -> list[int]:
-    """How many tokens each document keeps: the longest lose first, down to a common length.
+    """Number of tokens that each document keeps: the longest are cut first, to a common length.
 
     Args:
-        lengths: tokens of each document.
-        room: tokens for all of them together, at least 0.
+        lengths: number of tokens of each document.
+        room: number of tokens for all documents together, at least 0.
     """
     kept = [0] * len(lengths)
     left = room
-    for done, place in enumerate(sorted(range(len(lengths)), key=lambda i: lengths[i])):
-        kept[place] = min(lengths[place], left // (len(lengths) - done))
-        left -= kept[place]
+    for done, index in enumerate(sorted(range(len(lengths)), key=lambda i: lengths[i])):
+        kept[index] = min(lengths[index], left // (len(lengths) - done))
+        left -= kept[index]
     return kept

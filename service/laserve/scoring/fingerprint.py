@@ -6,7 +6,7 @@ from typing import Any
 
 from laserve.config.secrets import public, public_text
 from laserve.errors import ConfigError
-from laserve.models.fingerprint import computing, fingerprint, model_content, place
+from laserve.models.fingerprint import computing, fingerprint, model_content, server_address
 from laserve.models.folders import adapter_folder
 from laserve.scoring import python, registry
 from laserve.scoring.allowed import PATHS, SERVED, URLS
@@ -53,7 +53,7 @@ def _content(kind: str, name: str, value: Any) -> Any:
     if not isinstance(value, str) or (name == "model" and kind in SERVED):
         return public(value)
     if name in URLS:
-        return place(value)
+        return server_address(value)
     if name in PATHS:
         return model_content(str(adapter_folder(value)) if name == "adapter" else value)
     return public_text(value)

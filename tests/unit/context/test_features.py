@@ -30,7 +30,7 @@ def builder(tasks: tuple[str, ...] = TASKS) -> ContextBuilder:
 
 
 async def named(request: Request, prompt_tokens: int = 10) -> dict[str, float]:
-    """The context by the names of its features."""
+    """The context as a mapping from names of features."""
     context = builder()
     x = await context.build(request, prompt_tokens)
     return dict(zip(context.names, x.tolist(), strict=True))
@@ -38,9 +38,9 @@ async def named(request: Request, prompt_tokens: int = 10) -> dict[str, float]:
 
 def hot(x: dict[str, float], prefix: str) -> list[str]:
     """Names of the features of one group that are not zero; each must be one."""
-    found = {name: value for name, value in x.items() if name.startswith(prefix) and value}
-    assert set(found.values()) <= {1.0}
-    return list(found)
+    nonzero = {name: value for name, value in x.items() if name.startswith(prefix) and value}
+    assert set(nonzero.values()) <= {1.0}
+    return list(nonzero)
 
 
 REQUESTS = [
@@ -170,7 +170,7 @@ async def test_the_shipped_constants_load_and_fit_the_default_encoder() -> None:
     shipped = Features.read()
     assert shipped.mean.shape == shipped.sd.shape == (4,)
     assert (shipped.sd > 0).all()
-    assert shipped.center.shape == (384,)  # of all-MiniLM-L6-v2, and of the fake that stands in for it
+    assert shipped.center.shape == (384,)  # dimension of all-MiniLM-L6-v2 and of its fake
     rows = shipped.components.astype(np.float64)
     np.testing.assert_allclose(_gram(rows), np.eye(len(rows)), atol=1e-5)
     context = ContextBuilder(encoder=HashEncoder(), features=shipped, tasks=TASKS)

@@ -13,7 +13,7 @@ from laserve.storage.base import Logged, StoredFeedback, Wanted
 def row(
     position: int = 1, *, learned: bool = False, earned: float | None = 0.5, **body: Any
 ) -> StoredFeedback:
-    """A feedback as it is stored: `body` holds its kind, without one its words are not kept."""
+    """A stored feedback: `body` holds its kind; an empty body stands for one that is not kept."""
     said = {"decision_id": "decision-1", "source": ""} | body if body else None
     return StoredFeedback(
         key="",
@@ -33,13 +33,13 @@ def logged(*feedback: StoredFeedback, **changes: Any) -> Logged:
 
 
 class Decisions:
-    """Stands in for a store whose decisions are these; raises what it finds among them."""
+    """Fake of a store with these decisions; it raises the exceptions among them."""
 
-    def __init__(self, *found: Logged | Exception) -> None:
-        self.found = found
+    def __init__(self, *rows: Logged | Exception) -> None:
+        self.rows = rows
 
     async def decisions(self, wanted: Wanted) -> AsyncGenerator[Logged]:
-        for each in self.found:
+        for each in self.rows:
             if isinstance(each, Exception):
                 raise each
             yield each
@@ -58,10 +58,10 @@ class Decisions:
         ({"references": ["b x"], "metric": "f1"}, 0.0, [0.0, 2 / 3, 0.0, 0.0]),
         ({"references": ["b x"], "metric": "exact_match"}, 0.0, [0.0, 0.0, 0.0, 0.0]),
         ({"default_reward": 0.25}, 0.25, [0.25, None, 0.25, None]),
-        # Said in another unit than now, or than 0 to 1.
+        # In a range other than the present one, or than 0 to 1.
         ({"reward": -0.5, "reward_range": [-1, 1]}, 0.25, [0.25, None, 0.25, None]),
         ({"candidate_rewards": [5, 2, 1, 3], "reward_range": [1, 5]}, 1.0, [1.0, 0.25, 0.0, 0.5]),
-        ({}, 0.75, [0.75, None, 0.75, None]),  # its words are not kept
+        ({}, 0.75, [0.75, None, 0.75, None]),  # its body is not kept
     ],
 )
 def test_a_feedback_tells_the_reward_of_each_candidate_that_it_speaks_of(
@@ -90,13 +90,13 @@ DEFAULT = {"default_reward": 0.25}
 @pytest.mark.parametrize(
     ("feedback", "rewards"),
     [
-        # What the policy learned from comes first, and of that the last.
+        # Feedback that taught comes first, and of it the last.
         ([row(1, learned=True, **ALL), row(2, **CHOSEN)], [0.1, 0.2, 0.3, 0.4]),
         ([row(1, learned=True, **ALL), row(2, learned=True, **CHOSEN)], [0.0, 1.0, 0.0, 0.0]),
         ([row(1, learned=True, **DEFAULT), row(2, learned=True, **CHOSEN)], [0.0, 1.0, 0.0, 0.0]),
-        # Where it learned nothing, what was said last.
+        # Where none taught, the last feedback.
         ([row(1, **CHOSEN), row(2, **ALL)], [0.1, 0.2, 0.3, 0.4]),
-        # A default is nobody's word, whichever came first.
+        # A default reward counts last, whichever came first.
         ([row(1, **ALL), row(2, learned=True, **DEFAULT)], [0.1, 0.2, 0.3, 0.4]),
         ([row(1, learned=True, **DEFAULT), row(2, **ALL)], [0.1, 0.2, 0.3, 0.4]),
     ],
@@ -161,8 +161,8 @@ def test_a_reward_in_another_unit_is_told_with_that_unit() -> None:
 
 
 async def test_decisions_without_their_texts_are_left_out_and_counted() -> None:
-    found = [logged(retention=kept, id=kept) for kept in ("hash", "full", "none")]
-    export = Export(Decisions(*found), Wanted())  # type: ignore[arg-type]
+    rows = [logged(retention=kept, id=kept) for kept in ("hash", "full", "none")]
+    export = Export(Decisions(*rows), Wanted())  # type: ignore[arg-type]
     lines = [line async for line in export.lines()]
     assert [json.loads(line)["id"] for line in lines] == ["full"]
     assert (export.exported, export.left_out) == (1, 2)

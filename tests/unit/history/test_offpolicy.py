@@ -1,4 +1,4 @@
-"""Frozen policies judged by a log that the fake service wrote."""
+"""Evaluation of frozen policies on a log of the fake service."""
 
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
@@ -18,7 +18,7 @@ from laserve.types import Feedback
 from services import answered, fake_service
 
 ARMS = [{"name": name, "kind": "fake", "options": {"salt": name}} for name in ("good", "bad")]
-#: What the answers of each arm earn.
+#: Reward of each arm's answers.
 EARNS = {"good": 0.8, "bad": 0.1}
 DECISIONS = 400
 
@@ -39,10 +39,10 @@ async def service() -> AsyncIterator[Service]:
 
 
 async def teach(service: Service, number: int = DECISIONS, *, every: int = 1) -> None:
-    """Decisions, of which every so-many-th gets the reward of its arm."""
-    for place in range(number):
+    """Make decisions, and give every `every`-th one the reward of its arm."""
+    for index in range(number):
         decision = await answered(service)
-        if place % every == 0:
+        if index % every == 0:
             feedback = Feedback(decision_id=decision.id, kind="reward", value=EARNS[decision.arm])
             await service.feedback.record(feedback)
 
@@ -51,20 +51,20 @@ async def report(service: Service, *policies: str, **wanted: Any) -> Report:
     return await service.evaluator.report(policies, Wanted(**wanted))
 
 
-def values(found: Report, place: int = 0) -> Sequence[Any]:
-    return [found.values[place].estimates[name] for name in ("ips", "snips", "dr")]
+def values(result: Report, index: int = 0) -> Sequence[Any]:
+    return [result.values[index].estimates[name] for name in ("ips", "snips", "dr")]
 
 
 async def test_a_fixed_arm_is_worth_what_its_answers_earned(service: Service) -> None:
     await teach(service)
-    found = await report(service, "fixed:good", "fixed:bad", "random")
-    for place, worth in enumerate([0.8, 0.1, 0.45]):
-        assert found.values[place].answered == found.values[place].decisions == DECISIONS
-        for estimate in values(found, place):
+    result = await report(service, "fixed:good", "fixed:bad", "random")
+    for index, worth in enumerate([0.8, 0.1, 0.45]):
+        assert result.values[index].answered == result.values[index].decisions == DECISIONS
+        for estimate in values(result, index):
             assert isinstance(estimate, Estimate)
             assert estimate.value == pytest.approx(worth, abs=0.08)
             assert estimate.low - 1e-9 <= worth <= estimate.high + 1e-9 or estimate.low == estimate.high
-    assert isinstance(found.logged, Estimate)
+    assert isinstance(result.logged, Estimate)
 
 
 async def test_policies_are_worth_what_was_earned_though_something_else_was_learned() -> None:
@@ -73,9 +73,9 @@ async def test_policies_are_worth_what_was_earned_though_something_else_was_lear
         await teach(service)
         scales = [event.body.get("scale") async for event in service.store.events() if event.updates]
         assert scales[-1] == [0.1, 0.8]
-        found = await report(service, "fixed:good", "fixed:bad")
-        for place, worth in enumerate([0.8, 0.1]):
-            assert [each.value for each in values(found, place)] == pytest.approx([worth] * 3, abs=0.08)
+        result = await report(service, "fixed:good", "fixed:bad")
+        for index, worth in enumerate([0.8, 0.1]):
+            assert [each.value for each in values(result, index)] == pytest.approx([worth] * 3, abs=0.08)
         arms = service.learner.state.arms
         assert [arms[name].mean_reward for name in ("good", "bad")] == pytest.approx([0.8, 0.1])
         assert arms["good"].b[0] > 0.9 * arms["good"].updates * 0.8
@@ -86,8 +86,8 @@ async def test_a_position_stands_for_what_was_learned_there_and_is_judged_on_lat
 ) -> None:
     await teach(service)
     position = service.learner.state.position - 150
-    found = await report(service, str(position))
-    assert found.values[0].decisions == 150
+    result = await report(service, str(position))
+    assert result.values[0].decisions == 150
 
 
 async def test_a_log_that_says_too_little_is_told_so(service: Service) -> None:
@@ -100,35 +100,35 @@ async def test_a_log_that_says_too_little_is_told_so(service: Service) -> None:
 
 async def test_where_feedback_is_missing_only_what_was_answered_is_judged(service: Service) -> None:
     await teach(service, every=2)
-    found = await report(service, "random")
-    ips, snips, dr = values(found)
+    result = await report(service, "random")
+    ips, snips, dr = values(result)
     assert isinstance(ips, str)
     assert isinstance(dr, str)
     assert isinstance(snips, Estimate)
     assert snips.value == pytest.approx(0.45, abs=0.08)
-    rates = found.answer_rates
+    rates = result.answer_rates
     assert all(isinstance(rate, Estimate) and 0.3 < rate.value < 0.7 for rate in rates.values())
 
 
 async def test_pinned_decisions_are_left_out_and_counted(service: Service) -> None:
     await teach(service, 3)
     await answered(service, arm="good")
-    found = await report(service, "random")
-    assert found.left_out == {"drawn by no policy": 1}
-    assert found.values[0].decisions == 3
+    result = await report(service, "random")
+    assert result.left_out == {"drawn by no policy": 1}
+    assert result.values[0].decisions == 3
 
 
 async def test_a_log_without_feedback_says_so(service: Service) -> None:
     await answered(service)
-    found = await report(service, "random")
-    assert all(isinstance(estimate, str) for estimate in values(found))
-    assert isinstance(found.logged, str)
+    result = await report(service, "random")
+    assert all(isinstance(estimate, str) for estimate in values(result))
+    assert isinstance(result.logged, str)
 
 
 async def test_an_empty_log_says_so(service: Service) -> None:
-    found = await report(service, "fixed:good", since=1e12)
-    assert found.values[0].decisions == 0
-    assert all(isinstance(estimate, str) for estimate in values(found))
+    result = await report(service, "fixed:good", since=1e12)
+    assert result.values[0].decisions == 0
+    assert all(isinstance(estimate, str) for estimate in values(result))
 
 
 @pytest.mark.parametrize(

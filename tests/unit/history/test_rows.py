@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from builders import make_decision
-from laserve.history.rows import History, as_log
+from laserve.history.rows import History, offpolicy_log
 from laserve.storage.base import Logged, StoredFeedback
 from laserve.types import Decision
 
 
-def told(reward: float | None, *, learned: bool = True, position: int = 9) -> StoredFeedback:
+def stored(reward: float | None, *, learned: bool = True, position: int = 9) -> StoredFeedback:
     return StoredFeedback(
         key="",
         identity=str(position),
@@ -38,12 +38,12 @@ def logged(*feedback: StoredFeedback, **changes: Any) -> Logged:
 
 
 def test_the_reward_is_the_latest_that_taught() -> None:
-    (row,) = history(logged(told(0.25), told(1.0), told(0.5, learned=False))).rows
+    (row,) = history(logged(stored(0.25), stored(1.0), stored(0.5, learned=False))).rows
     assert row.reward == 1.0
 
 
 def test_a_decision_without_feedback_that_taught_has_none() -> None:
-    (row,) = history(logged(told(0.5, learned=False))).rows
+    (row,) = history(logged(stored(0.5, learned=False))).rows
     assert row.reward is None
 
 
@@ -75,8 +75,10 @@ def test_rows_of_one_source_belong_together(metadata: dict[str, Any], cluster: s
 
 
 def test_the_arrays_say_what_the_rows_say() -> None:
-    made = history(logged(told(0.5)), logged(arm="consensus", scored_by="consensus", index=1, shadowed=True))
-    log = as_log(made.rows)
+    made = history(
+        logged(stored(0.5)), logged(arm="consensus", scored_by="consensus", index=1, shadowed=True)
+    )
+    log = offpolicy_log(made.rows)
     assert log.arms == ("loglik", "consensus", "relevance")
     assert log.drawn.tolist() == [0, 1]
     assert log.logged.tolist() == [[0.5, 0.25, 0.25]] * 2
@@ -89,5 +91,5 @@ def test_the_arrays_say_what_the_rows_say() -> None:
 
 def test_an_arm_that_was_not_there_could_not_be_drawn() -> None:
     (row,) = history(logged()).rows
-    assert row.able({"loglik": 1.0, "newcomer": 0.0})
-    assert not row.able({"newcomer": 1.0})
+    assert row.could_draw({"loglik": 1.0, "newcomer": 0.0})
+    assert not row.could_draw({"newcomer": 1.0})

@@ -52,7 +52,7 @@ async def house(tmp_path: Path) -> Path:
 
 
 def alter(path: Path, statement: str, *values: object) -> None:
-    """Change the database behind the service's back; the statement must hit one row."""
+    """Change the database directly; the statement must affect one row."""
     with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute(statement, values).rowcount == 1
 
@@ -225,7 +225,7 @@ async def test_a_torn_snapshot_is_passed_over_for_the_one_before(house: Path, te
 
 
 async def test_a_snapshot_of_another_state_is_refused(house: Path) -> None:
-    # Whole by its checksum and true to its digest, but not what the log holds at its position.
+    # Its checksum and its digest hold, but it is not the state of the log at its position.
     store = SqlStore(house)
     await store.open()
     state = await fold(store)

@@ -24,10 +24,10 @@ async def test_a_text_has_the_same_vector_in_any_company(texts: list[str]) -> No
 
 
 async def test_texts_that_share_words_lie_closer_than_others() -> None:
-    asked, near, far = await HashEncoder().encode(
+    text, near, far = await HashEncoder().encode(
         ["who built the harbour clock", "Ada Thorn built the harbour clock", "sheep eat grass"]
     )
-    assert asked @ near > 0.5 > abs(asked @ far)
+    assert text @ near > 0.5 > abs(text @ far)
 
 
 async def test_case_and_order_of_words_do_not_matter() -> None:
@@ -37,7 +37,7 @@ async def test_case_and_order_of_words_do_not_matter() -> None:
 
 async def test_a_long_text_loses_its_end() -> None:
     encoder = HashEncoder()
-    words = [f"word{place}" for place in range(encoder.max_tokens + 1)]
+    words = [f"word{index}" for index in range(encoder.max_tokens + 1)]
     whole, cut, shorter = await encoder.encode([" ".join(words), " ".join(words[:-1]), " ".join(words[:-2])])
     np.testing.assert_array_equal(whole, cut)
     assert not np.array_equal(cut, shorter)

@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from laserve.models import fingerprint as fingerprints
-from laserve.models.fingerprint import fingerprint, model_content, place
+from laserve.models.fingerprint import fingerprint, model_content, server_address
 
 
 def model(folder: Path, *, seed: int = 0, **files: str) -> str:
@@ -66,6 +66,6 @@ def test_a_packaged_model_is_known_by_its_package_prepared_or_not() -> None:
 
 
 def test_a_server_is_known_by_its_address_without_what_opens_it() -> None:
-    assert place("HTTPS://user:secret@Host:8000/v1/?key=s#x") == "https://host:8000"
-    assert place("http://host/team/v1") == "http://host/team"
-    assert place("http://[") == ""
+    assert server_address("HTTPS://user:secret@Host:8000/v1/?key=s#x") == "https://host:8000"
+    assert server_address("http://host/team/v1") == "http://host/team"
+    assert server_address("http://[") == ""

@@ -1,4 +1,4 @@
-"""What is said of folders that hold no model, or not the one that is wanted."""
+"""Errors on folders without a fitting model or adapter."""
 
 import json
 import shutil
@@ -18,8 +18,8 @@ Q = "model.layers.0.self_attn.q_proj"
 
 
 def write(file: Path, changes: dict[str, Any] | None = None, **values: Any) -> None:
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    file.write_text(json.dumps(found | values | (changes or {})))
+    old = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps(old | values | (changes or {})))
 
 
 def tensors(**shapes: tuple[int, ...]) -> dict[str, Any]:
@@ -172,9 +172,9 @@ def test_a_tokenizer_without_a_chat_template_is_named(base: Path) -> None:
 
 
 def test_an_adapter_is_found_to_be_well(base: Path, adapter: Path) -> None:
-    found = check_adapter(adapter, check_model(base, num_labels=None), num_labels=1, max_rank=RANK)
-    assert found.rank == RANK
-    assert found.head == "base_model.model.score.weight"
+    checked = check_adapter(adapter, check_model(base, num_labels=None), num_labels=1, max_rank=RANK)
+    assert checked.rank == RANK
+    assert checked.head == "base_model.model.score.weight"
 
 
 def test_an_adapter_for_a_language_model_needs_no_head(base: Path, adapter: Path) -> None:
@@ -207,7 +207,7 @@ BROKEN_ADAPTERS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     "labels": (lambda f: save_adapter(f, head=(2, HIDDEN)), ("2 outputs in base_model.model.score.weight",)),
     "another base, by width": (
         lambda f: save_adapter(f, inputs=16),
-        ("not an adapter of", "name the model that it was trained on", "8 there, not 16"),
+        ("not an adapter of", "name the model that it was trained on", "size 8, not 16"),
     ),
     "another base, by modules": (
         lambda f: save_adapter(f, module="model.layers.7.self_attn.q_proj"),

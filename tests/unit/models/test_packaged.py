@@ -11,7 +11,7 @@ from laserve.models.packaged import PackagedModel, prepare, resolve
 
 
 class Writer:
-    """Writes a model of one file, and counts."""
+    """Writer of a model of one file; it counts its calls."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error

@@ -1,4 +1,4 @@
-"""How documents share a model's length, and how a chat template is taken apart."""
+"""Division of a model's length among documents, and splitting of a chat template."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def test_no_document_gets_more_than_its_length(lengths: list[int], room: int) ->
 def test_the_longest_documents_lose_first_down_to_a_common_length(lengths: list[int], room: int) -> None:
     kept = shares(lengths, room)
     cut = [share for share, length in zip(kept, lengths, strict=True) if share < length]
-    # Who was cut kept at least as much as anyone else, but for the one token that a division leaves over.
+    # A cut document keeps at least as much as any other, but for the remainder of one token.
     assert all(share >= max(kept) - 1 for share in cut)
 
 
