@@ -227,7 +227,8 @@ def test_the_command_writes_the_same_lines_beside_the_running_service(
     exported = served.count(b"\n")
     left_out = service.rows("select count(*) from decisions where texts is null")[0][0]
     assert done.stderr.decode() == (
-        f"{service.database}: {exported} decisions exported, {left_out} left out whose texts are not kept\n"
+        f"{service.database}: {exported} decisions exported, "
+        f"{left_out} left out, since their texts are not kept\n"
     )
     assert left_out >= 1
     written = run(service, "--out", str(tmp_path / "log.jsonl"), "--task", "math")

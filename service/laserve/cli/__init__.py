@@ -1,4 +1,4 @@
-"""The command line: one thin command each."""
+"""The command line: one thin function for each command."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Commands that measure."""
+"""Commands of the benchmarks."""
 
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,17 @@ from laserve.cli.options import configured, cuts, json_out, refusing, rows
 
 @click.group()
 def bench() -> None:
-    """Measure, always as ratios within one run."""
+    """Run a benchmark; all results are ratios within one run."""
 
 
 @bench.command()
 @json_out()
-@click.option("--requests", type=click.IntRange(20), default=400, show_default=True, help="Requests a side.")
+@click.option(
+    "--requests", type=click.IntRange(20), default=400, show_default=True, help="Requests to each side."
+)
 @refusing
 def overhead(out: Path | None, requests: int) -> None:
-    """What laserve adds to an answer: fakes behind it, against a bare endpoint on the same server."""
+    """Measure the overhead of laserve, with fakes, against a bare endpoint on the same server."""
     from laserve.lab.bench.overhead import run
 
     run(requests=requests, out=out)
@@ -28,12 +30,12 @@ def overhead(out: Path | None, requests: int) -> None:
 @configured
 @json_out()
 @click.option(
-    "--repetitions", type=click.IntRange(1), default=3, show_default=True, help="How often each fault."
+    "--repetitions", type=click.IntRange(1), default=3, show_default=True, help="Repetitions of each fault."
 )
 @click.option("--fault", multiple=True, help="Only this fault; repeat for more.")
 @refusing
 def faults(**options: Any) -> None:
-    """Break a service of its own under load; exit status 1 when anything acknowledged is lost or doubled."""
+    """Inject faults into a service under load; exit status 1 if acknowledged data is lost or doubled."""
     from laserve.lab.bench.faults.run import run
 
     run(**options)
@@ -41,11 +43,11 @@ def faults(**options: Any) -> None:
 
 @bench.command("scoring")
 @configured
-@json_out("Write the figures here, and a PNG beside.")
+@json_out("File for the results, as JSON; a PNG is written beside it.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions, lengths and numbers of candidates.")
 @refusing
 def bench_scoring(config: Path | None, profile: str | None, out: Path | None, quick: bool) -> None:
-    """Scoring n candidates of one prompt: the `vllm` arm against the usual padded batch."""
+    """Compare scoring of n candidates of one prompt by the `vllm` arm and by a padded batch."""
     from laserve.config import load
     from laserve.lab.bench.scoring.run import run
 
@@ -55,10 +57,10 @@ def bench_scoring(config: Path | None, profile: str | None, out: Path | None, qu
 @bench.command()
 @json_out()
 @click.option("--logs", type=click.IntRange(1), default=1000, show_default=True, help="Logs of each kind.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Makes a run repeatable.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @refusing
 def coverage(out: Path | None, logs: int, seed: int) -> None:
-    """Whether the 95% intervals of off-policy evaluation hold: simulated logs with known values."""
+    """Measure the coverage of off-policy 95% intervals on simulated logs with known values."""
     from laserve.lab.bench.coverage.run import run
 
     run(logs=logs, seed=seed, out=out)
@@ -67,22 +69,22 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
 @bench.command("selection")
 @configured
 @rows(
-    "Questions with right answers, LongBench's rows, SQuAD's JSON, or stored answers of known quality; "
-    "repeat for more files.",
+    "File of questions with right answers, LongBench's rows, SQuAD's JSON, or stored answers of known "
+    "quality; repeatable.",
     required=False,
 )
 @click.option(
     "--pool",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Parquet file of candidates, scores and qualities; built from --data where it is not there.",
+    help="Parquet file of candidates, scores and qualities; built from --data if it does not exist.",
 )
 @json_out()
 @click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write the page of HTML and the Markdown into this folder.",
+    help="Folder for the report, as HTML and Markdown.",
 )
-@click.option("--rows", type=click.IntRange(1), help="Only the first so many rows of each file.")
+@click.option("--rows", type=click.IntRange(1), help="Number of rows of each file to use, from its start.")
 @cuts
 @click.option(
     "--concurrency",
@@ -90,19 +92,19 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
     type=click.IntRange(1, 256),
     default=4,
     show_default=True,
-    help="Questions at once.",
+    help="Questions processed at once.",
 )
 @click.option(
     "--trained-on",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="JSON {arm: [ids or sources]}: rows that an arm was trained on, which it must not score.",
+    help="JSON file {arm: [ids or sources]}: training rows of each arm, which it must not score.",
 )
 @click.option(
     "--cross-fit",
     multiple=True,
     metavar="NAME=ARM,ARM",
-    help="Count arms that were trained alike on different rows as one; each row is scored by a part that has "
-    "not seen it. Repeatable.",
+    help="Treat arms that were trained alike on different rows as one arm; each row is scored by a part that "
+    "was not trained on it. Repeatable.",
 )
 @click.option(
     "--policy",
@@ -110,7 +112,7 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
     multiple=True,
     default=("linucb",),
     show_default=True,
-    help="Learner to replay; repeat for more, the first is the one that findings are about.",
+    help="Learner to replay; repeatable. The findings are about the first one.",
 )
 @click.option(
     "--orders", type=click.IntRange(1), default=20, show_default=True, help="Random orders of the questions."
@@ -120,11 +122,11 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
     type=click.FloatRange(0, 1),
     default=0.25,
     show_default=True,
-    help="Share of the requests on which full learners see all arms.",
+    help="Share of the requests on which full learners see the rewards of all arms.",
 )
 @refusing
 def bench_selection(config: Path | None, profile: str | None, **options: Any) -> None:
-    """What choosing reward models is worth on your questions: policies replayed over a pool, and a report."""
+    """Report on the value of choosing reward models: policies replayed over a pool of your questions."""
     from laserve.config import load
     from laserve.lab.selection import run
     from laserve.serve import logging as logs
@@ -135,11 +137,11 @@ def bench_selection(config: Path | None, profile: str | None, **options: Any) ->
 
 
 @bench.command("bandit")
-@json_out("Write the figures here, and a PNG beside.")
+@json_out("File for the results, as JSON; a PNG is written beside it.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions, simulated worlds and requests.")
 @refusing
 def bench_bandit(out: Path | None, quick: bool) -> None:
-    """What a choice and a lesson take, beside mabwiser; what policies give away in simulated worlds."""
+    """Measure the time of a choice and an update, beside mabwiser, and regret in simulated worlds."""
     from laserve.lab.bench.bandit.run import run
 
     run(quick=quick, out=out)

@@ -1,4 +1,4 @@
-"""Commands that read the log of a service."""
+"""Commands on the log of a service."""
 
 import asyncio
 import sys
@@ -16,32 +16,36 @@ from laserve.cli.options import configured, json_out, refusing
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write; standard output by default.",
+    help="File to write; by default standard output.",
 )
-@click.option("--since", type=click.FloatRange(0), help="Unix seconds: decisions made then or later.")
+@click.option(
+    "--since", type=click.FloatRange(0), help="Only decisions made at or after this time, in Unix seconds."
+)
 @click.option("--task", help="Only this task.")
 @click.option("--with-feedback", is_flag=True, help="Only decisions with feedback.")
 @refusing
 def export(config: Path | None, profile: str | None, out: Path | None, **wanted: Any) -> None:
-    """Write the log as JSON lines: a decision each, with the reward of every candidate."""
+    """Export the log as JSON lines: one decision each, with the reward of every candidate."""
     from laserve.config import load
     from laserve.history.export import export_store
     from laserve.serve.wiring import make_store
     from laserve.storage.base import Wanted
 
-    def to() -> AbstractContextManager[BinaryIO]:
+    def open_output() -> AbstractContextManager[BinaryIO]:
         return nullcontext(sys.stdout.buffer) if out is None else out.open("wb")
 
     settings = load(config=config, profile=profile)
     try:
-        done = asyncio.run(export_store(make_store(settings, read_only=True), Wanted(**wanted), to))
-    except BrokenPipeError:  # who reads has had enough
+        finished = asyncio.run(
+            export_store(make_store(settings, read_only=True), Wanted(**wanted), open_output)
+        )
+    except BrokenPipeError:  # the reader has closed the pipe
         raise
     except OSError as error:
         raise click.ClickException(f"{out or 'standard output'}: {error.strerror}") from error
     click.echo(
-        f"{settings.database}: {done.exported} decisions exported, "
-        f"{done.left_out} left out whose texts are not kept",
+        f"{settings.database}: {finished.exported} decisions exported, "
+        f"{finished.left_out} left out, since their texts are not kept",
         err=True,
     )
 
@@ -53,15 +57,16 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
     "policies",
     multiple=True,
     required=True,
-    help="fixed:ARM, random, or a log position: the configured policy with what it had learned there; "
-    "repeat for more.",
+    help="fixed:ARM, random, or a log position, for the configured policy with its state there; repeatable.",
 )
-@click.option("--since", type=click.FloatRange(0), help="Unix seconds: decisions made then or later.")
+@click.option(
+    "--since", type=click.FloatRange(0), help="Only decisions made at or after this time, in Unix seconds."
+)
 @click.option("--task", help="Only this task.")
 @json_out()
 @refusing
 def ope(config: Path | None, profile: str | None, policies: tuple[str, ...], **options: Any) -> None:
-    """Off-policy evaluation: what frozen policies would have earned on the decisions of the log."""
+    """Evaluate frozen policies off-policy: their mean rewards on the decisions of the log."""
     from laserve.config import load
     from laserve.lab.ope import run
 
@@ -70,15 +75,15 @@ def ope(config: Path | None, profile: str | None, policies: tuple[str, ...], **o
 
 @click.group()
 def state() -> None:
-    """Look at the event log and what is folded from it."""
+    """Inspect the event log and the state folded from it."""
 
 
 @state.command()
 @configured
-@click.option("--to", type=click.IntRange(1), help="Position of the last event to look at; else all of them.")
+@click.option("--to", type=click.IntRange(1), help="Verify the first TO events only; by default all.")
 @refusing
 def verify(config: Path | None, profile: str | None, to: int | None) -> None:
-    """Replay the log from nothing and compare; exit status 1 when anything does not hold."""
+    """Verify the log by a replay from its start; exit status 1 if a check fails."""
     from laserve.config import load
     from laserve.history.verify import verify_store
     from laserve.serve.wiring import make_store

@@ -1,4 +1,4 @@
-"""What commands have in common."""
+"""Options and decorators that commands share."""
 
 import sys
 from collections.abc import Callable
@@ -10,14 +10,14 @@ import click
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: Adds options to a command.
+#: Decorator that adds options to a command.
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def configured(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that every command with settings takes."""
+    """Add the options of every command that reads settings."""
     for option in (
-        click.option("--profile", help="Built-in settings to start from: fake."),
+        click.option("--profile", help="Profile of built-in settings: fake."),
         click.option(
             "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file of settings."
         ),
@@ -32,13 +32,13 @@ def rows(
     option: str = "--data",
     required: bool = True,
 ) -> Options:
-    """The option for files of rows, which may be repeated."""
+    """The repeatable option for files of rows."""
     file = click.Path(path_type=Path, exists=True, dir_okay=False)
     return click.option(option, type=file, multiple=True, required=required, help=help)
 
 
 def refusing(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn our own errors into a line on standard error and exit status 1."""
+    """Turn errors of laserve into a line on standard error and exit status 1."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -53,20 +53,22 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def json_out(help: str = "Write the figures here.") -> Options:  # noqa: A002 - as click calls it
-    """The option for the file of figures."""
+def json_out(help: str = "File for the results, as JSON.") -> Options:  # noqa: A002 - as click calls it
+    """The option for the file of results."""
     return click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help=help)
 
 
 def cuts(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options for how much of a question's documents is kept."""
+    """Add the options that cut a question's documents."""
     for option in (
         click.option(
             "--passages",
             type=click.IntRange(1),
-            help="Cut its documents into passages and keep so many of these.",
+            help="Cut each question's documents into passages and keep this number of them.",
         ),
-        click.option("--documents", type=click.IntRange(1), help="Cut each question to so many documents."),
+        click.option(
+            "--documents", type=click.IntRange(1), help="Keep this number of documents of each question."
+        ),
     ):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""Commands that run the service, or need one that runs."""
+"""Commands that run the service, prepare its models, or try a running service."""
 
 import asyncio
 import sys
@@ -41,23 +41,23 @@ def models(config: Path | None, profile: str | None) -> None:
 
 
 @click.command()
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="A running service.")
-@click.option("--api-key", envvar="LASERVE_API_KEY", help="Bearer token, where the service asks for one.")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="URL of a running service.")
+@click.option("--api-key", envvar="LASERVE_API_KEY", help="Bearer token, if the service requires one.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Questions as JSON lines (may be .gz) instead of the built-in ones.",
+    help="File of questions as JSON lines (may be .gz); by default built-in questions.",
 )
-@click.option("--rows", type=click.IntRange(1), help="Only the first so many questions.")
+@click.option("--rows", type=click.IntRange(1), help="Number of questions to use, from the start.")
 @cuts
 @click.option("-n", "n", type=click.IntRange(1, 64), default=8, show_default=True, help="Candidates.")
 @click.option(
-    "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests at once."
+    "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests sent at once."
 )
 @json_out()
 @refusing
 def demo(**options: Any) -> None:
-    """Ask a running service questions, send the right answers back, and show what it learned."""
+    """Send questions and then right answers to a running service, and show what it learned."""
     from laserve.lab.demo import run
 
     asyncio.run(run(**options))

@@ -1,4 +1,4 @@
-"""Commands that make, or judge, what the service is configured with."""
+"""Commands that train or evaluate reward models, or fit the context features."""
 
 import asyncio
 from pathlib import Path
@@ -11,32 +11,40 @@ from laserve.cli.options import configured, json_out, refusing, rows
 
 @click.command("train-rm")
 @configured
-@rows("Rows as JSON lines (may be .gz): preferences, right and wrong answers, or `laserve export`.")
+@rows("File of rows as JSON lines (may be .gz): preferences, right and wrong answers, or `laserve export`.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the adapter."
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the adapter."
 )
 @click.option("--base", help="Folder or packaged name of the base model.")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the rows.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
-@click.option("--batch", type=click.IntRange(1), help="Rows of a step.")
+@click.option("--batch", type=click.IntRange(1), help="Rows in each step.")
 @click.option("--rank", type=click.IntRange(1, 256), help="Rank of the adapter.")
-@click.option("--layers", type=click.IntRange(1), help="Adapt only the last so many layers, which is faster.")
-@click.option("--max-tokens", type=click.IntRange(64), help="Longest prompt and answer together.")
+@click.option("--layers", type=click.IntRange(1), help="Number of last layers to adapt; fewer are faster.")
+@click.option("--max-tokens", type=click.IntRange(64), help="Longest prompt and answer together, in tokens.")
 @click.option(
-    "--hold-out", type=click.FloatRange(0, 1, max_open=True), help="Share of each file for the test."
+    "--hold-out",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of each file that is held out for the test.",
 )
-@click.option("--rows", type=click.IntRange(1), help="Only the first so many training rows of each file.")
+@click.option(
+    "--rows", type=click.IntRange(1), help="Number of training rows of each file to use, from its start."
+)
 @click.option(
     "--references/--no-references",
     default=None,
-    help="Whether right answers that feedback names are answers to learn from; by default they are.",
+    help="Whether references in feedback are answers to learn from; by default they are.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Of the head's first weights and of the order.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Random seed of the head's initial weights and of the order of rows.",
+)
 @refusing
 def train_rm(
     config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path, **recipe: Any
 ) -> None:
-    """Train a reward model: a LoRA adapter that `/arms` can load."""
+    """Train a reward model, as a LoRA adapter that `POST /arms` can load."""
     from laserve.config import load
     from laserve.lab.training.train import run, with_defaults
     from laserve.serve import logging as logs
@@ -51,19 +59,19 @@ def train_rm(
             f"{name}: accuracy {ours['value']:.3f} (95% {ours['low']:.3f} to {ours['high']:.3f}) on "
             f"{ours['pairs']} held-out pairs; length alone {length['value']:.3f}"
         )
-    click.echo(f"{out}: an arm of kind vllm takes it as options.adapter")
+    click.echo(f"{out}: the adapter, for options.adapter of an arm of kind vllm")
 
 
 @click.command("evaluate-rm")
 @configured
-@rows("Rows as `laserve train-rm` takes them; repeat for more files.", required=False)
+@rows("File of rows in the forms of `laserve train-rm`; repeatable.", required=False)
 @rows(
-    "Pairs of answers that people compared: our rows, or PPE's columns; repeatable.",
+    "File of pairs of answers that people compared, in our rows or PPE's columns; repeatable.",
     option="--preferences",
     required=False,
 )
 @rows(
-    "Right and wrong answers to the same request: our rows, or PPE's columns; repeatable.",
+    "File of right and wrong answers to each request, in our rows or PPE's columns; repeatable.",
     option="--correctness",
     required=False,
 )
@@ -72,32 +80,32 @@ def train_rm(
     type=click.FloatRange(0, 1, min_open=True),
     default=0.2,
     show_default=True,
-    help="Share of each file that is scored, the last rows; 1 for all.",
+    help="Share of each file that is scored, from its end; 1 for all rows.",
 )
-@click.option("--rows", type=click.IntRange(1), help="Only the first so many of those.")
+@click.option("--rows", type=click.IntRange(1), help="Number of rows of that share to score, from its start.")
 @click.option(
     "--together",
     is_flag=True,
-    help="Tell the files of --data together as well; their qualities must be in one unit.",
+    help="Also report the files of --data together; their qualities must be in one unit.",
 )
 @json_out()
 @click.option(
     "--prior-out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write here what the rows tell of each arm's reward before the first request, as JSON.",
+    help="File for a prior of each arm's reward from these rows, as JSON.",
 )
 @click.option(
     "--prior-n",
     type=click.IntRange(1),
     default=10,
     show_default=True,
-    help="Requests that the prior counts as, at most.",
+    help="Largest number of requests that the prior counts as.",
 )
 @refusing
 def evaluate_rm(config: Path | None, profile: str | None, **options: Any) -> None:
-    """Show what the configured arms are good at, on answers of known quality.
+    """Evaluate the configured arms on answers of known quality.
 
-    Give --data, --preferences or --correctness, or several of them.
+    At least one of --data, --preferences and --correctness is required.
     """
     if not any(options[name] for name in ("data", "preferences", "correctness")):
         raise click.UsageError("give --data, --preferences or --correctness")
@@ -112,11 +120,11 @@ def evaluate_rm(config: Path | None, profile: str | None, **options: Any) -> Non
 
 @click.command("fit-context")
 @configured
-@rows("Requests as JSON lines (may be .gz); repeat for more files.")
+@rows("File of requests as JSON lines (may be .gz); repeatable.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
 @refusing
 def fit_context(config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path) -> None:
-    """Make the constants of the context features from a sample of requests."""
+    """Compute the constants of the context features from a sample of requests."""
     from laserve.config import load
     from laserve.lab.fit_context import fit
 

@@ -1,4 +1,4 @@
-"""Settings: the sections and where their values come from."""
+"""Settings: their sections and their sources."""
 
 from laserve.config.loading import PREFIX, PROFILES, load
 from laserve.config.prior import Expected, read_prior

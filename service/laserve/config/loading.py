@@ -1,7 +1,7 @@
-"""Where settings come from: one YAML file and environment variables, validated at start.
+"""Sources of settings: command-line flags, environment variables and one YAML file, validated at start.
 
 Precedence, highest first: command-line flags, ``LASERVE_SECTION__NAME``, ``HOST`` and ``PORT``, the YAML
-file, the profile, the defaults. Errors name the setting and what was expected.
+file, the profile, the defaults. Errors name the setting and the expected value.
 """
 
 import os
@@ -19,7 +19,7 @@ from laserve.config.settings import Settings
 from laserve.errors import ConfigError
 
 PREFIX = "LASERVE_"
-#: Not settings: what clients read, and what Kubernetes puts there for a Service named laserve.
+#: Variables that are not settings: the client's, and those of Kubernetes for a Service named laserve.
 _FOREIGN = re.compile(r"API_KEY$|SERVICE_(HOST|PORT)|PORT($|_)")
 
 PROFILES: dict[str, dict[str, Any]] = {
@@ -43,15 +43,15 @@ def load(
     profile: str | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Read all sources and validate.
+    """Settings from all sources, validated.
 
     Args:
         config: the YAML file.
         profile: a name in `PROFILES`.
-        flags: nested settings from the command line, which win over all else.
+        flags: nested settings from the command line, with the highest precedence.
 
     Raises:
-        ConfigError: with a line for each setting that is wrong or unknown.
+        ConfigError: a setting is wrong or unknown; the message has a line for each one.
     """
     if profile is not None and profile not in PROFILES:
         raise ConfigError.at("--profile", f"no {profile!r}; there are: {', '.join(PROFILES)}")
@@ -77,10 +77,10 @@ def load(
 
 
 class _Environment(EnvSettingsSource):
-    """The variables that begin with the prefix; two underscores lead into a section."""
+    """Environment variables that begin with the prefix; two underscores separate section and name."""
 
     def __init__(self) -> None:
-        # Of the class, the source reads the fields and the configuration, which every model has.
+        # The source reads only the fields and the configuration of the class, which every model has.
         super().__init__(Settings, env_prefix=PREFIX, env_nested_delimiter="__")  # type: ignore[arg-type]
 
     def prepare_field_value(
@@ -88,36 +88,36 @@ class _Environment(EnvSettingsSource):
     ) -> Any:
         try:
             return super().prepare_field_value(field_name, field, value, value_is_complex)
-        except ValueError:  # its text may quote a secret
+        except ValueError:  # the error's text may quote a secret
             names = sorted(key for key in os.environ if key.startswith(f"{PREFIX}{field_name}".upper()))
             raise ConfigError(
-                f"{' or '.join(names)}: a list or mapping is given as JSON", param=names[0]
+                f"{' or '.join(names)}: must be JSON, a list or a mapping", param=names[0]
             ) from None
 
 
 def _refused(error: ValidationError) -> ConfigError:
-    """What is wrong with the settings, a line for each."""
+    """The error of all wrong settings, a line for each."""
     details = error.errors(include_url=False, include_input=False)
-    lines, places = [], []
+    lines, names = [], []
     for detail in details:
         if any(len(other["loc"]) > len(detail["loc"]) == _shared(other, detail) for other in details):
-            continue  # the reason stands deeper
-        places.append(".".join(str(part) for part in detail["loc"]))
-        lines.append(f"{places[-1]}: {_reason(detail)}")
-    return ConfigError("\n".join(lines), param=places[0])
+            continue  # a deeper entry has the reason
+        names.append(".".join(str(part) for part in detail["loc"]))
+        lines.append(f"{names[-1]}: {_reason(detail)}")
+    return ConfigError("\n".join(lines), param=names[0])
 
 
 def _reason(detail: Any) -> str:
     match detail["type"]:
         case "extra_forbidden":
             return "no such setting"
-        case "value_error":  # one of ours
+        case "value_error":  # raised by our validators
             return str(detail["ctx"]["error"])
     return str(detail["msg"])
 
 
 def _shared(one: Any, other: Any) -> int:
-    """How many leading steps two places have in common."""
+    """Number of leading steps that the locations of two errors have in common."""
     pairs = zip(one["loc"], other["loc"], strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
@@ -131,16 +131,18 @@ def _read_yaml(path: Path | None) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError.at("--config", f"cannot read {path}: {error}") from error
-    except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a secret
+    except yaml.MarkedYAMLError as error:  # the error's text quotes the line, which may hold a secret
         mark = error.problem_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError.at("--config", f"{path}{place}: is not YAML: {error.problem}") from None
+        position = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError.at("--config", f"{path}{position}: is not YAML: {error.problem}") from None
     except yaml.YAMLError:
         raise ConfigError.at("--config", f"{path} is not YAML") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError.at("--config", f"{path} must hold settings by name, not a {type(content).__name__}")
+        raise ConfigError.at(
+            "--config", f"{path} must hold a mapping of settings, not a {type(content).__name__}"
+        )
     for name in content:
         if not isinstance(name, str):
             raise ConfigError.at(str(name), "no such setting")

@@ -1,4 +1,4 @@
-"""What an evaluation offline says that arms are worth, before their first request."""
+"""Priors of the arms' rewards from an offline evaluation."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from laserve.errors import ConfigError
 
 
 class Expected(BaseModel):
-    """Pseudo-observations of one arm: as if it had answered `n` requests, whatever their context."""
+    """Pseudo-observations of one arm: `n` requests with a mean reward, whatever their context."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Mean reward, in [0, 1].
     reward: float = Field(ge=0, le=1)
-    #: Requests that it counts for.
+    #: Number of requests that the prior counts for.
     n: float = Field(ge=0, le=1e6, allow_inf_nan=False)
 
 
@@ -22,10 +22,10 @@ _FORM = TypeAdapter(dict[str, Expected])
 
 
 def read_prior(path: Path) -> dict[str, Expected]:
-    """What ``laserve evaluate-rm --prior-out`` wrote, by arm.
+    """Prior by arm, from a file of ``laserve evaluate-rm --prior-out``.
 
     Raises:
-        ConfigError: the file cannot be read, or has another form.
+        ConfigError: the file cannot be read, or has a wrong form.
     """
     try:
         return _FORM.validate_json(path.expanduser().read_bytes())
@@ -33,5 +33,5 @@ def read_prior(path: Path) -> dict[str, Expected]:
         raise ConfigError.at("policy.prior", f"{path}: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "file"
-        raise ConfigError.at("policy.prior", f"{path}: {place}: {first['msg']}") from error
+        location = ".".join(map(str, first["loc"])) or "file"
+        raise ConfigError.at("policy.prior", f"{path}: {location}: {first['msg']}") from error

@@ -1,11 +1,11 @@
-"""Secrets among settings: which names say that a value is one, and values without them."""
+"""Secrets among settings: the names of secret values, and values without secrets."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-#: Ends of names whose values are secrets, as lower-case letters alone, so that `X-Api-Key`, `apiKey` and
-#: `judge_api_key` end alike. Any header may hold a secret.
+#: Endings of names whose values are secrets, as lower-case letters alone, so that one ending covers
+#: `X-Api-Key`, `apiKey` and `judge_api_key`. Any header may hold a secret.
 _ENDINGS = (
     "accesskey",
     "apikey",
@@ -29,11 +29,11 @@ _ENDINGS = (
     "subscriptionkey",
     "token",
 )
-#: Parameters of a URL that are secrets there; elsewhere the names are too common.
+#: Parameters of a URL that are secrets; elsewhere these names are too common.
 _OF_URLS = frozenset({"key", "sig", "signature"})
-#: A user's name and password, from behind the scheme to the host.
+#: A user's name and password in a URL, between scheme and host.
 _USER = re.compile(r'(?<=://)[^\s/?#"<>]*@')
-#: A parameter of a URL: what comes before its name, the name, and the value.
+#: A parameter of a URL: the separator before its name, the name, and the value.
 _PARAMETER = re.compile(r"""([?&#])([^\s?&#=]+)=([^\s&#"'<>]*)""")
 _HIDDEN = "***"
 
@@ -46,7 +46,7 @@ def is_secret(name: str) -> bool:
 def public(value: Any) -> Any:
     """A setting's value without secrets at any depth, and with names that JSON can sort.
 
-    Entries of mappings whose names are those of secrets are left out; texts are as `public_text` makes them.
+    Entries of mappings with names of secrets are left out; texts go through `public_text`.
     """
     if isinstance(value, Mapping):
         return {str(name): public(inner) for name, inner in value.items() if not is_secret(str(name))}
@@ -56,7 +56,7 @@ def public(value: Any) -> Any:
 
 
 def public_text(text: str) -> str:
-    """A text whose URLs name no user and no password, and hide the values of secret parameters."""
+    """A text whose URLs have no user and no password, and hide the values of secret parameters."""
     return _PARAMETER.sub(_hidden, _USER.sub("", text))
 
 

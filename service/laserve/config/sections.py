@@ -23,7 +23,7 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
 
 
 class Section(BaseModel):
-    """A group of settings; unknown names are refused. Its text shows no secret."""
+    """A group of settings; unknown names are refused, and its text shows no secret."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,14 +33,14 @@ class Section(BaseModel):
 
 
 class ServerSettings(Section):
-    """Where and how HTTP is served."""
+    """The HTTP server."""
 
     host: str = Field("127.0.0.1", description="Address to listen on; also `HOST`.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on, 0 for any free one; also `PORT`.")
     max_concurrent_requests: int | None = Field(
         None,
         ge=1,
-        description="Requests to `/generate` under way at once; one more is answered 429. "
+        description="Most requests to `/generate` under way at once; further ones are answered 429. "
         "By default 4 a core with a CPU engine, else 256.",
     )
     max_body_bytes: int = Field(4 * 2**20, ge=1024, description="Largest request body; a larger one is 413.")
@@ -50,12 +50,12 @@ class ServerSettings(Section):
     )
     api_keys: dict[Name, Annotated[SecretStr, Field(min_length=1)]] = Field(
         default_factory=dict,
-        description="Caller's name -> secret, sent as `Authorization: Bearer SECRET`; empty serves anyone.",
+        description="Caller's name -> secret, sent as `Authorization: Bearer SECRET`; empty serves everyone.",
     )
 
 
 class SamplingDefaults(Section):
-    """Sampling of a request that does not say."""
+    """Sampling parameters of a request that does not set them."""
 
     n: int = Field(8, ge=1, le=MAX_CANDIDATES, description="Candidates.")
     temperature: float = Field(0.8, ge=0, le=2, description="Softmax temperature.")
@@ -66,12 +66,14 @@ class SamplingDefaults(Section):
     @model_validator(mode="after")
     def _candidates_differ(self) -> "SamplingDefaults":
         if self.temperature == 0 and self.n > 1:
-            raise ValueError(f"temperature 0 gives {self.n} equal candidates; use n = 1 or one above 0")
+            raise ValueError(
+                f"temperature 0 gives {self.n} equal candidates; use n = 1 or a temperature above 0"
+            )
         return self
 
 
 class GenerationSettings(Section):
-    """Who generates candidates."""
+    """The generator of candidates."""
 
     kind: Literal["vllm", "openai", "fake"] = Field(
         "vllm", description="`vllm` in this process, `openai` for a vLLM server by URL, or `fake`."
@@ -97,37 +99,40 @@ class GenerationSettings(Section):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "GenerationSettings":
         if (self.kind == "openai") != (self.url is not None):
-            raise ValueError("url is for kind 'openai', and needed there")
+            raise ValueError("url belongs to kind 'openai', which needs it")
         if self.api_key is not None and self.kind != "openai":
-            raise ValueError("api_key is for kind 'openai'")
+            raise ValueError("api_key belongs to kind 'openai'")
         for name in ("engine_args", "kv_cache_bytes"):
             if getattr(self, name) and self.kind == "openai":
-                raise ValueError(f"{name}: the server at url has its own; kind 'openai' takes none")
+                raise ValueError(f"{name}: kind 'openai' takes none; the server at url has its own")
         return self
 
 
 class ArmSettings(Section):
-    """One reward model that can be chosen."""
+    """One arm: a reward model that the policy can choose."""
 
     name: Name = Field(description="Name in answers, metrics and the log.")
     kind: str = Field(description="One of the scorer kinds.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of that kind.")
-    timeout_s: float = Field(30.0, gt=0, description="Seconds it may take for one request.")
-    circuit_failures: int = Field(5, ge=1, description="Failures in a row after which it is not chosen.")
+    timeout_s: float = Field(30.0, gt=0, description="Seconds that the arm may take for one request.")
+    circuit_failures: int = Field(
+        5, ge=1, description="Consecutive failures after which the arm is not chosen."
+    )
     circuit_open_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds until it may prove itself again; doubled while it cannot."
+        10.0, gt=0, le=600, description="Seconds until the arm is tried again; doubled after each failure."
     )
     overlap: Literal["auto", "on", "off"] = Field(
-        "auto", description="Whether it reads the prompt while candidates are generated; `auto` measures."
+        "auto",
+        description="Whether the arm reads the prompt while candidates are generated; `auto` measures.",
     )
 
 
 class ScoringSettings(Section):
-    """Which arms may be added while the service runs."""
+    """Bounds on arms that are added while the service runs, and shadow scoring."""
 
     allow_kinds: tuple[str, ...] = Field(
         ("loglik", "consensus", "relevance", "vllm", "transformers"),
-        description="Kinds that `POST /arms` may add; none turns it off.",
+        description="Kinds that `POST /arms` may add; an empty list allows none.",
     )
     allow_folders: tuple[Path, ...] | None = Field(
         None,
@@ -137,18 +142,18 @@ class ScoringSettings(Section):
     allow_urls: tuple[str, ...] = Field(
         (), description="URLs at or below which the servers of added arms must be."
     )
-    max_arms: int = Field(32, ge=1, description="Arms that there may be, whatever their state.")
+    max_arms: int = Field(32, ge=1, description="Largest number of arms, in any state.")
     shadow_share: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Share of the requests that all arms score behind the answer, so that feedback on their "
+        description="Share of the requests that all arms score after the answer, so that feedback on their "
         "candidates teaches every arm.",
     )
 
 
 class PolicySettings(Section):
-    """Who chooses the arm."""
+    """The policy, which chooses the arm."""
 
     name: str = Field(
         "linucb",
@@ -157,7 +162,8 @@ class PolicySettings(Section):
     )
     mode: Literal["live", "observe"] = Field(
         "live",
-        description="`observe`: `policy.observe_arm` answers; what the policy would have drawn is logged.",
+        description="`observe`: `policy.observe_arm` answers, and the arm that the policy would have drawn "
+        "is logged.",
     )
     observe_arm: str | None = Field(None, description="Arm that answers in mode `observe`.")
     live_share: float = Field(
@@ -174,74 +180,78 @@ class PolicySettings(Section):
         10.0, gt=0, description="SquareCB's greed: how fast chances fall as an arm is predicted worse."
     )
     epsilon: float = Field(0.02, ge=0, le=1, description="Share of uniform exploration in the long run.")
-    epsilon_start: float = Field(0.1, ge=0, le=1, description="The same while the log is young.")
+    epsilon_start: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of uniform exploration for the first `policy.epsilon_start_decisions` decisions.",
+    )
     epsilon_start_decisions: int = Field(
-        2000, ge=0, description="Learned decisions until `epsilon` takes over."
+        2000, ge=0, description="Number of learned decisions until `policy.epsilon` applies."
     )
     discount: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="What a learned decision still counts after each further one; below 1 old ones fade. "
-        "A log keeps the one that it was started with.",
+        description="Factor on the weight of a learned decision for each further one; below 1, old decisions "
+        "fade. A log keeps the value that it was started with.",
     )
     reward_scaling: Literal["none", "quantile"] = Field(
         "none",
-        description="`quantile`: what is learned is the reward's place between the 20% and 80% quantiles of "
-        "those before it, as in LASeR. A log keeps the one that it was started with.",
+        description="`quantile`: rewards are scaled by the 20% and 80% quantiles of earlier rewards before "
+        "they are learned, as in LASeR. A log keeps the value that it was started with.",
     )
     on_change: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Share of what was learned that is kept when the generator, its template or a reward "
-        "model is another than before; 1 only notes it, 0 forgets.",
+        description="Share of the learned sums that is kept when the generator, its template or a reward "
+        "model is replaced; 1 only notes the change, 0 forgets.",
     )
-    seed: int = Field(0, ge=0, description="Makes every draw repeatable, with the decision's id.")
+    seed: int = Field(0, ge=0, description="Seed of every draw, together with the decision's id.")
     prior_structure: float = Field(30.0, gt=0, description="Ridge on the bias and the structural features.")
     prior_embedding: float = Field(30.0, gt=0, description="Ridge on the embedding features.")
-    prior_reward: float = Field(
-        0.5, ge=0, le=1, description="Reward that the first arms are expected to give."
-    )
+    prior_reward: float = Field(0.5, ge=0, le=1, description="Prior mean reward of the first arms.")
     prior: Path | None = Field(
         None,
-        description="JSON of `laserve evaluate-rm --prior-out`: what arms that join the log are expected to "
-        "earn, as pseudo-observations.",
+        description="JSON file of `laserve evaluate-rm --prior-out`: expected rewards of arms that join the "
+        "log, as pseudo-observations.",
     )
     learn_from: Literal["reward", "thumb", "chosen_index", "candidate_rewards", "references"] | None = Field(
-        None, description="Kind of feedback that teaches; by default the kind of the first one."
+        None, description="Kind of feedback that teaches; by default the kind of the first feedback."
     )
 
 
 class FeedbackSettings(Section):
-    """How rewards are said, and how long feedback is waited for."""
+    """The range of rewards, and the window for feedback."""
 
     reward_range: Annotated[tuple[Finite, Finite], AfterValidator(_ascending)] = Field(
         (0.0, 1.0),
         description="Lowest and highest `reward` (and number in `candidate_rewards`) that clients send; they "
-        "teach 0 and 1, and what is between in proportion.",
+        "are learned as 0 and 1, values between in proportion.",
     )
 
     wait_s: float | None = Field(
         None,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds after a decision in which feedback is expected; later feedback still counts and "
-        "is called `late`.",
+        description="Seconds after a decision in which feedback is expected; later feedback still counts, "
+        "with the status `late`.",
     )
     default_reward: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="Reward of a decision that no feedback has taught within `feedback.wait_s`, in "
-        "`feedback.reward_range`; none by default.",
+        description="Reward that a decision learns unless feedback has taught it within `feedback.wait_s`, "
+        "in `feedback.reward_range`; none by default.",
     )
 
 
 class ContextSettings(Section):
-    """What the policy sees of a request."""
+    """The context features of a request."""
 
     encoder: str = Field(
-        "all-minilm-l6-v2", description="A sentence encoder's folder, a packaged one, or `hash` (a fake)."
+        "all-minilm-l6-v2",
+        description="Folder of a sentence encoder, a packaged encoder, or `hash` (a fake).",
     )
     tasks: tuple[Name, ...] = Field(
         ("single-doc-qa", "multi-doc-qa", "summarization", "math", "chat"),
@@ -260,30 +270,34 @@ class ContextSettings(Section):
 
 
 class StorageSettings(Section):
-    """Where decisions and the event log live."""
+    """Storage of decisions and of the event log."""
 
     kind: Literal["sqlite", "memory"] = Field(
-        "sqlite", description="`sqlite` in the data folder, or `memory`: gone when the process ends."
+        "sqlite", description="`sqlite` in the data folder, or `memory`, which is lost when the process ends."
     )
     path: Path | None = Field(None, description="SQLite file; by default `laserve.db` in the data folder.")
     max_bytes: int | None = Field(
         None,
         ge=2**20,
-        description="Size over which the database does not grow; what does not fit is refused with 503.",
+        description="Largest size of the database; writes beyond it are refused with 503.",
     )
     snapshot_every: int = Field(1000, ge=1, description="Events between two snapshots of the state.")
     retention: Literal["full", "hash", "none"] = Field(
-        "full", description="What is kept of prompts, candidates, references and metadata."
+        "full",
+        description="Form in which prompts, candidates, references and metadata are kept: in full, as "
+        "hashes, or not at all.",
     )
     retention_days: float = Field(30.0, gt=0, description="Days until kept texts are removed.")
     hash_key: SecretStr | None = Field(
         None,
-        description="Key of the hashes under retention `hash`; by default a random one in the data folder.",
+        description="Key of the hashes under retention `hash`; by default a random key in the data folder.",
     )
 
 
 class LogSettings(Section):
-    """What is written to standard error."""
+    """Log lines on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line kept.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest severity that is written."
+    )
     format: Literal["text", "json"] = Field("text", description="Lines for people, or a JSON object each.")

@@ -1,4 +1,4 @@
-"""All settings: the sections together, and what must hold between them."""
+"""All settings, and the checks across sections."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,12 +67,10 @@ class Settings(Section):
                     "policy.observe_arm", f"names no arm; mode 'observe' needs one of: {', '.join(names)}"
                 )
             if kind.startswith("ensemble-"):
-                raise ConfigError.at(
-                    "policy.mode", f"{self.policy.name!r} draws no arm that could be observed"
-                )
+                raise ConfigError.at("policy.mode", f"{self.policy.name!r} draws no arm to observe")
         if self.policy.prior is not None and self.policy.reward_scaling != "none":
             raise ConfigError.at(
-                "policy.prior", "expects rewards as they are; policy.reward_scaling scales them"
+                "policy.prior", "is in unscaled rewards; set policy.reward_scaling to 'none'"
             )
         if self.feedback.default_reward is not None:
             low, high = self.feedback.reward_range
@@ -88,8 +86,8 @@ class Settings(Section):
             if self.policy.learn_from not in ("reward", "thumb"):
                 raise ConfigError.at(
                     "feedback.default_reward",
-                    "speaks of the returned answer alone; set policy.learn_from to "
-                    "'reward' or 'thumb', which do so too",
+                    "is about the returned answer alone; set policy.learn_from to "
+                    "'reward' or 'thumb', which are too",
                 )
         return self
 
@@ -99,13 +97,13 @@ class Settings(Section):
 
     @property
     def arm_folders(self) -> tuple[Path, ...]:
-        """Where the models of arms that are added at run time may lie."""
+        """Allowed folders for models of arms that are added at run time."""
         folders = self.scoring.allow_folders
         return (self.data_dir / "models",) if folders is None else folders
 
     @classmethod
     def of(cls, layers: Sequence[Mapping[str, Any]]) -> Self:
-        """The settings of several sources, the highest first; mappings are merged name by name.
+        """The settings of several sources, highest precedence first; mappings are merged name by name.
 
         Raises:
             ValidationError: a setting is wrong or unknown.
@@ -118,7 +116,7 @@ class Settings(Section):
 
 
 def _over(high: Mapping[str, Any], low: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the higher source, and of the lower one those that the higher one does not have."""
+    """Values of the higher source, completed by those of the lower one, at any depth."""
     merged = {**low, **high}
     for name in low.keys() & high.keys():
         if isinstance(high[name], Mapping) and isinstance(low[name], Mapping):

@@ -1,4 +1,4 @@
-"""The name under which entry points of earlier installations hold `laserve.engines.orphans`."""
+"""Old name of `laserve.engines.orphans`, for the entry points of earlier installations."""
 
 from laserve.engines.orphans import end_with_parent
 

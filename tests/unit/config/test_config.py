@@ -47,7 +47,7 @@ def test_the_higher_source_wins_name_by_name_and_a_list_is_taken_whole() -> None
 def test_flags_beat_the_environment_beats_port_beats_yaml_beats_the_profile_beats_defaults(
     missing: int, yaml_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Each run leaves out the `missing` highest sources; the highest of the rest must win.
+    # Each run omits the `missing` highest sources; the highest remaining one must win.
     monkeypatch.setitem(config.PROFILES, "test", {"server": {"port": 5005} if missing <= 4 else {}})
     if missing <= 3:
         yaml_file.write_text("server: {port: 4004}")
@@ -108,8 +108,8 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("server: 5", "server: "),
         ("server:", "server: "),
         ("generation: {kind: gpt}", "generation.kind: Input should be 'vllm', 'openai' or 'fake'"),
-        ("generation: {kind: openai}", "generation: url is for kind 'openai'"),
-        ("generation: {url: 'http://x'}", "generation: url is for kind 'openai'"),
+        ("generation: {kind: openai}", "generation: url belongs to kind 'openai'"),
+        ("generation: {url: 'http://x'}", "generation: url belongs to kind 'openai'"),
         ("generation: {defaults: {n: 65}}", "generation.defaults.n: "),
         ("generation: {defaults: {temperature: 3}}", "generation.defaults.temperature: "),
         ("generation: {defaults: {top_p: 0}}", "generation.defaults.top_p: "),
@@ -133,7 +133,7 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("policy: {gap_scale: 0}", "policy.gap_scale: "),
         ("policy: {prior_reward: 2}", "policy.prior_reward: "),
         ("policy: {reward_scaling: log}", "policy.reward_scaling: "),
-        ("policy: {reward_scaling: quantile, prior: p.json}", "policy.prior: expects rewards as they are"),
+        ("policy: {reward_scaling: quantile, prior: p.json}", "policy.prior: is in unscaled rewards"),
         ("policy: {learn_from: stars}", "policy.learn_from: "),
         ("policy: {name: 'fixed:nobody'}", "policy.name: 'fixed:nobody' names no arm; there are: loglik"),
         ("feedback: {wait_s: 0}", "feedback.wait_s: "),
@@ -161,11 +161,11 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ),
         (
             "feedback: {wait_s: 60, default_reward: 0}",
-            "feedback.default_reward: speaks of the returned answer alone; set policy.learn_from",
+            "feedback.default_reward: is about the returned answer alone; set policy.learn_from",
         ),
         (
             "{feedback: {wait_s: 60, default_reward: 0}, policy: {learn_from: references}}",
-            "feedback.default_reward: speaks of the returned answer alone; set policy.learn_from",
+            "feedback.default_reward: is about the returned answer alone; set policy.learn_from",
         ),
         ("context: {tasks: [a, a]}", "context: tasks must differ"),
         ("context: {tasks: ['a b']}", "context.tasks.0: "),
@@ -176,8 +176,8 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("log: {level: loud}", "log.level: "),
         ("log: {format: xml}", "log.format: "),
         ("data_dir: 5", "data_dir: "),
-        ("[1, 2]", "--config: {path} must hold settings by name, not a list"),
-        ("just words", "--config: {path} must hold settings by name, not a str"),
+        ("[1, 2]", "--config: {path} must hold a mapping of settings, not a list"),
+        ("just words", "--config: {path} must hold a mapping of settings, not a str"),
         ("a: [", "--config: {path}, line 1, column 5: is not YAML"),
         ("1: 2", "1: "),
     ],
@@ -237,8 +237,8 @@ def test_each_wrong_setting_gets_a_line_of_its_own(yaml_file: Path) -> None:
     yaml_file.write_text("server: {port: -1, prot: 2}\nlog: {level: loud}")
     with pytest.raises(ConfigError) as caught:
         load(config=yaml_file)
-    places = [line.partition(":")[0] for line in caught.value.message.splitlines()]
-    assert sorted(places) == ["log.level", "server.port", "server.prot"]
+    names = [line.partition(":")[0] for line in caught.value.message.splitlines()]
+    assert sorted(names) == ["log.level", "server.port", "server.prot"]
 
 
 @pytest.mark.parametrize("make", ["absent", "folder", "binary"])
@@ -286,7 +286,7 @@ def test_settings_never_show_a_secret(show: Any, monkeypatch: pytest.MonkeyPatch
         f"server: {{api_keys: {{'two words': {SECRET}}}}}",
         f"server: {{api_keys: {{ann: [{SECRET}]}}}}",
         f"storage: {{hash_key: [{SECRET}]}}",
-        # The parser's own message quotes the line that it stumbles over.
+        # The parser's own message quotes the wrong line.
         f"storage:\n  hash_key: '{SECRET}\n",
         f"storage:\n  hash_key: {SECRET}: oops\n",
     ],

@@ -1,4 +1,4 @@
-"""Reading what an evaluation offline has written."""
+"""Reading of a prior from an offline evaluation."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from laserve.lab.reward_models.prior import write
 
 
 def test_what_evaluate_rm_writes_is_read(tmp_path: Path) -> None:
-    told = {"loglik": Expected(reward=0.25, n=10), "relevance": Expected(reward=1.0, n=0.5)}
-    write(tmp_path / "prior.json", told)
-    assert read_prior(tmp_path / "prior.json") == told
+    prior = {"loglik": Expected(reward=0.25, n=10), "relevance": Expected(reward=1.0, n=0.5)}
+    write(tmp_path / "prior.json", prior)
+    assert read_prior(tmp_path / "prior.json") == prior
 
 
 @pytest.mark.parametrize(

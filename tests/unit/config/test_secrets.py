@@ -1,4 +1,4 @@
-"""One list says what is secret, by every spelling and at any depth."""
+"""Secrets among settings, in every spelling and at any depth."""
 
 import json
 from pathlib import Path
