@@ -1,4 +1,4 @@
-"""Small values for tests: every argument has a harmless default; a test names only what it is about."""
+"""Builders of small values for tests: every argument has a default; a test sets only its subject."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -103,7 +103,7 @@ def make_start(
     discount: float | None = None,
     reward_scaling: str | None = None,
 ) -> Event:
-    """The first event of a log; without a discount and a scaling, as older versions wrote it."""
+    """The first event of a log; in the form of older versions without a discount and a scaling."""
     body = {"settings": {}, "prior_diagonal": list(prior_diagonal), "learn_from": learn_from}
     if discount is not None:
         body["discount"] = discount
@@ -152,7 +152,7 @@ def make_teaching(
     """A learned feedback; by default its first arm is the one that chose the answer.
 
     Args:
-        lesson: what older versions did not write: `ordinal`, `drawn`, `propensity`, `replaced_reward`.
+        lesson: fields that older versions did not write: `ordinal`, `drawn`, `propensity`, `replaced_reward`.
     """
     updates = tuple(updates)
     return Event(
@@ -174,10 +174,10 @@ def make_teaching(
 
 
 class Script:
-    """Writes events as the service does: no gap, and a second word on a decision takes the first one back.
+    """Writer of events as by the service: without gaps, and later feedback on a decision replaces earlier.
 
     Args:
-        discount: None writes a log of an older version, which knows none.
+        discount: None writes the log of an older version, without a discount.
     """
 
     def __init__(
@@ -192,17 +192,17 @@ class Script:
         self.events = [make_start(prior_diagonal=prior_diagonal, discount=discount)]
         for arm in arms:
             self.join(arm, prior_mean)
-        #: Decision -> its context and what the log holds of it now, in the order in which they were learned.
+        #: Decision -> its context and its present updates, in the order of learning.
         self.taught: dict[str, tuple[Vector, tuple[Update, ...]]] = {}
-        #: Decision -> what it says now of the arms' scores.
+        #: Decision -> its present lesson for `blend`.
         self.blended: dict[str, Mapping[str, Any]] = {}
 
     def join(self, arm: str, prior_mean: Sequence[float]) -> Event:
         self.events.append(make_arm_event(len(self.events) + 1, arm, prior_mean))
         return self.events[-1]
 
-    def change(self, what: str = "generator", **told: Any) -> Event:
-        self.events.append(make_change(len(self.events) + 1, what, **told))
+    def change(self, what: str = "generator", **fields: Any) -> Event:
+        self.events.append(make_change(len(self.events) + 1, what, **fields))
         return self.events[-1]
 
     def teach(
@@ -214,11 +214,11 @@ class Script:
         propensity: float | None = None,
         blend: Mapping[str, Any] | None = None,
     ) -> Event:
-        """The first update is that of the arm which was drawn and chose the answer.
+        """Append a feedback; the first update is of the arm that was drawn and chose the answer.
 
         Args:
-            propensity: None writes an event of an older version, which does not tell it.
-            blend: what the decision says of how the arms' scores go with quality.
+            propensity: None writes an event of an older version, without a propensity.
+            blend: the decision's lesson for `blend`.
         """
         _, before = self.taught.get(decision_id, (x, ()))
         self.taught[decision_id] = (x, tuple(updates))
@@ -246,7 +246,7 @@ class Script:
         return event
 
     def sums(self, arm: str, d: int) -> tuple[np.ndarray[Any, Any], Vector]:
-        """S and b of one arm in closed form, from what stands after all replacements."""
+        """S and b of one arm in closed form, from the updates that remain after all replacements."""
         S, b = np.zeros((d, d)), np.zeros(d)
         for age, (x, updates) in enumerate(reversed(self.taught.values())):
             kept = 1.0 if self.discount is None else self.discount**age
@@ -259,7 +259,7 @@ class Script:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownView:
-    """What a policy sees, as a test wants it, by arm; what is not named is 0."""
+    """View with the values of a test, by arm; values that are not set are 0."""
 
     mean: Mapping[str, float] = field(default_factory=dict)
     width: Mapping[str, float] = field(default_factory=dict)
@@ -267,7 +267,7 @@ class KnownView:
     average: Mapping[str, float] = field(default_factory=dict)
     loss: Mapping[str, float] = field(default_factory=dict)
     decisions: int = 0
-    #: None is as many as there are decisions.
+    #: Sum of the decisions' weights; None for the number of decisions.
     worn: float | None = None
     turns: int = 0
 
@@ -302,7 +302,7 @@ def _listed(values: Mapping[str, float], arms: Sequence[str]) -> Vector:
 
 
 def make_exploration(epsilon: float = 0.0, *, start: float | None = None, until: int = 0) -> Exploration:
-    """By default none at all; `start` holds for the first `until` decisions."""
+    """Exploration, by default none; `start` applies to the first `until` decisions."""
     return Exploration(
         epsilon=epsilon,
         epsilon_start=epsilon if start is None else start,
@@ -311,12 +311,12 @@ def make_exploration(epsilon: float = 0.0, *, start: float | None = None, until:
 
 
 class StubModel:
-    """A reward model that does what the test says and remembers what it was asked.
+    """Fake of a reward model that records the texts of its calls in `asked`.
 
     A test changes `score`, and adds `prefill` and `truncated` where the model reads ahead.
 
     Args:
-        scores: text -> score; or an exception to raise; or any other value to return as it is.
+        scores: text -> score; or an exception to raise; or any other value to return.
     """
 
     kind = "stub"
@@ -350,7 +350,7 @@ class StubModel:
 
 
 class UnloadableModel(StubModel):
-    """Fails to load."""
+    """Fake of a reward model that fails to load."""
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
@@ -365,7 +365,7 @@ def make_circuit(*, failures: int = 5, open_s: float = 10.0) -> Circuit:
 
 
 def make_arm(name: str, model: Any, **changes: Any) -> Arm:
-    """An arm that has loaded; `failures` and `open_s` are those of its circuit."""
+    """A loaded arm; `failures` and `open_s` are settings of its circuit."""
     circuit = make_circuit(**{each: changes.pop(each) for each in ("failures", "open_s") if each in changes})
     settings: dict[str, Any] = {"timeout_s": 30.0, "circuit": circuit, "loading": "ready"} | changes
     return Arm(name=name, model=model, **settings)
@@ -394,7 +394,7 @@ def make_pool_question(
 def make_pool(
     *questions: PoolQuestion, features: Sequence[str] = ("bias", "task:qa"), **changes: Any
 ) -> Pool:
-    """A pool of arms of kind ``fake`` that cost something; questions without an id of their own get one."""
+    """A pool of arms of kind ``fake`` that are not free; questions without an id of their own get one."""
     recipe = Recipe(
         arms=tuple(
             PoolArm(name=arm, kind="fake", options={}, free=False)
@@ -407,7 +407,7 @@ def make_pool(
         laserve="0",
     )
     named = (
-        replace(question, id=f"q{place}") if question.id == "q1" else question
-        for place, question in enumerate(questions, start=1)
+        replace(question, id=f"q{number}") if question.id == "q1" else question
+        for number, question in enumerate(questions, start=1)
     )
     return replace(Pool(recipe=recipe, questions=tuple(named), left_out={}), **changes)

@@ -1,4 +1,4 @@
-"""Runs `laserve serve` as its users do: a process of its own, spoken to over HTTP."""
+"""`laserve serve` as a process of its own, with an HTTP client."""
 
 import os
 import re
@@ -46,7 +46,7 @@ def launch(
     program: Sequence[str] = (sys.executable, "-m", "laserve"),
     folder: Path | None = None,
 ) -> Server:
-    """Start `laserve serve` on a free port without waiting for anything.
+    """Start `laserve serve` on a free port, without waiting.
 
     Args:
         through: a command that becomes the command behind it, such as `env -i`.
@@ -62,13 +62,13 @@ def launch(
 
 
 def wait_ready(server: Server, timeout_s: float = 60) -> None:
-    """Until `/readyz` says so and no arm loads any more; fails with the log when the process ends first."""
+    """Wait until `/readyz` is ready and no arm is loading; fails with the log when the process ends first."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise AssertionError(f"the server ended with {server.process.returncode}:\n{server.output()}")
-        if not server.url and (found := re.search(r"listening on (http://\S+?),", server.output())):
-            server.url = found[1]
+        if not server.url and (match := re.search(r"listening on (http://\S+?),", server.output())):
+            server.url = match[1]
             server.client.close()
             server.client = httpx.Client(base_url=server.url, timeout=120)
         if server.url:
@@ -78,7 +78,7 @@ def wait_ready(server: Server, timeout_s: float = 60) -> None:
                     return
             except httpx.TransportError:
                 pass  # not listening yet
-        time.sleep(0.05)  # between two questions to a real process; nothing is synchronised by it
+        time.sleep(0.05)  # interval between polls of a real process; no test is synchronised by it
     raise AssertionError(f"not ready in {timeout_s} s:\n{server.output()}")
 
 
@@ -99,8 +99,8 @@ def serving(
 
 @contextmanager
 def no_file_over(server: Server, size: int) -> Iterator[None]:
-    """In the block no file of the server grows over a size; writing more fails, as on a full disk."""
-    assert size > server.log.stat().st_size + 64 * 1024  # the server goes on saying what it does
+    """Within the block, no file of the server grows over a size; writes beyond it fail, as on a full disk."""
+    assert size > server.log.stat().st_size + 64 * 1024  # room for the server's own log lines
     before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -111,6 +111,6 @@ def no_file_over(server: Server, size: int) -> Iterator[None]:
 
 @contextmanager
 def disk_full(server: Server, database: Path) -> Iterator[None]:
-    """In the block the server's database has no room for another write."""
+    """Within the block, the server's database has no room for another write."""
     with no_file_over(server, Path(f"{database}-wal").stat().st_size):
         yield

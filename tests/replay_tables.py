@@ -1,4 +1,4 @@
-"""Small tables for tests of the replay: every argument has a harmless default."""
+"""Builders of small tables for tests of the replay: every argument has a default."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,13 @@ def make_table(rewards: Any, *, seed: int = 0, d: int = 3, **changes: Any) -> Ta
     count, arms = rewards.shape
     features = np.random.default_rng(seed).normal(size=(count, d - 1))
     given: dict[str, Any] = {
-        "ids": tuple(f"q{place}" for place in range(count)),
-        "sources": tuple(f"s{place}" for place in range(count)),
+        "ids": tuple(f"q{index}" for index in range(count)),
+        "sources": tuple(f"s{index}" for index in range(count)),
         "tasks": ("qa",) * count,
         "metrics": ("f1",) * count,
         "arms": tuple("abcdefgh"[:arms]),
         "free": np.zeros(arms, dtype=np.bool_),
-        "features": ("bias", *(f"embedding:{place}" for place in range(d - 1))),
+        "features": ("bias", *(f"embedding:{index}" for index in range(d - 1))),
         "x": np.hstack([np.ones((count, 1)), features]),
         "rewards": rewards,
         "available": np.ones((count, arms), dtype=np.bool_),
@@ -33,7 +33,7 @@ def make_table(rewards: Any, *, seed: int = 0, d: int = 3, **changes: Any) -> Ta
 
 
 def two_tasks(count: int, *, arms: Sequence[Sequence[float]] = ((0.9, 0.1), (0.1, 0.9))) -> Table:
-    """Half the questions are of each task, told by x; `arms` are the tasks' mean rewards by arm."""
+    """Half the questions are of each task, which x shows; `arms` are the tasks' mean rewards by arm."""
     task = np.arange(count) % 2
     x = np.stack([np.ones(count), task, 1.0 - task], axis=1)
     noise = np.random.default_rng(1).uniform(-0.1, 0.1, size=(count, len(arms[0])))

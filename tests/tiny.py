@@ -1,4 +1,4 @@
-"""Models small enough to be made and trained in a test; their weights are random, their form is real."""
+"""Models small enough to make and train in a test, with random weights and real architectures."""
 
 from pathlib import Path
 

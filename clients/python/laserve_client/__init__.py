@@ -1,7 +1,8 @@
 """Client of laserve: best-of-n with learned choice of the reward model.
 
-`Client` and `AsyncClient` have the same methods. What they take is told by `GenerateRequest`, `Feedback` and
-`FeedbackLine`, what they return by the frozen dataclasses here, what they raise by `LaserveClientError`.
+`Client` and `AsyncClient` have equal methods. `GenerateRequest`, `Feedback`, `FeedbackLine` and `ArmSettings`
+define their arguments, the frozen dataclasses here their results, and `LaserveClientError` is the root of
+their errors.
 """
 
 import importlib.metadata

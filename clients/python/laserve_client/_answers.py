@@ -1,4 +1,4 @@
-"""What the service answers. Frozen; fields that a newer service adds are left out."""
+"""Answers of the service, as frozen dataclasses; fields that a newer service adds are ignored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,16 +9,16 @@ from laserve_client._errors import APIError, from_detail
 
 @dataclass(frozen=True, kw_only=True)
 class _Answer:
-    """Base of what is read from a JSON object."""
+    """Base of the answers that are read from a JSON object."""
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """From a JSON object; raises TypeError, ValueError, KeyError or AttributeError when it is not one."""
+        """The answer in a JSON object; raises TypeError, ValueError, KeyError or AttributeError otherwise."""
         return cls(**cls._values(body))
 
     @classmethod
     def _values(cls, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments of the constructor; those that are answers themselves are read."""
+        """Arguments of the constructor, with nested answers already read."""
         return {one.name: body[one.name] for one in fields(cls) if one.name in body}
 
 
@@ -26,24 +26,25 @@ class _Answer:
 class Candidate(_Answer):
     """One sampled completion."""
 
-    #: Position among the candidates, from 0. A streamed one keeps the position that it was asked for; a
-    #: decision numbers those that finished in time, so the two differ where ``timeout_s`` left some out.
+    #: Position among the candidates, from 0. A streamed candidate keeps its position in the request; a
+    #: decision numbers the candidates that finished in time, so the positions differ where ``timeout_s``
+    #: left some out.
     index: int
     #: None in a stored decision whose texts are not kept; a hash where only hashes are.
     text: str | None
-    #: Why it ended: ``stop`` or ``length``.
+    #: Reason of its end: ``stop`` or ``length``.
     finish_reason: str
-    #: Sampled tokens.
+    #: Number of sampled tokens.
     tokens: int
     #: Sum of the model's log-probabilities, before temperature, in nats.
     logprob: float
-    #: By the arm that chose; None in a stream, and where that arm gave no finite one.
+    #: Score by the arm that chose; None in a stream, and where that arm gave no finite score.
     score: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Why(_Answer):
-    """What the policy saw in one arm when it chose."""
+    """The policy's view of one arm at a decision."""
 
     arm: str
     #: Predicted reward.
@@ -56,7 +57,7 @@ class Why(_Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Usage(_Answer):
-    """Tokens read and sampled."""
+    """Numbers of tokens read and sampled."""
 
     prompt_tokens: int
     #: Over all candidates.
@@ -66,13 +67,13 @@ class Usage(_Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision(_Answer):
-    """The best of the candidates, and all that explains the choice."""
+    """The best of the candidates, and the data that explain the choice."""
 
-    #: Names the decision in feedback.
+    #: Id of the decision, for feedback.
     decision_id: str
-    #: The returned candidate's; None in a stored decision whose texts are not kept.
+    #: Text of the returned candidate; None in a stored decision whose texts are not kept.
     text: str | None
-    #: Of the returned candidate.
+    #: Index of the returned candidate.
     index: int
     #: Arm that was drawn, or pinned.
     arm: str
@@ -81,7 +82,7 @@ class Decision(_Answer):
     policy: str
     #: Chance with which ``arm`` was drawn, in (0, 1]; None when it was pinned.
     propensity: float | None
-    #: Of the returned candidate, by ``scored_by``; None when every arm failed.
+    #: Score of the returned candidate by ``scored_by``; None when every arm failed.
     score: float | None
     #: All candidates; None where the request left them out.
     candidates: tuple[Candidate, ...] | None
@@ -91,7 +92,7 @@ class Decision(_Answer):
     timings: Mapping[str, float]
     #: Whether documents were cut to fit the model.
     truncated: bool
-    #: What fell short, such as an arm that failed; empty when nothing did.
+    #: Shortcomings, for example an arm that failed; empty without any.
     degraded: tuple[str, ...]
 
     @classmethod
@@ -100,7 +101,7 @@ class Decision(_Answer):
         return super()._values(body) | {
             "candidates": None
             if candidates is None
-            else tuple(Candidate.read({"index": place} | one) for place, one in enumerate(candidates)),
+            else tuple(Candidate.read({"index": index} | one) for index, one in enumerate(candidates)),
             "why": tuple(Why.read(one) for one in body["why"]),
             "usage": Usage.read(body["usage"]),
             "degraded": tuple(body["degraded"]),
@@ -109,41 +110,41 @@ class Decision(_Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFeedback(_Answer):
-    """One feedback on a stored decision, or the default in its place."""
+    """One feedback on a stored decision, or a default reward that was learned without feedback."""
 
-    #: In the event log, from 1.
+    #: Position in the event log, from 1.
     position: int
     learned: bool
-    #: Of the returned answer, 0..1 whatever range it was sent in.
+    #: Reward of the returned answer, 0..1 whatever range it was sent in.
     reward: float | None
     #: Unix seconds.
     created_at: float
-    #: What the client said, as it was said, with ``reward_range`` where that was not 0..1; or
-    #: ``default_reward``, 0..1; None once it is not kept.
+    #: Body as the client sent it, with ``reward_range`` where that was not 0..1; or
+    #: ``default_reward``, 0..1; None once the body is no longer kept.
     body: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredDecision(Decision):
-    """A decision as it was logged, and the feedback on it."""
+    """A decision as it was logged, with its feedback."""
 
     #: Unix seconds.
     created_at: float
-    #: Position of the event log that the policy's state stood at.
+    #: Log position of the policy's state at the draw.
     log_position: int
     task: str | None
-    #: As it was sampled, defaults filled in.
+    #: Sampling parameters, defaults filled in.
     sampling: Mapping[str, Any]
-    #: What was asked; None once it is not kept.
+    #: The request; None once it is no longer kept.
     request: Mapping[str, Any] | None
     metadata: Mapping[str, Any]
     #: Each arm that scored the request -> index of the candidate it would have returned.
     choices: Mapping[str, int]
     #: Each arm that scored the request -> its score of each candidate.
     scores: Mapping[str, tuple[float | None, ...]]
-    #: Whether all arms were to score it, whichever was drawn.
+    #: Whether all arms were to score the request, whichever arm was drawn.
     shadowed: bool
-    #: Arm that the policy would have drawn, where it is only observed.
+    #: Arm that the policy would have drawn, where the policy is only observed.
     preferred: str | None
     feedback: tuple[StoredFeedback, ...]
 
@@ -157,29 +158,29 @@ class StoredDecision(Decision):
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackOutcome(_Answer):
-    """What became of a feedback. It is on disk."""
+    """Result of a feedback, which is on disk."""
 
-    #: ``late`` is recorded as well, after the feedback window had closed; ``duplicate`` where it had come
-    #: before, as after a repeat by the client itself.
+    #: ``late`` feedback is recorded too; it came after the feedback window had closed. ``duplicate``: the
+    #: feedback had come before, for example when the client sent it again.
     status: Literal["recorded", "late", "duplicate"]
     #: Whether the policy learned from it.
     learned: bool
-    #: Of the returned answer, 0..1 whatever range it was sent in.
+    #: Reward of the returned answer, 0..1 whatever range it was sent in.
     reward: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOutcome(_Answer):
-    """What became of one feedback of a batch."""
+    """Result of one feedback of a batch."""
 
-    #: Place in the batch, 1 for the first.
+    #: Line number in the batch, from 1.
     line: int
     status: Literal["recorded", "late", "duplicate", "error"]
-    #: Whether the policy learned from it; None where it was refused.
+    #: Whether the policy learned from it; None for a refused feedback.
     learned: bool | None = None
-    #: Of the returned answer, 0..1; None where it was refused.
+    #: Reward of the returned answer, 0..1; None for a refused feedback.
     reward: float | None = None
-    #: Why it was refused, not raised; None where it was not.
+    #: Error of a refused feedback, which is not raised; None for the others.
     error: APIError | None = None
 
     @classmethod
@@ -190,12 +191,12 @@ class BatchOutcome(_Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class _Learned(_Answer):
-    """What was learned of one arm."""
+    """Learned statistics of one arm."""
 
     name: str
-    #: Learned decisions whose answer it chose.
+    #: Number of learned decisions whose answer the arm chose.
     pulls: int
-    #: Rewards learned.
+    #: Number of rewards learned.
     updates: int
     #: Average of those rewards, 0..1; None before the first.
     mean_reward: float | None
@@ -207,21 +208,21 @@ class Arm(_Learned):
 
     kind: str
     state: Literal["loading", "ready", "failed", "open", "half-open", "draining", "retired"]
-    #: Why it failed, if it did.
+    #: Reason of its failure; None without a failure.
     error: str | None
-    #: Whether it scores every request, whoever is chosen.
+    #: Whether it scores every request, whichever arm is drawn.
     free: bool
-    #: Whether its model is in memory; True of a service that does not tell.
+    #: Whether its model is in memory; True where an older service does not send it.
     loaded: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyArm(_Learned):
-    """What the policy holds of one arm."""
+    """State of one arm in the policy."""
 
     #: Learned weights, in the order of the policy's ``context``.
     theta: tuple[float, ...]
-    #: Of its reward model, as the log knows it; None also of a service that does not tell.
+    #: Fingerprint of its reward model in the log; None also where an older service does not send it.
     fingerprint: str | None = None
 
     @classmethod
@@ -231,25 +232,26 @@ class PolicyArm(_Learned):
 
 @dataclass(frozen=True, kw_only=True)
 class Change(_Answer):
-    """Another generator, template or reward model than before."""
+    """Replacement of the generator, its template or a reward model."""
 
     what: Literal["generator", "template", "arm"]
-    #: The arm that got another reward model; None for the others.
+    #: The arm whose reward model was replaced; None for the generator and the template.
     arm: str | None
-    #: Fingerprints.
+    #: Fingerprint before; None where the log knew none.
     before: str | None
+    #: Fingerprint after.
     after: str
-    #: Share of what was learned that was kept, in [0, 1].
+    #: Share of the learned sums that was kept, in [0, 1].
     kept: float
-    #: Of its event in the log.
+    #: Position of its event in the log.
     position: int
-    #: Decisions learned before it.
+    #: Number of decisions learned before the change.
     decisions: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardScale(_Answer):
-    """Quantiles that rewards are scaled by before they are learned."""
+    """Quantiles that scale rewards before they are learned."""
 
     #: 20% quantile, learned as 0.
     low: float
@@ -259,26 +261,26 @@ class RewardScale(_Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyState(_Answer):
-    """The policy and what it has learned."""
+    """The policy and its learned state."""
 
     name: str
     parameters: Mapping[str, Any]
     #: Names of the features.
     context: tuple[str, ...]
-    #: Of the event log.
+    #: Last position of the event log in the state.
     log_position: int
     #: SHA-256 of the state, in hexadecimal.
     digest: str
-    #: Learned decisions.
+    #: Number of learned decisions.
     decisions: int
-    #: Kind of feedback that teaches; None before the first.
+    #: Kind of feedback that teaches; None before the first feedback.
     learn_from: str | None
     arms: tuple[PolicyArm, ...]
-    #: Of ``generator`` and ``template``, as the log knows them; empty also of a service that does not tell.
+    #: ``generator`` and ``template`` -> fingerprint in the log; empty also for an older service.
     fingerprints: Mapping[str, str] = field(default_factory=dict)
-    #: The latest 20, newest first.
+    #: The latest 20 changes, newest first.
     changes: tuple[Change, ...] = ()
-    #: None where rewards are learned as they are.
+    #: Scale of rewards; None where rewards are learned unscaled.
     reward_scale: RewardScale | None = None
 
     @classmethod
@@ -286,23 +288,23 @@ class PolicyState(_Answer):
         arms = tuple(PolicyArm.read(one) for one in body["arms"])
         changes = tuple(Change.read(one) for one in body.get("changes", ()))
         scale = body.get("reward_scale")
-        told = {
+        nested = {
             "context": tuple(body["context"]),
             "arms": arms,
             "changes": changes,
             "reward_scale": RewardScale.read(scale) if scale else None,
         }
-        return super()._values(body) | told
+        return super()._values(body) | nested
 
 
 @dataclass(frozen=True, kw_only=True)
 class Readiness(_Answer):
-    """Whether requests are served, and what is missing."""
+    """Whether requests are served, and the missing parts."""
 
     status: Literal["ready", "loading", "restarting", "failed"]
     store: str
     generator: str
     #: Arm -> its state, as in `Arm`.
     arms: Mapping[str, str] = field(default_factory=dict)
-    #: Part -> why it does not serve now.
+    #: Part -> reason why it does not serve now.
     why: Mapping[str, str] = field(default_factory=dict)

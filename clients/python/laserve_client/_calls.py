@@ -1,4 +1,4 @@
-"""Each call to the service as a value: what is sent, how the answer is read, how it may be repeated."""
+"""Calls to the service as values: the request, the parser of the answer, the rule for repeats."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from laserve_client._requests import ArmSettings, Feedback, FeedbackLine, Genera
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: Scoring and storing come after ``timeout_s``, which bounds the sampling alone.
+#: Seconds for scoring and storing after ``timeout_s``, which bounds the sampling alone.
 _GRACE_S = 60.0
 
 
@@ -34,17 +34,17 @@ class Call(Generic[T]):
 
     method: str
     path: str
-    #: Reads the body of an accepted answer.
+    #: Parser of the body of an accepted answer.
     parse: Callable[[bytes], T]
     content: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: Statuses that are answers besides 2xx.
+    #: Accepted statuses besides 2xx.
     accepts: tuple[int, ...] = ()
-    #: Whether it may be sent again when it is unknown whether it was served.
+    #: Whether the call may be sent again when it is unknown whether the service has served it.
     repeatable: bool = False
     #: Whether the answer is a stream, of events or of lines.
     streams: bool = False
-    #: Least seconds to wait for the answer.
+    #: Least time to wait for the answer, in seconds.
     wait_s: float = 0.0
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
@@ -59,15 +59,15 @@ class Call(Generic[T]):
         return response.is_success or response.status_code in self.accepts
 
     def check(self, response: httpx.Response) -> None:
-        """Raise the error of a response that was read, unless it is accepted."""
+        """Raise the error of a response whose body was read, unless the response is accepted."""
         if not self.accepted(response):
             raise from_response(response)
 
     def answer(self, response: httpx.Response) -> T:
-        """The answer in a response that was accepted and read.
+        """The answer in an accepted response whose body was read.
 
         Raises:
-            UnexpectedAnswer: the body is not what laserve sends.
+            UnexpectedAnswer: the body is not an answer of laserve.
         """
         try:
             return self.parse(response.content)
@@ -78,13 +78,13 @@ class Call(Generic[T]):
 
 
 class Reader(Protocol[T_co]):
-    """Reads an answer that streams."""
+    """Reader of a streamed answer."""
 
     def feed(self, chunk: bytes) -> Iterator[T_co]:
-        """What a chunk completes."""
+        """The items that a chunk completes."""
 
     def reading(self) -> AbstractContextManager[None]:
-        """Around the feeding of all chunks."""
+        """Context manager around the feeding of all chunks."""
 
 
 def generate(request: GenerateRequest, *, stream: bool = False) -> Call[Decision]:
@@ -100,13 +100,13 @@ def generate(request: GenerateRequest, *, stream: bool = False) -> Call[Decision
 
 
 def feedback(decision_id: str, feedback: Feedback, idempotency_key: str | None) -> Call[FeedbackOutcome]:
-    sent = _json({"decision_id": decision_id} | _given(feedback, Feedback.__optional_keys__))
+    parts = _json({"decision_id": decision_id} | _given(feedback, Feedback.__optional_keys__))
     if idempotency_key is not None:
-        sent["headers"]["Idempotency-Key"] = idempotency_key
+        parts["headers"]["Idempotency-Key"] = idempotency_key
     return Call(
         method="POST",
         path="/feedback",
-        **sent,
+        **parts,
         parse=lambda raw: FeedbackOutcome.read(json.loads(raw)),
         repeatable=True,
     )
@@ -201,7 +201,7 @@ def _arm_path(name: str) -> str:
 
 
 def _given(values: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """What the caller gave; keywords that no method has raise TypeError as those of functions do."""
+    """The arguments that are not None; an unknown keyword raises TypeError, as in a function call."""
     for name in values:
         if name not in known:
             raise TypeError(f"unexpected keyword argument {name!r}")

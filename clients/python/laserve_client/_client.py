@@ -34,20 +34,20 @@ class Client:
     """A laserve service, for one thread or many. Close it, or use it as a context manager.
 
     Every method raises `ConnectionFailed`, `UnexpectedAnswer`, `Unauthorized`, `Unavailable` or, for a status
-    without a class of its own, `APIError`; methods name only what else they raise.
+    without a class of its own, `APIError`; the methods document only further errors.
 
-    What was refused with 429 or 503 and a ``Retry-After`` of at most 60 seconds is sent again after that
-    time. Where the connection failed, the request may have been served all the same: reads and feedback,
+    A request refused with 429 or 503 and a ``Retry-After`` of at most 60 seconds is sent again after that
+    time. Where the connection failed, the request may have been served nevertheless: reads and feedback,
     which the service counts once, are sent again after a short pause; `generate`, `stream` and `delete` are
     not.
 
     Args:
-        base_url: where the service listens; may have a path.
-        api_key: bearer token, where the service asks for one.
-        timeout: of httpx, in seconds; None for no limit. `generate` and `stream` with a ``timeout_s`` wait at
-            least a minute longer than that for bytes, whatever is set here.
-        max_retries: most times that one call is sent again, from 0.
-        transport: of httpx, for tests and proxies.
+        base_url: URL of the service; may have a path.
+        api_key: bearer token, if the service requires one.
+        timeout: timeout of httpx, in seconds; None for no limit. `generate` and `stream` with a ``timeout_s``
+            wait for bytes at least a minute longer than ``timeout_s``, whatever the timeout.
+        max_retries: largest number of repeats of one call, from 0.
+        transport: transport of httpx, for tests and proxies.
     """
 
     def __init__(
@@ -73,94 +73,94 @@ class Client:
 
         Raises:
             InvalidRequest: the request breaks a bound, does not fit the model or is too large.
-            Overloaded: the service has no room.
+            Overloaded: the service has no capacity now.
             TimedOut: no candidate finished by ``timeout_s``.
-            ValueError: a value, such as NaN, has no form in JSON.
+            ValueError: a value, for example NaN, has no form in JSON.
         """
         return self._send(calls.generate(request))
 
     def stream(self, **request: Unpack[GenerateRequest]) -> Generator[Candidate | Decision]:
         """Yield each candidate as it finishes, before it is scored, and at last the decision.
 
-        The request is sent when the first step is asked for. An iterator that is left early is to be closed,
-        as with ``contextlib.closing``; the service then stops working on it.
+        The request is sent at the first iteration. Close an iterator that you leave early, for example with
+        ``contextlib.closing``; the service then stops working on the request.
 
         Args:
             **request: as for `generate`.
 
         Raises:
             ConnectionFailed: also when the stream ends without a decision.
-            APIError: besides those of `generate`, whatever fails after the first candidate.
+            APIError: as for `generate`, and for a failure after the first candidate.
         """
         return self._steps(calls.generate(request, stream=True), StepReader())
 
     def feedback(
         self, decision_id: str, *, idempotency_key: str | None = None, **feedback: Unpack[Feedback]
     ) -> FeedbackOutcome:
-        """Tell how good an answer was. It is on disk when this returns.
+        """Send feedback on an answer. The feedback is on disk when this method returns.
 
-        The service counts a feedback once: one with the same decision, source and kind, or with the same
-        idempotency key, is a ``duplicate`` of the first.
+        The service counts a feedback once: a second one with equal decision, source and kind, or with an
+        equal idempotency key, is a ``duplicate`` of the first.
 
         Args:
-            idempotency_key: 1..255 characters; a new one corrects an earlier feedback.
+            idempotency_key: 1..255 characters; a new key corrects an earlier feedback.
             **feedback: the fields of `Feedback`; exactly one of ``reward``, ``thumb``, ``chosen_index``,
                 ``candidate_rewards`` and ``references``.
 
         Raises:
             NotFound: there is no such decision.
             Gone: the decision was deleted.
-            Conflict: the same feedback came before with another body, which ``stored`` holds.
+            Conflict: this feedback came before with another body, which ``stored`` holds.
             InvalidRequest: the value breaks a bound or does not fit the decision.
-            ValueError: a value, such as NaN, has no form in JSON.
+            ValueError: a value, for example NaN, has no form in JSON.
         """
         return self._send(calls.feedback(decision_id, feedback, idempotency_key))
 
     def feedback_batch(self, lines: Iterable[FeedbackLine]) -> list[BatchOutcome]:
-        """Send many feedbacks at once; one that is refused does not stop the others.
+        """Send many feedbacks at once; a refused feedback does not stop the others.
 
         Args:
-            lines: each with a ``decision_id`` and the fields of `Feedback`.
+            lines: feedbacks, each with a ``decision_id`` and the fields of `Feedback`.
 
         Returns:
-            An outcome for each, in their order; a refused one holds its ``error``.
+            An outcome for each line, in order; the outcome of a refused line holds its ``error``.
 
         Raises:
             InvalidRequest: the batch is larger than the service takes, by default 4 MiB.
-            ValueError: a value, such as NaN, has no form in JSON.
+            ValueError: a value, for example NaN, has no form in JSON.
         """
         return self._send(calls.feedback_batch(lines))
 
     def decision(self, decision_id: str) -> StoredDecision:
-        """Read a decision as it was logged, and the feedback on it.
+        """Read a decision as it was logged, with its feedback.
 
         Raises:
             NotFound: there is no such decision.
-            Gone: it was deleted.
+            Gone: the decision was deleted.
         """
         return self._send(calls.decision(decision_id))
 
     def delete(self, decision_id: str) -> None:
-        """Remove a decision's texts, references and metadata for good; what was learned stays.
+        """Remove a decision's texts, references and metadata for good; the learned state stays.
 
         Raises:
             NotFound: there is no such decision.
-            Gone: it was deleted before.
+            Gone: the decision was deleted before.
         """
         self._send(calls.delete(decision_id))
 
     def export(
         self, *, since: float | None = None, task: str | None = None, with_feedback: bool = False
     ) -> Generator[dict[str, Any]]:
-        """Yield the decisions that have kept their texts, oldest first, with the reward of each candidate.
+        """Yield the decisions whose texts are kept, oldest first, with the reward of each candidate.
 
-        Each is a line of the service's ``GET /export``, as a mapping. The request is sent when the first one
-        is asked for; an iterator that is left early is to be closed, as with ``contextlib.closing``.
+        Each decision is a line of the service's ``GET /export``, as a mapping. The request is sent at the
+        first iteration. Close an iterator that you leave early, for example with ``contextlib.closing``.
 
         Args:
-            since: Unix seconds, from 0; decisions made then or later.
-            task: only this one.
-            with_feedback: only decisions with feedback, or with a default in its place.
+            since: Unix seconds, from 0; only decisions made at or after this time.
+            task: only decisions of this task.
+            with_feedback: only decisions with feedback or a learned default reward.
 
         Raises:
             ConnectionFailed: also when the export breaks off.
@@ -182,18 +182,18 @@ class Client:
         return self._send(calls.arm(name))
 
     def add_arm(self, name: str, kind: str, **settings: Unpack[ArmSettings]) -> Arm:
-        """Add a reward model. It is ``loading`` when this returns; `arm` tells when it is ``ready``.
+        """Add a reward model. It is ``loading`` when this returns; `arm` reads whether it is ``ready``.
 
         Args:
-            name: in answers, metrics and the log; 1..64 letters, digits, dots, dashes and underscores.
-            kind: one that the service's ``scoring.allow_kinds`` has.
+            name: name in answers, metrics and the log; 1..64 letters, digits, dots, dashes and underscores.
+            kind: a kind in the service's ``scoring.allow_kinds``.
             **settings: the fields of `ArmSettings`.
 
         Raises:
             Forbidden: the service does not allow the kind, or a folder or URL among the options.
-            Conflict: there is an arm of that name, or there are too many.
+            Conflict: there is an arm of this name, or there are too many arms.
             InvalidRequest: the kind does not take these options.
-            ValueError: a value, such as NaN, has no form in JSON.
+            ValueError: a value, for example NaN, has no form in JSON.
         """
         return self._send(calls.add_arm(name, kind, settings))
 
@@ -201,22 +201,22 @@ class Client:
         """Drain a reward model, retire it, or enable it again.
 
         Args:
-            state: ``draining`` finishes the requests under way and gets no new ones, ``retired`` is closed
-                after that, ``enabled`` is loaded again where it has to be.
+            state: a ``draining`` arm finishes the requests under way and gets no new ones, a ``retired`` one
+                is closed after that, an ``enabled`` one is loaded again where necessary.
 
         Raises:
             NotFound: there is no such arm.
-            Conflict: it is loading, the last one that is ready, or the one that the policy always plays.
-            Forbidden: it would have to be loaded, and the service does not allow it any more.
+            Conflict: the arm is loading, is the last ready one, or is the one that the policy always plays.
+            Forbidden: the arm would have to be loaded, which the service no longer allows.
         """
         return self._send(calls.set_arm_state(name, state))
 
     def policy(self) -> PolicyState:
-        """Read the policy and what it has learned."""
+        """Read the policy and its learned state."""
         return self._send(calls.policy())
 
     def ready(self) -> Readiness:
-        """Tell whether requests are served; does not raise while the service is loading."""
+        """Read whether requests are served; does not raise while the service is loading."""
         return self._send(calls.ready())
 
     def close(self) -> None:
@@ -244,7 +244,7 @@ class Client:
             response.close()
 
     def _open(self, call: Call[Any]) -> httpx.Response:
-        """The accepted response, read unless it is a stream."""
+        """The accepted response; its body is read unless it is a stream."""
         for attempt in itertools.count():
             try:
                 return self._once(call)

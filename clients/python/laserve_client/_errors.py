@@ -1,17 +1,17 @@
-"""Every error that a client raises on purpose.
+"""Errors that a client raises on purpose.
 
 LaserveClientError
-├── ConnectionFailed       no answer, or not a whole one
+├── ConnectionFailed       no answer, or an incomplete one
 ├── UnexpectedAnswer       an answer that laserve does not give
 └── APIError               the service refused
     ├── InvalidRequest     413, 422: the request breaks a bound; ``param`` names the field
     ├── Unauthorized       401: no API key, or an unknown one
     ├── Forbidden          403: the service's configuration does not allow it
     ├── NotFound           404: no such decision, arm or endpoint
-    ├── Conflict           409: the feedback came before with another body, or the arm is not fit for it
+    ├── Conflict           409: the feedback came before with another body, or an arm's state forbids it
     ├── Gone               410: the decision was deleted
-    ├── Overloaded         429: the service has no room; see ``retry_after``
-    ├── Unavailable        503: a part of the service is not there now; see ``retry_after``
+    ├── Overloaded         429: the service has no capacity now; see ``retry_after``
+    ├── Unavailable        503: a part of the service is not available now; see ``retry_after``
     └── TimedOut           504: no candidate finished by ``timeout_s``
 """
 
@@ -23,33 +23,33 @@ import httpx
 
 
 class LaserveClientError(Exception):
-    """The root: ``except LaserveClientError`` catches all that a client raises on purpose."""
+    """The root of the tree: ``except LaserveClientError`` catches all of them."""
 
 
 class ConnectionFailed(LaserveClientError):
-    """No answer came, or it broke off; the service may or may not have done the work."""
+    """No answer came, or the answer broke off; the service may or may not have done the work."""
 
 
 class UnexpectedAnswer(LaserveClientError):
-    """An answer that laserve does not give: something else listens at ``base_url``."""
+    """An answer that laserve does not give: another program listens at ``base_url``."""
 
 
 class APIError(LaserveClientError):
     """The service refused, with a status that has no class of its own or one of the subclasses."""
 
-    #: HTTP status; for an error within a stream or a batch, the one it has on its own.
+    #: HTTP status; for an error within a stream or a batch, the status of a single request.
     status: int
-    #: Family, such as ``invalid_request_error``; ``unknown`` where the answer is not laserve's.
+    #: Family, for example ``invalid_request_error``; ``unknown`` where the answer is not laserve's.
     type: str
-    #: What exactly went wrong, such as ``not_found``; ``unknown`` where the answer is not laserve's.
+    #: Precise error, for example ``not_found``; ``unknown`` where the answer is not laserve's.
     code: str
-    #: For people; names the field and the bound.
+    #: Text for people; names the field and the bound.
     message: str
-    #: Field of the request that is to blame, if one is.
+    #: Field of the request that caused the error, if any.
     param: str | None
-    #: Seconds after which to try again; None where the answer does not tell.
+    #: Seconds after which to try again; None where the answer has none.
     retry_after: int | None
-    #: All that the service said of the error.
+    #: The service's JSON object of the error.
     detail: Mapping[str, Any]
 
     def __init__(
@@ -78,11 +78,11 @@ class InvalidRequest(APIError):
 
 
 class Unauthorized(APIError):
-    """The service asks for an API key, and got none or an unknown one."""
+    """The service requires an API key, and got none or an unknown one."""
 
 
 class Forbidden(APIError):
-    """The service's configuration does not allow it; the message says what it allows."""
+    """The service's configuration does not allow the request; the message names what is allowed."""
 
 
 class NotFound(APIError):
@@ -94,23 +94,23 @@ class Gone(APIError):
 
 
 class Conflict(APIError):
-    """The same feedback came before with another body; send an ``idempotency_key`` to correct it.
+    """The feedback came before with another body; send an ``idempotency_key`` to correct it.
 
-    Of an arm: what it is now, or another arm, stands against the change.
+    For a change of an arm: the state of this arm, or of another one, forbids the change.
     """
 
     @property
     def stored(self) -> Mapping[str, Any] | None:
-        """The body that came before; None where it is no longer kept."""
+        """The earlier body; None where it is no longer kept."""
         return self.detail.get("stored")
 
 
 class Overloaded(APIError):
-    """The service works on as many requests as it may; ``retry_after`` tells when to try again."""
+    """The service is at its limit of requests; ``retry_after`` is the time until the next try."""
 
 
 class Unavailable(APIError):
-    """The service is loading, or a part of it has failed; ``retry_after`` tells when to try again."""
+    """The service is loading, or a part of it has failed; ``retry_after`` is the time until the next try."""
 
 
 class TimedOut(APIError):
@@ -147,7 +147,7 @@ _STATUS_OF_TYPE = {
 
 
 def from_response(response: httpx.Response) -> APIError:
-    """The error of a response that was read."""
+    """The error of a response whose body was read."""
     try:
         detail = json.loads(response.content)["error"]
         message = detail["message"]
@@ -161,10 +161,10 @@ def from_response(response: httpx.Response) -> APIError:
 
 
 def from_detail(detail: Mapping[str, Any]) -> APIError:
-    """The error within a stream or a batch, where no status tells its class.
+    """The error within a stream or a batch, which has no status of its own.
 
     Raises:
-        KeyError: it is not laserve's.
+        KeyError: the object is not an error of laserve.
     """
     status = _STATUS_OF_CODE.get(detail["code"]) or _STATUS_OF_TYPE.get(detail["type"], 500)
     return _BY_STATUS.get(status, APIError)(detail["message"], status=status, detail=detail)

@@ -1,4 +1,4 @@
-"""Server-sent events, from chunks of bytes to the steps of a streamed answer. No input or output here."""
+"""Decoder of server-sent events, from chunks of bytes to the steps of a streamed answer, without I/O."""
 
 import json
 import re
@@ -23,10 +23,10 @@ class Event:
 
 
 class EventDecoder:
-    """Events from the bytes of a ``text/event-stream``, however they are cut into chunks.
+    """Decoder of the bytes of a ``text/event-stream``, however they are cut into chunks.
 
-    Lines end in CR, LF or both and in nothing else, unlike those of ``str.splitlines``: JSON may hold other
-    line separators as they are.
+    Lines end only in CR, LF or CRLF, unlike the lines of ``str.splitlines``: JSON may contain other line
+    separators unescaped.
     """
 
     def __init__(self) -> None:
@@ -58,13 +58,13 @@ class EventDecoder:
             self._name = value
         elif name == "data":
             self._data.append(value)
-        return None  # a comment, or a field that an answer does not need
+        return None  # a comment, or a field that no answer needs
 
 
 class StepReader:
-    """The steps of one streamed answer: each candidate, then the decision.
+    """Reader of the steps of one streamed answer: each candidate, then the decision.
 
-    Events of other names are left out: a newer service may send them.
+    Events with other names are ignored: a newer service may send them.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class StepReader:
 
         Raises:
             APIError: the answer failed after its first candidate.
-            UnexpectedAnswer: an event is not what laserve sends.
+            UnexpectedAnswer: an event is not one of laserve.
         """
         for event in self._events.feed(chunk):
             try:
@@ -88,7 +88,7 @@ class StepReader:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Around the feeding of all chunks; once the decision is there, nothing is missing.
+        """Context manager around the feeding of all chunks; the answer is complete with the decision.
 
         Raises:
             ConnectionFailed: the stream broke off or ended without a decision.

@@ -1,4 +1,4 @@
-"""Lines of JSON, from chunks of bytes to objects. No input or output here."""
+"""Decoder of lines of JSON, from chunks of bytes to objects, without I/O."""
 
 import json
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from laserve_client._errors import ConnectionFailed, UnexpectedAnswer, from_deta
 
 
 class LineReader:
-    """The objects of an export, however its bytes are cut into chunks.
+    """Reader of the objects of an export, however its bytes are cut into chunks.
 
-    Lines end in a line feed and in nothing else, unlike those of ``str.splitlines``: JSON may hold other line
-    separators as they are.
+    Lines end only in a line feed, unlike the lines of ``str.splitlines``: JSON may contain other line
+    separators unescaped.
     """
 
     def __init__(self) -> None:
-        #: Pieces of the line that has not ended.
+        #: Pieces of the incomplete line.
         self._rest: list[bytes] = []
 
     def feed(self, chunk: bytes) -> Iterator[dict[str, Any]]:
-        """The lines that a chunk completes.
+        """The objects whose lines a chunk completes.
 
         Raises:
-            APIError: the export broke off, and the service said why.
-            UnexpectedAnswer: a line is not what laserve sends.
+            APIError: the export broke off with an error of the service.
+            UnexpectedAnswer: a line is not one of laserve.
         """
         first, *more = chunk.split(b"\n")
         self._rest.append(first)
@@ -37,7 +37,7 @@ class LineReader:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Around the feeding of all chunks.
+        """Context manager around the feeding of all chunks.
 
         Raises:
             ConnectionFailed: the export broke off.

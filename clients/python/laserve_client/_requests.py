@@ -1,4 +1,4 @@
-"""What requests are made of. The service checks the bounds; what breaks one raises `InvalidRequest`."""
+"""Fields of requests. The service checks their bounds; a value out of bounds raises `InvalidRequest`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, Required, TypedDict
@@ -21,8 +21,8 @@ class Document(TypedDict):
 class GenerateRequest(TypedDict, total=False):
     """The keyword arguments of ``generate`` and ``stream``.
 
-    Exactly one of ``prompt``, ``messages`` and ``question`` is given. What is left out or None is up to the
-    service's settings.
+    Exactly one of ``prompt``, ``messages`` and ``question`` is given. For arguments that are missing or None
+    the service's settings apply.
     """
 
     #: A raw prompt.
@@ -31,11 +31,11 @@ class GenerateRequest(TypedDict, total=False):
     messages: Sequence[Message] | None
     #: A question, to be answered from ``documents``.
     question: str | None
-    #: Sources of the question; the last lose their ends when all do not fit the model.
+    #: Sources of the question; where they do not all fit the model, the ends of the last ones are cut.
     documents: Sequence[Document] | None
-    #: Candidates to sample, 1..64.
+    #: Number of candidates to sample, 1..64.
     n: int | None
-    #: Softmax temperature, 0..2; 0 goes with n = 1.
+    #: Softmax temperature, 0..2; 0 requires n = 1.
     temperature: float | None
     #: Nucleus mass in (0, 1].
     top_p: float | None
@@ -45,40 +45,40 @@ class GenerateRequest(TypedDict, total=False):
     stop: str | Sequence[str] | None
     #: 0..2**63-1; makes the candidates repeatable where the engine can.
     seed: int | None
-    #: Pins this arm, without ``policy``; such a decision teaches nothing.
+    #: Pins this arm, without ``policy``; a decision with a pinned arm teaches nothing.
     arm: str | None
-    #: Another policy for this request, such as ``random`` or ``fixed:loglik``, without ``arm``.
+    #: Policy for this request, for example ``random`` or ``fixed:loglik``, without ``arm``.
     policy: str | None
-    #: What kind of work this is, 1..64 characters.
+    #: Name of the kind of work, 1..64 characters.
     task: str | None
-    #: Kept with the decision; JSON values.
+    #: Data to keep with the decision, as JSON values.
     metadata: Mapping[str, Any] | None
     #: Attribute -> weight, at most 64, for arms that score several attributes.
     attribute_weights: Mapping[str, float] | None
-    #: Whether the decision lists all candidates; by default it does.
+    #: Whether the decision lists all candidates; by default True.
     return_candidates: bool | None
-    #: In (0, 3600]: seconds until the answer is made of the candidates that have finished.
+    #: Seconds until the answer is chosen from the finished candidates, in (0, 3600].
     timeout_s: float | None
 
 
 class Feedback(TypedDict, total=False):
-    """What came back about a decision: exactly one of the first five.
+    """Feedback on a decision: exactly one of the first five fields.
 
-    The kinds that speak of every candidate teach about every arm that scored them, the others about the arm
-    that chose.
+    Kinds about every candidate teach about every arm that scored the candidates, the other kinds about the
+    arm that chose.
     """
 
-    #: How good the returned answer was, 0..1, or in the range that the service is set to.
+    #: Reward of the returned answer, 0..1, or in the range of the service's settings.
     reward: float | None
     #: ``up`` or 1 teaches 1, ``down`` or 0 teaches 0.
     thumb: Literal["up", "down", 1, 0] | None
     #: Index of the candidate that a user chose, from 0.
     chosen_index: int | None
-    #: How good each candidate was, in their order; as many as the decision has, in the range of ``reward``.
+    #: Reward of each candidate of the decision, in order, in the range of ``reward``.
     candidate_rewards: Sequence[float] | None
-    #: 1..256 right answers; each candidate is measured against the closest.
+    #: 1..256 right answers; each candidate is compared with the closest one.
     references: Sequence[str] | None
-    #: How ``references`` are compared; f1 by default. Goes with ``references`` only.
+    #: Metric of the comparison with ``references``, by default f1; only with ``references``.
     metric: Literal["f1", "exact_match", "rouge_l"] | None
     #: A rater's name, at most 128 characters.
     source: str | None
@@ -91,15 +91,15 @@ class FeedbackLine(Feedback, total=False):
 
 
 class ArmSettings(TypedDict, total=False):
-    """The keyword arguments of ``add_arm``; what is left out or None is up to the service."""
+    """The keyword arguments of ``add_arm``; for those missing or None the service's defaults apply."""
 
-    #: Options of the kind, as the service's settings take them; JSON values.
+    #: Options of the kind, as in the service's settings, as JSON values.
     options: Mapping[str, Any] | None
-    #: In (0, 3600]: seconds that it may take for one request.
+    #: Seconds that the arm may take for one request, in (0, 3600].
     timeout_s: float | None
-    #: Failures in a row after which it is not chosen, at least 1.
+    #: Consecutive failures after which the arm is not chosen, at least 1.
     circuit_failures: int | None
-    #: In (0, 600]: seconds until it may prove itself again.
+    #: Seconds until the arm is tried again, in (0, 600].
     circuit_open_s: float | None
-    #: Whether it reads the prompt while candidates are generated; ``auto`` measures.
+    #: Whether the arm reads the prompt while candidates are generated; ``auto`` measures.
     overlap: Literal["auto", "on", "off"] | None

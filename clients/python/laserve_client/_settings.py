@@ -1,8 +1,8 @@
-"""What both clients start from."""
+"""Default timeout and headers of both clients."""
 
 import httpx
 
-#: Sampling may take 120 seconds by the service's defaults, and scoring comes after it.
+#: By the service's defaults, sampling may take 120 seconds, and scoring follows.
 DEFAULT_TIMEOUT = httpx.Timeout(180.0, connect=5.0)
 
 

@@ -1,4 +1,4 @@
-"""Both clients behind one interface, in front of a function in place of the service."""
+"""Both clients behind one interface, with a function as a fake of the service."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +14,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 class Caller:
-    """Calls a client's methods, awaiting those that are to be awaited."""
+    """Caller of a client's methods, which awaits coroutines."""
 
     def __init__(self, kind: str, handler: Handler, **options: Any) -> None:
         #: Requests so far.
@@ -53,7 +53,7 @@ class Caller:
 
 @pytest.fixture(params=["sync", "async"])
 async def calling(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Caller]]:
-    """Makes callers of either client; each test runs with both."""
+    """Factory of callers of either client; each test runs with both."""
     made: list[Caller] = []
 
     def make(handler: Handler | httpx.Response, **options: Any) -> Caller:
@@ -68,7 +68,7 @@ async def calling(request: pytest.FixtureRequest) -> AsyncIterator[Callable[...,
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that clients waited, which take no time."""
+    """Record of the seconds that clients wait; the waits take no time."""
     waited: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -127,7 +127,7 @@ def stored_body(decision_body: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def sse() -> Callable[[str, Any], bytes]:
-    """Bytes of one event, as the service frames it."""
+    """Bytes of one event, framed as by the service."""
     return lambda name, data: (
         f"event: {name}\r\ndata: {json.dumps(data, ensure_ascii=False)}\r\n\r\n".encode()
     )

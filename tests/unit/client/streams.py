@@ -1,4 +1,4 @@
-"""Bodies that do not end well."""
+"""Bodies of responses that break off."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,4 +1,4 @@
-"""What the clients make of answers."""
+"""Reading of answers by the clients."""
 
 import json
 from dataclasses import FrozenInstanceError
@@ -51,7 +51,7 @@ FREE = {"timings", "sampling", "request", "metadata", "choices", "scores", "para
 
 
 def newer(body: Any) -> Any:
-    """The same answer by a later service, with a field more in every object."""
+    """The answer of a later service, with one more field in every object."""
     if isinstance(body, dict):
         known = {name: value if name in FREE else newer(value) for name, value in body.items()}
         return known | {"field_of_tomorrow": {}}
@@ -147,7 +147,7 @@ async def test_policy_returns_what_was_learned(calling):
     assert (state.name, state.parameters, state.context) == ("linucb", {"alpha": 1.0}, ("bias",))
     assert (state.log_position, state.digest, state.decisions, state.learn_from) == (4, "00ff", 2, None)
     assert state.arms == (PolicyArm(name="loglik", pulls=2, updates=3, mean_reward=0.5, theta=(0.25,)),)
-    assert (dict(state.fingerprints), state.changes) == ({}, ())  # a service that does not tell
+    assert (dict(state.fingerprints), state.changes) == ({}, ())  # an older service, which does not send them
 
 
 async def test_policy_returns_what_has_changed(calling):

@@ -1,4 +1,4 @@
-"""Each refusal has its class, alone, in a stream and in a batch."""
+"""Classes of refusals, of single requests, in a stream and in a batch."""
 
 import copy
 import pickle

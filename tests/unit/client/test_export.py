@@ -1,4 +1,4 @@
-"""Lines of an export, however they are cut, and exports that do not end well."""
+"""Lines of an export, however they are cut, and exports that break off."""
 
 import json
 from collections.abc import AsyncIterator
@@ -33,12 +33,12 @@ async def read(caller: Any, into: list[Any], **wanted: Any) -> None:
 
 def test_lines_are_the_same_wherever_the_bytes_are_cut():
     raw = lines(*ROWS)
-    for place in range(len(raw)):
+    for cut in range(len(raw)):
         reader = LineReader()
         with reader.reading():
-            assert [*reader.feed(raw[:place]), *reader.feed(b""), *reader.feed(raw[place:])] == ROWS
+            assert [*reader.feed(raw[:cut]), *reader.feed(b""), *reader.feed(raw[cut:])] == ROWS
     reader = LineReader()
-    assert [row for place in range(len(raw)) for row in reader.feed(raw[place : place + 1])] == ROWS
+    assert [row for cut in range(len(raw)) for row in reader.feed(raw[cut : cut + 1])] == ROWS
 
 
 @pytest.mark.parametrize(

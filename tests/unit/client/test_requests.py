@@ -1,4 +1,4 @@
-"""What the clients send."""
+"""Requests of the clients."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""When a call is sent again: when it was surely not served, or when serving it twice is harmless."""
+"""Repeats of calls: of those certainly not served, and of those that may harmlessly be served twice."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,7 +31,7 @@ BROKEN = [
 
 
 def script(*steps: httpx.Response | type[httpx.TransportError]) -> Callable[[httpx.Request], httpx.Response]:
-    """A service that answers, or breaks off, in this order."""
+    """Fake of a service that answers, or breaks off, in this order."""
     rest: Iterator[httpx.Response | type[httpx.TransportError]] = iter(steps)
 
     def answer(_request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Server-sent events, however they are framed and cut, and streams that do not end well."""
+"""Server-sent events, however they are framed and cut, and streams that break off."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,9 +31,9 @@ def test_events_are_the_same_wherever_the_bytes_are_cut(end):
         Event(name="decision", data="{}"),
     ]
     assert decode(raw) == expected
-    assert decode(*(raw[place : place + 1] for place in range(len(raw)))) == expected
-    for place in range(len(raw)):
-        assert decode(raw[:place], b"", raw[place:]) == expected
+    assert decode(*(raw[cut : cut + 1] for cut in range(len(raw)))) == expected
+    for cut in range(len(raw)):
+        assert decode(raw[:cut], b"", raw[cut:]) == expected
 
 
 def test_line_ends_of_different_kinds_may_be_mixed():

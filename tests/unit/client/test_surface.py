@@ -1,4 +1,4 @@
-"""What the package offers, and that it keeps to what the service offers."""
+"""Public surface of the package, compared with the surface of the service."""
 
 import importlib.resources
 import inspect
