@@ -8,7 +8,7 @@ LaserveError
 ├── Forbidden              the configuration does not allow the request
 ├── NotFound               no such decision
 ├── Gone                   the decision was deleted
-├── Conflict               the same idempotency key came with another body
+├── Conflict               the idempotency key came before with another body
 ├── ArmConflict            the state of an arm forbids the change
 ├── Overloaded             no permit is free; try again after ``retry_after`` seconds
 ├── Unavailable            a part that the request needs is not available now
