@@ -180,12 +180,7 @@ class PolicySettings(Section):
         10.0, gt=0, description="SquareCB's greed: how fast chances fall as an arm is predicted worse."
     )
     epsilon: float = Field(0.02, ge=0, le=1, description="Share of uniform exploration in the long run.")
-    epsilon_start: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="Share of uniform exploration for the first `policy.epsilon_start_decisions` decisions.",
-    )
+    epsilon_start: float = Field(0.1, ge=0, le=1, description="Share of uniform exploration at the start.")
     epsilon_start_decisions: int = Field(
         2000, ge=0, description="Number of learned decisions until `policy.epsilon` applies."
     )
