@@ -13,7 +13,7 @@ import pytest
 from builders import make_arm_event, make_start, make_teaching
 from laserve.bandit.state.fold import BanditState
 from laserve.errors import Conflict, CorruptLog, Damaged, StoreError
-from laserve.eventlog.event_log import EventLog, Events, Written, write_entry
+from laserve.eventlog.event_log import Entry, EventLog, Events, Written, write_entry
 from laserve.eventlog.learner import Learner, fold
 from laserve.metrics import Metrics
 from laserve.storage.base import LogWriter, Snapshot
@@ -29,7 +29,7 @@ def teaching(decision: str = "d", reward: float = 1.0) -> Event:
 
 
 @dataclass
-class Note:
+class Note(Entry[str]):
     """An entry that appends its events, or refuses itself."""
 
     events: Sequence[Event] = ()
