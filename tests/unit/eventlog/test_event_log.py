@@ -29,7 +29,7 @@ def teaching(decision: str = "d", reward: float = 1.0) -> Event:
 
 
 @dataclass
-class Note(Entry[str]):
+class Note(Entry[int]):
     """An entry that appends its events, or refuses itself."""
 
     events: Sequence[Event] = ()
@@ -159,7 +159,9 @@ async def test_an_event_that_cannot_be_folded_is_refused_alone_and_never_reaches
     assert "unknown kind 'unheard of'" in refused.message
     assert [event.decision_id for event in await house.logged()] == ["a", "b"]
     assert house.learner.state.digest() == (await fold(house.store)).digest()
-    assert caplog.messages == ["an event is refused, since it cannot be folded in"]
+    assert caplog.messages == [
+        "an event is refused, since it cannot be folded in: event 5 has the unknown kind 'unheard of'"
+    ]
 
 
 async def test_plain_events_get_their_position_and_time_from_the_log_and_are_appended_all_or_none(
