@@ -22,7 +22,7 @@ _TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Answered:
     """One question, answered."""
 
     #: Arm whose scores chose the answer; None when every arm failed.
@@ -72,31 +72,31 @@ async def run(
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT_S) as client:
         await _check_ready(client)
         before = (await _call(client, "GET", "/policy"))["log_position"]
-        asked = await _ask_all(client, questions, sources, n=n, concurrency=concurrency)
+        answered = await _ask_all(client, questions, sources, n=n, concurrency=concurrency)
         arms = (await _call(client, "GET", "/arms"))["arms"]
         after = (await _call(client, "GET", "/policy"))["log_position"]
-    figures = summarise(asked) | {"questions": len(questions), "n": n, "events": after - before}
+    figures = summarise(answered) | {"questions": len(questions), "n": n, "events": after - before}
     for table in _tables(figures, arms):
         Console().print(table)
     if out:
         await asyncio.to_thread(write_json, out, figures)
 
 
-def summarise(asked: Sequence[Asked]) -> dict[str, Any]:
+def summarise(answered: Sequence[Answered]) -> dict[str, Any]:
     """Figures of a run: F1 in [0, 1] of what was returned and of what could have been."""
-    names = sorted({name for one in asked for name in one.choices})
+    names = sorted({name for one in answered for name in one.choices})
     return {
         "f1": {
-            "returned": _mean([one.qualities[one.index] for one in asked]),
-            "average_candidate": _mean([float(np.mean(one.qualities)) for one in asked]),
-            "best_possible": _mean([max(one.qualities) for one in asked]),
+            "returned": _mean([one.qualities[one.index] for one in answered]),
+            "average_candidate": _mean([float(np.mean(one.qualities)) for one in answered]),
+            "best_possible": _mean([max(one.qualities) for one in answered]),
         },
         "arms": {
             name: {
-                "share": _mean([float(one.arm == name) for one in asked]),
-                "reward": _mean([one.qualities[one.index] for one in asked if one.arm == name]),
-                "alone": _mean([one.qualities[one.choices[name]] for one in asked if name in one.choices]),
-                "alone_on": sum(name in one.choices for one in asked),
+                "share": _mean([float(one.arm == name) for one in answered]),
+                "reward": _mean([one.qualities[one.index] for one in answered if one.arm == name]),
+                "alone": _mean([one.qualities[one.choices[name]] for one in answered if name in one.choices]),
+                "alone_on": sum(name in one.choices for one in answered),
             }
             for name in names
         },
@@ -110,16 +110,16 @@ async def _ask_all(
     *,
     n: int,
     concurrency: int,
-) -> list[Asked]:
+) -> list[Answered]:
     """Ask all questions; `sources` names by question where it is from, which goes into the log."""
     gate = asyncio.Semaphore(concurrency)
     with progress("asking", len(questions)) as report:
 
-        async def one(question: Question) -> Asked:
+        async def one(question: Question) -> Answered:
             async with gate:
-                asked = await _ask(client, question, n, sources[question.id])
+                answered = await _ask(client, question, n, sources[question.id])
             report.advance()
-            return asked
+            return answered
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -129,7 +129,7 @@ async def _ask_all(
     return [task.result() for task in tasks]
 
 
-async def _ask(client: httpx.AsyncClient, question: Question, n: int, source: str) -> Asked:
+async def _ask(client: httpx.AsyncClient, question: Question, n: int, source: str) -> Answered:
     body: dict[str, Any] = {
         "question": question.question,
         "documents": [{"title": document.title, "text": document.text} for document in question.documents],
@@ -145,7 +145,7 @@ async def _ask(client: httpx.AsyncClient, question: Question, n: int, source: st
     )
     stored = await _call(client, "GET", f"/decisions/{decision_id}")
     texts = [candidate["text"] for candidate in answer["candidates"]]
-    return Asked(
+    return Answered(
         arm=answer["scored_by"],
         qualities=tuple(textmetrics.best("f1", text, question.answers) for text in texts),
         index=answer["index"],

@@ -80,13 +80,13 @@ def _change(crossed: ModelChange) -> str:
     )
 
 
-def _cell(found: Estimate | CannotSay | str) -> Any:
-    match found:
+def _cell(result: Estimate | CannotSay | str) -> Any:
+    match result:
         case Estimate():
-            return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+            return f"{result.value:.3f} ({result.low:.3f} to {result.high:.3f})"
         case CannotSay(more_decisions=None):
             return "cannot say"
         case CannotSay():
-            return f"cannot say; about {found.more_decisions} more decisions"
+            return f"cannot say; about {result.more_decisions} more decisions"
         case why:
             return why

@@ -93,29 +93,29 @@ class Lines:
     ) -> None:
         self._what = what
         self._total = total
-        self._before = self._done = self._told = done
+        self._before = self._done = self._reported = done
         self._write = write or sys.stderr.write
         self._clock = clock
-        self._began = self._told_at = clock()
+        self._began = self._reported_at = clock()
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
-        self._tell()
+        self._report()
 
     def reach(self, done: int, total: int) -> None:
         self._done, self._total = done, total
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """Write a line where one is due."""
-        if self._total is None or self._done == self._told:
+        if self._total is None or self._done == self._reported:
             return
         now = self._clock()
-        waited_s = now - self._told_at
-        much = waited_s >= LEAST_S and self._done - self._told >= SHARE * self._total
+        waited_s = now - self._reported_at
+        much = waited_s >= LEAST_S and self._done - self._reported >= SHARE * self._total
         if waited_s < EVERY_S and not much and self._done < self._total:
             return
-        self._told, self._told_at = self._done, now
+        self._reported, self._reported_at = self._done, now
         so_far_s = now - self._began
         share = self._done / self._total
         line = f"{self._what}: {self._done} of {self._total} ({share:.0%}), {_time(so_far_s)}"

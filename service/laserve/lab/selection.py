@@ -84,32 +84,32 @@ def run(
     """
     check_pyarrow()
     policies_of(policies, settings.policy)  # an unknown one is told before hours are spent
-    fits = [_fit(told) for told in cross_fit]
+    fits = [_fit(option) for option in cross_fit]
     plan = Plan(policy=settings.policy, learners=tuple(policies), orders=orders, shadow_share=shadow_share)
     seen = Seen.read(trained_on) if trained_on else Seen()
     cut = _Cut(rows=rows, documents=documents, passages=passages)
     path = pool or (report or (out.parent if out else Path())) / POOL
-    found = _pool(settings, path, data, cut=cut, seen=seen, at_once=at_once)
+    built = _pool(settings, path, data, cut=cut, seen=seen, at_once=at_once)
     for name, parts in fits:
-        found = cross_fitted(found, name, parts, seen)
-    found = held_out(found, seen)
+        built = cross_fitted(built, name, parts, seen)
+    built = held_out(built, seen)
     with progress("replaying") as report_done:
-        replayed = study(found, plan, report_done.reach)
-    told = figures(replayed) | {"machine": machine(cores=True)}
-    _print(told)
+        replayed = study(built, plan, report_done.reach)
+    results = figures(replayed) | {"machine": machine(cores=True)}
+    _print(results)
     if out:
-        write_json(out, told)
+        write_json(out, results)
     if report:
         report.mkdir(parents=True, exist_ok=True)
-        (report / HTML).write_text(page(told), encoding="utf-8")
-        (report / MARKDOWN).write_text(markdown(told), encoding="utf-8")
+        (report / HTML).write_text(page(results), encoding="utf-8")
+        (report / MARKDOWN).write_text(markdown(results), encoding="utf-8")
 
 
-def _fit(told: str) -> tuple[str, list[str]]:
+def _fit(option: str) -> tuple[str, list[str]]:
     """Name and parts of a cross-fitted arm."""
-    name, named, parts = told.partition("=")
+    name, named, parts = option.partition("=")
     if not (name and named and parts):
-        raise ConfigError.at("--cross-fit", f"is NAME=ARM,ARM, not {told!r}")
+        raise ConfigError.at("--cross-fit", f"is NAME=ARM,ARM, not {option!r}")
     return name, parts.split(",")
 
 
@@ -121,7 +121,7 @@ def _pool(
     if path.exists():
         pool = read(path)
         seen.check([*pool.arms, *configured])
-        return _asked_for(pool, path, *_cases(data, cut)) if data else pool
+        return _restricted(pool, path, *_cases(data, cut)) if data else pool
     seen.check(configured)
     if not data:
         raise ConfigError.at("--data", f"needed to build a pool, since {path} is not there")
@@ -143,7 +143,7 @@ def _cases(data: Sequence[Path], cut: _Cut) -> tuple[list[Case], Mapping[str, in
     return cases, left_out
 
 
-def _asked_for(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping[str, int]) -> Pool:
+def _restricted(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping[str, int]) -> Pool:
     """The questions of a pool that are in the data.
 
     Raises:
@@ -158,19 +158,19 @@ def _asked_for(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping[
     return replace(pool, questions=kept, left_out=Counter(left_out) + lacking)
 
 
-def _print(told: Mapping[str, Any]) -> None:
+def _print(figures: Mapping[str, Any]) -> None:
     """What was found, and the policies over the questions in F1, or over all where there are none."""
     console = Console()
-    found, *_ = sections(told)
-    block = told if told["questions"] else told["mixture"]
-    for title, table in ((found.title, found.tables[0]), ("Whole run, 95%", summary(block))):
+    findings, *_ = sections(figures)
+    block = figures if figures["questions"] else figures["mixture"]
+    for title, table in ((findings.title, findings.tables[0]), ("Whole run, 95%", summary(block))):
         console.print(_rich(title, table))
 
 
 def _rich(title: str, table: Tabular) -> Table:
     shown = Table(title=title)
-    for place, column in enumerate(table.columns):
-        shown.add_column(column, justify="right" if place and not table.texts else "left")
+    for index, column in enumerate(table.columns):
+        shown.add_column(column, justify="right" if index and not table.texts else "left")
     for row in table.rows:
         shown.add_row(*(cell.text for cell in row))
     return shown

@@ -6,7 +6,7 @@ from laserve.lab import progress
 from laserve.lab.progress import Lines
 
 
-class Told:
+class Recorder:
     """The lines of a report, by a clock that stands still until it is moved."""
 
     def __init__(self, total: int | None, *, done: int = 0) -> None:
@@ -23,52 +23,52 @@ class Told:
 
 
 def test_a_line_is_due_after_half_a_minute() -> None:
-    told = Told(1000)
-    assert told.after(29.9) == []
-    assert told.after(0.1) == ["scoring: 2 of 1000 (0%), 0:00:30, about 4:09:30 left\n"]
-    assert told.after(29.9) == []
-    assert len(told.after(0.1)) == 1
+    recorder = Recorder(1000)
+    assert recorder.after(29.9) == []
+    assert recorder.after(0.1) == ["scoring: 2 of 1000 (0%), 0:00:30, about 4:09:30 left\n"]
+    assert recorder.after(29.9) == []
+    assert len(recorder.after(0.1)) == 1
 
 
 def test_a_line_is_due_after_a_tenth() -> None:
-    told = Told(100)
-    assert told.after(2, steps=9) == []
-    assert told.after(2) == ["scoring: 10 of 100 (10%), 0:00:04, about 0:00:36 left\n"]
-    assert told.after(2, steps=9) == []
-    assert len(told.after(2)) == 1
+    recorder = Recorder(100)
+    assert recorder.after(2, steps=9) == []
+    assert recorder.after(2) == ["scoring: 10 of 100 (10%), 0:00:04, about 0:00:36 left\n"]
+    assert recorder.after(2, steps=9) == []
+    assert len(recorder.after(2)) == 1
 
 
 def test_what_is_over_at_once_is_one_line() -> None:
-    told = Told(20)
+    recorder = Recorder(20)
     for _ in range(20):
-        told.after(0.01)
-    assert told.lines == ["scoring: 20 of 20 (100%), 0:00:00\n"]
+        recorder.after(0.01)
+    assert recorder.lines == ["scoring: 20 of 20 (100%), 0:00:00\n"]
 
 
 def test_the_end_is_told_once() -> None:
-    told = Told(2)
-    told.after(60)
-    assert told.after(1) == ["scoring: 2 of 2 (100%), 0:01:01\n"]
-    assert told.after(60, steps=0) == []
+    recorder = Recorder(2)
+    recorder.after(60)
+    assert recorder.after(1) == ["scoring: 2 of 2 (100%), 0:01:01\n"]
+    assert recorder.after(60, steps=0) == []
 
 
 def test_what_an_earlier_run_has_done_does_not_count_for_the_rest() -> None:
-    told = Told(1000, done=900)
-    assert told.after(60, steps=10) == ["scoring: 910 of 1000 (91%), 0:01:00, about 0:09:00 left\n"]
+    recorder = Recorder(1000, done=900)
+    assert recorder.after(60, steps=10) == ["scoring: 910 of 1000 (91%), 0:01:00, about 0:09:00 left\n"]
 
 
 def test_a_total_may_come_with_the_first_step() -> None:
-    told = Told(None)
-    assert told.after(60) == []
-    told.report.reach(2, 4)
-    assert told.lines == ["scoring: 2 of 4 (50%), 0:01:00, about 0:01:00 left\n"]
+    recorder = Recorder(None)
+    assert recorder.after(60) == []
+    recorder.report.reach(2, 4)
+    assert recorder.lines == ["scoring: 2 of 4 (50%), 0:01:00, about 0:01:00 left\n"]
 
 
 def test_an_hour_of_small_steps_is_two_lines_a_minute() -> None:
-    told = Told(100_000)
+    recorder = Recorder(100_000)
     for _ in range(3600):
-        told.after(1)
-    assert len(told.lines) == 120
+        recorder.after(1)
+    assert len(recorder.lines) == 120
 
 
 def test_without_a_terminal_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,23 +15,23 @@ from laserve.scoring.fake import FakeRewardModel
 
 QA = [
     {
-        "id": f"q{place}",
+        "id": f"q{index}",
         "task": "multi-doc-qa",
-        "question": f"what was opened in 19{place:02d}?",
-        "documents": [{"text": f"The bridge number {place} was opened in 19{place:02d} by the mayor."}],
-        "answers": [f"bridge number {place}"],
+        "question": f"what was opened in 19{index:02d}?",
+        "documents": [{"text": f"The bridge number {index} was opened in 19{index:02d} by the mayor."}],
+        "answers": [f"bridge number {index}"],
     }
-    for place in range(12)
+    for index in range(12)
 ]
 PAIRS = [
     {
-        "id": f"p{place}",
+        "id": f"p{index}",
         "domain": "harmless",
-        "prompt": f"greet {place}",
-        "chosen": f"hello {place}",
+        "prompt": f"greet {index}",
+        "chosen": f"hello {index}",
         "rejected": "go",
     }
-    for place in range(8)
+    for index in range(8)
 ]
 
 
@@ -57,10 +57,10 @@ def test_a_pool_is_built_and_told_as_json_markdown_and_html(tmp_path: Path, data
     report, out = tmp_path / "report", tmp_path / "figures.json"
     result = bench(*data, "--report", str(report), "--json", str(out))
     assert result.exit_code == 0, result.output
-    told = json.loads(out.read_text())
-    assert (told["questions"], told["mixture"]["questions"]) == (12, 20)
-    assert set(told["tasks"]) == {"multi-doc-qa", "harmless"}
-    assert told["machine"]
+    figures = json.loads(out.read_text())
+    assert (figures["questions"], figures["mixture"]["questions"]) == (12, 20)
+    assert set(figures["tasks"]) == {"multi-doc-qa", "harmless"}
+    assert figures["machine"]
     assert {path.name for path in report.iterdir()} == {HTML, MARKDOWN, POOL}
     assert "linucb:delayed" in result.output
     assert "What was found" in result.output
@@ -85,8 +85,8 @@ def test_secrets_of_arms_are_in_no_file_that_is_written(
     report, out = tmp_path / "report", tmp_path / "selection.json"
     result = bench(*data, "--config", str(config), "--report", str(report), "--json", str(out))
     assert result.exit_code == 0, result.output
-    told = json.loads(out.read_text())["pool"]["arms"][1]["options"]
-    assert told == {"name": "stub", "unit": "words", "url": "http://host", "nested": [{}]}
+    figures = json.loads(out.read_text())["pool"]["arms"][1]["options"]
+    assert figures == {"name": "stub", "unit": "words", "url": "http://host", "nested": [{}]}
     for file in (out, *report.iterdir()):
         assert b"s3cret" not in file.read_bytes(), file
 
@@ -105,8 +105,8 @@ def test_the_data_choose_the_questions_of_a_pool(tmp_path: Path, data: list[str]
     pool, out = str(tmp_path / "pool.parquet"), tmp_path / "figures.json"
     assert bench(*data, "--pool", pool).exit_code == 0
     assert bench(*data[:2], "--rows", "5", "--pool", pool, "--json", str(out)).exit_code == 0
-    told = json.loads(out.read_text())
-    assert (told["mixture"]["questions"], told["metrics"]) == (5, {})
+    figures = json.loads(out.read_text())
+    assert (figures["mixture"]["questions"], figures["metrics"]) == (5, {})
     other = lines(tmp_path, "others.jsonl", QA)
     result = bench("--data", other, "--pool", pool)
     assert result.exit_code == 1
@@ -120,9 +120,9 @@ def test_questions_that_an_arm_was_trained_on_are_not_scored_by_it_and_not_repla
     seen.write_text('{"relevance": ["q0", "q1"]}')
     pool, out = tmp_path / "pool.parquet", tmp_path / "figures.json"
     assert bench(*data, "--pool", str(pool), "--trained-on", str(seen), "--json", str(out)).exit_code == 0
-    told = json.loads(out.read_text())
-    assert told["questions"] == 10
-    assert told["pool"]["left_out"] == {"an arm was trained on it": 2}
+    figures = json.loads(out.read_text())
+    assert figures["questions"] == 10
+    assert figures["pool"]["left_out"] == {"an arm was trained on it": 2}
     assert len(read(pool).questions) == 20, "the pool keeps them, for its other arms"
 
 

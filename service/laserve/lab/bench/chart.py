@@ -62,7 +62,7 @@ class Panel:
     y: Scale
     font_size: int = 14
 
-    def place(self, x: float, y: float) -> Point:
+    def pixel(self, x: float, y: float) -> Point:
         left, top, right, bottom = self.box
         return left + self.x.share(x) * (right - left), bottom - self.y.share(y) * (bottom - top)
 
@@ -70,23 +70,23 @@ class Panel:
         """Lines at these values, with the values beside them."""
         left, top, right, bottom = self.box
         for x in xs:
-            across, _ = self.place(x, self.y.low)
+            across, _ = self.pixel(x, self.y.low)
             self.pen.line([(across, top), (across, bottom)], fill=GRID)
             self.text((across, bottom + 8), f"{x:g}", "ma")
         for y in ys:
-            _, up = self.place(self.x.low, y)
+            _, up = self.pixel(self.x.low, y)
             self.pen.line([(left, up), (right, up)], fill=GRID)
             self.text((left - 8, up), f"{y:g}", "rm")
 
     def band(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], colour: str) -> None:
         """The area between two lines; `colour` may have an alpha, on an image that mixes colours."""
-        over = [self.place(x, y) for x, y in zip(xs, highs, strict=True)]
-        under = [self.place(x, y) for x, y in zip(xs, lows, strict=True)]
+        over = [self.pixel(x, y) for x, y in zip(xs, highs, strict=True)]
+        under = [self.pixel(x, y) for x, y in zip(xs, lows, strict=True)]
         self.pen.polygon([*over, *reversed(under)], fill=colour)
 
     def line(self, xs: Sequence[float], ys: Sequence[float], colour: str, width: int = 3) -> Point:
         """Return where it ends."""
-        points = [self.place(x, y) for x, y in zip(xs, ys, strict=True)]
+        points = [self.pixel(x, y) for x, y in zip(xs, ys, strict=True)]
         self.pen.line(points, fill=colour, width=width)
         return points[-1]
 

@@ -37,8 +37,8 @@ def interval_chart(rows: Mapping[str, Estimate], *, title: str, across: str, wid
             label(x.at(tick), bottom + 12, number(tick), anchor="middle"),
         ]
     parts.append(line(x.at(0), _TOP, x.at(0), bottom, stroke_opacity=0.6))
-    for place, (name, row) in enumerate(rows.items()):
-        parts += _row(name, row, x, _TOP + (place + 0.5) * _ROW)
+    for index, (name, row) in enumerate(rows.items()):
+        parts += _row(name, row, x, _TOP + (index + 0.5) * _ROW)
     parts.append(label((_LEFT + width - _RIGHT) / 2, height - 10, across, anchor="middle"))
     return drawing(width, height, title, parts)
 
@@ -46,15 +46,15 @@ def interval_chart(rows: Mapping[str, Estimate], *, title: str, across: str, wid
 def _row(name: str, row: Estimate, x: Axis, y: float) -> list[str]:
     at = x.at(row.value)
     if row.low is None or row.high is None:
-        told = element("title", escape(f"{name}: {row.value:.2f}"))
+        tooltip = element("title", escape(f"{name}: {row.value:.2f}"))
         points = f"{at - 6:g},{y:g} {at:g},{y - 6:g} {at + 6:g},{y:g} {at:g},{y + 6:g}"
         return [
             label(_LEFT - 12, y, name, anchor="end"),
-            element("polygon", told, points=points, fill=row.colour),
+            element("polygon", tooltip, points=points, fill=row.colour),
         ]
-    told = element("title", escape(f"{name}: {row.value:.2f} ({row.low:.2f} to {row.high:.2f})"))
+    tooltip = element("title", escape(f"{name}: {row.value:.2f} ({row.low:.2f} to {row.high:.2f})"))
     return [
         label(_LEFT - 12, y, name, anchor="end"),
         line(x.at(row.low), y, x.at(row.high), y, stroke=row.colour, stroke_width=2),
-        element("circle", told, cx=at, cy=y, r=4.5, fill=row.colour),
+        element("circle", tooltip, cx=at, cy=y, r=4.5, fill=row.colour),
     ]

@@ -19,7 +19,7 @@ class Series:
 
 
 def line_chart(
-    places: Sequence[float],
+    positions: Sequence[float],
     series: Mapping[str, Series],
     *,
     title: str,
@@ -36,7 +36,7 @@ def line_chart(
         across, up: names of the axes.
         right: room for the names of the lines.
     """
-    x = Axis(low=places[0], high=max(places[-1], places[0] + 1), start=_LEFT, end=width - right)
+    x = Axis(low=positions[0], high=max(positions[-1], positions[0] + 1), start=_LEFT, end=width - right)
     values = [value for one in series.values() for value in one.values]
     y = Axis.over(values, start=height - _BOTTOM, end=_TOP)
     parts = [label(_LEFT, 14, title), *_frame(x, y, across, up, height)]
@@ -45,7 +45,8 @@ def line_chart(
     ends = apart([y.at(one.values[-1]) for one in series.values()], least=_LINE)
     for (name, one), end in zip(series.items(), ends, strict=True):
         points = " ".join(
-            f"{x.at(place):.1f},{y.at(value):.1f}" for place, value in zip(places, one.values, strict=True)
+            f"{x.at(position):.1f},{y.at(value):.1f}"
+            for position, value in zip(positions, one.values, strict=True)
         )
         dash = {"stroke_dasharray": "6 4"} if one.dashed else {}
         parts.append(

@@ -20,15 +20,15 @@ def share_chart(
         colours: part -> its colour, in the order of the parts.
     """
     parts = [label(0, 14, title), *_key(colours)]
-    for place, (name, shares) in enumerate(rows.items()):
-        y = _TOP + place * _ROW
+    for index, (name, shares) in enumerate(rows.items()):
+        y = _TOP + index * _ROW
         parts.append(label(_LEFT - 10, y + _BAR / 2, name, anchor="end"))
         x = float(_LEFT)
         for part, colour in colours.items():
             share = shares.get(part, 0.0)
             length = share * (width - _LEFT)
-            told = element("title", escape(f"{name}: {part} {share:.0%}"))
-            parts.append(element("rect", told, x=x, y=y, width=length, height=_BAR, fill=colour))
+            tooltip = element("title", escape(f"{name}: {part} {share:.0%}"))
+            parts.append(element("rect", tooltip, x=x, y=y, width=length, height=_BAR, fill=colour))
             if share >= _WRITTEN:
                 parts.append(
                     label(x + length / 2, y + _BAR / 2, f"{100 * share:.0f}", anchor="middle", fill="#fff")

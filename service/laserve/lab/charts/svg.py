@@ -18,10 +18,10 @@ def element(name: str, *children: str, **attributes: object) -> str:
         children: markup, as it stands.
         attributes: underscores are hyphens, also at the end of names that are Python's.
     """
-    told = "".join(
+    markup = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_shown(value))}"' for key, value in attributes.items()
     )
-    return f"<{name}{told}>{''.join(children)}</{name}>"
+    return f"<{name}{markup}>{''.join(children)}</{name}>"
 
 
 def label(x: float, y: float, content: str, *, anchor: str = "start", fill: str = "currentColor") -> str:
@@ -67,9 +67,9 @@ class Axis:
     @classmethod
     def over(cls, values: Iterable[float], *, start: float, end: float) -> "Axis":
         """From the lowest to the highest value, with a little room; of one value, around it."""
-        found = [value for value in values if math.isfinite(value)] or [0.0]
-        room = (max(found) - min(found)) * 0.05 or 1.0
-        return cls(low=min(found) - room, high=max(found) + room, start=start, end=end)
+        finite = [value for value in values if math.isfinite(value)] or [0.0]
+        room = (max(finite) - min(finite)) * 0.05 or 1.0
+        return cls(low=min(finite) - room, high=max(finite) + room, start=start, end=end)
 
     def at(self, value: float) -> float:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
@@ -81,17 +81,17 @@ class Axis:
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
         step = max(step, least)
         first = math.ceil(self.low / step)
-        return [place * step for place in range(first, math.floor(self.high / step) + 1)]
+        return [i * step for i in range(first, math.floor(self.high / step) + 1)]
 
 
-def apart(places: Sequence[float], *, least: float) -> list[float]:
+def apart(positions: Sequence[float], *, least: float) -> list[float]:
     """The same places moved so that no two are closer than `least`, in the same order."""
-    order = sorted(range(len(places)), key=lambda index: places[index])
-    moved = list(places)
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    moved = list(positions)
     for before, after in pairwise(order):
         moved[after] = max(moved[after], moved[before] + least)
-    drift = sum(new - old for new, old in zip(moved, places, strict=True)) / max(len(places), 1)
-    return [place - drift for place in moved]
+    drift = sum(new - old for new, old in zip(moved, positions, strict=True)) / max(len(positions), 1)
+    return [position - drift for position in moved]
 
 
 def number(value: float) -> str:

@@ -103,7 +103,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Location:
     """Where a row stands."""
 
     #: Name of the file, without its suffixes.

@@ -10,7 +10,7 @@ from typing import Any
 
 from laserve.errors import InvalidRequest
 from laserve.lab.data import longbench, qa, rows, squad, stored
-from laserve.lab.data.cases import Case, LeftOut, Place
+from laserve.lab.data.cases import Case, LeftOut, Location
 from laserve.lab.data.questions import json_lines
 
 Row = Mapping[str, Any]
@@ -26,7 +26,7 @@ class Form:
     columns: tuple[str, ...]
     #: What a row of this kind holds.
     expected: str
-    read: Callable[[Row, Place], Case | LeftOut]
+    read: Callable[[Row, Location], Case | LeftOut]
 
 
 #: The first that has all its columns in a row reads it.
@@ -59,11 +59,11 @@ def read_tasks(path: Path) -> Tasks:
     left_out: Counter[str] = Counter()
     document = _document(path)
     read = _lines(path) if document is None else _squad(path, document)
-    for place, case in read:
+    for position, case in read:
         if isinstance(case, LeftOut):
             left_out[case.reason] += 1
         elif case.id in cases:
-            raise InvalidRequest(f"{path}:{place}: the id {case.id!r} came before")
+            raise InvalidRequest(f"{path}:{position}: the id {case.id!r} came before")
         else:
             cases[case.id] = case
     return Tasks(cases=tuple(cases.values()), left_out=dict(left_out))
@@ -76,7 +76,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Case | LeftOut]]:
             known = "; ".join(dict.fromkeys(form.expected for form in FORMS))
             raise InvalidRequest(f"{path}:{number}: has {', '.join(row) or 'no columns'}; needs {known}")
         try:
-            yield str(number), form.read(row, Place(file=_stem(path), row=str(number)))
+            yield str(number), form.read(row, Location(file=_stem(path), row=str(number)))
         except _ERRORS as error:
             raise InvalidRequest(f"{path}:{number}: needs {form.expected}: {error!r}") from error
 

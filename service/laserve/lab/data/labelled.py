@@ -84,10 +84,10 @@ def _read(path: Path, made: Callable[[Mapping[str, Any], str, str], Row], expect
     return rows
 
 
-def _preference(row: Mapping[str, Any], place: str, file: str) -> Row:
+def _preference(row: Mapping[str, Any], fallback_id: str, file: str) -> Row:
     if (pair := chosen_and_rejected(row)) is not None:
         return Row(
-            group=_group(pair, row, place),
+            group=_group(pair, row, fallback_id),
             domains=(_name(row, "domain") or file,),
             models=_both(row, "chosen_model", "rejected_model"),
         )
@@ -95,13 +95,13 @@ def _preference(row: Mapping[str, Any], place: str, file: str) -> Row:
         raise ValueError(f"winner is one of {', '.join(_WINNERS)}, not {row['winner']!r}")
     responses = [{"text": row["response_1"]}, {"text": row["response_2"]}]
     return Row(
-        group=_group(rewarded(responses, _WINNERS[row["winner"]]), row, place),
+        group=_group(rewarded(responses, _WINNERS[row["winner"]]), row, fallback_id),
         domains=tuple(domain for domain in _DOMAINS if row.get(domain)),
         models=_both(row, "model_a", "model_b"),
     )
 
 
-def _correctness(row: Mapping[str, Any], place: str, file: str) -> Row:
+def _correctness(row: Mapping[str, Any], fallback_id: str, file: str) -> Row:
     if "responses" in row:
         texts, right = row["responses"], row["correct"]
         models = tuple(row.get("models") or ())
@@ -119,19 +119,19 @@ def _correctness(row: Mapping[str, Any], place: str, file: str) -> Row:
     if models and (len(models) != len(texts) or not all(isinstance(model, str) for model in models)):
         raise ValueError(f"models is a name for each of the {len(texts)} responses")
     return Row(
-        group=_group(judged(texts, right), row, place),
+        group=_group(judged(texts, right), row, fallback_id),
         domains=(_name(row, "domain") or file,),
         models=models,
     )
 
 
-def _group(answers: Answers, row: Mapping[str, Any], place: str) -> Group:
+def _group(answers: Answers, row: Mapping[str, Any], fallback_id: str) -> Group:
     """The group of a row, with these answers, whatever else its columns hold."""
     kept = ("id", "prompt", "messages", "question", "documents", "source", "metadata")
     request = {name: row[name] for name in kept if name in row}
     if "id" not in request and "question_id" in row:
         request["id"] = row["question_id"]
-    made = group(request, place, given=answers)
+    made = group(request, fallback_id, given=answers)
     if made is None:
         raise ValueError("no answers")
     return made

@@ -16,7 +16,7 @@ from laserve.lab.data.cases import (
     TIMEOUT_S,
     Case,
     LeftOut,
-    Place,
+    Location,
     text,
     texts,
 )
@@ -74,7 +74,7 @@ DATASETS: Mapping[str, Dataset] = {
 CHINESE = ("multifieldqa_zh", "dureader", "vcsum", "lsht", "passage_retrieval_zh")
 
 
-def read(row: Mapping[str, Any], place: Place) -> Case | LeftOut:
+def read(row: Mapping[str, Any], location: Location) -> Case | LeftOut:
     """The case of one row; rows with the same context are of one source.
 
     Raises:
@@ -91,8 +91,8 @@ def read(row: Mapping[str, Any], place: Place) -> Case | LeftOut:
     if dataset.metric == CLASSIFICATION:
         classes = texts(row["all_classes"], "all_classes")
     return Case(
-        id=str(row.get("_id", place.row)),
-        file=place.file,
+        id=str(row.get("_id", location.row)),
+        file=location.file,
         task=dataset.task,
         source=hashlib.sha256(context.encode()).hexdigest()[:16],
         request=_request(dataset, context, text(row["input"], "input")),

@@ -3,25 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from laserve.lab.data.cases import BARE, TIMEOUT_S, Case, Place, text, texts
-from laserve.lab.data.questions import of_row
+from laserve.lab.data.cases import BARE, TIMEOUT_S, Case, Location, text, texts
+from laserve.lab.data.questions import from_row
 from laserve.types import Request
 
 COLUMNS = ("question", "documents", "answers")
 EXPECTED = "question, documents [{title, text}] and answers"
 
 
-def read(row: Mapping[str, Any], place: Place) -> Case:
+def read(row: Mapping[str, Any], location: Location) -> Case:
     """The case of one row; quality is token F1, and questions on the same documents are of one source.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the row has another form.
     """
-    question = of_row(row, place.row)
+    question = from_row(row, location.row)
     return Case(
         id=question.id,
-        file=place.file,
-        task=question.task or place.file,
+        file=location.file,
+        task=question.task or location.file,
         source=question.source,
         request=Request(
             question=text(question.question, "question"),

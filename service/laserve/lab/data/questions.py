@@ -33,7 +33,7 @@ class Question:
         if self.gold is not None and self.gold >= documents:
             keep[-1] = self.gold
         gold = keep.index(self.gold) if self.gold is not None else None
-        return replace(self, documents=tuple(self.documents[place] for place in keep), gold=gold)
+        return replace(self, documents=tuple(self.documents[index] for index in keep), gold=gold)
 
     def passages(self, keep: int, *, words: int = 130) -> "Question":
         """The same question with so many passages of its documents in the place of these.
@@ -58,15 +58,15 @@ class Question:
             else:
                 parts = [text]
             cut += [
-                Document(title=document.title, text=" ".join(part[place : place + words]))
+                Document(title=document.title, text=" ".join(part[i : i + words]))
                 for part in parts
-                for place in range(0, len(part), words)
+                for i in range(0, len(part), words)
             ]
         rng.shuffle(cut)
         chosen = cut[:keep] if gold is None else [gold, *cut[: keep - 1]]
         rng.shuffle(chosen)
-        place = None if gold is None else chosen.index(gold)
-        return replace(self, documents=tuple(chosen), gold=place)
+        index = None if gold is None else chosen.index(gold)
+        return replace(self, documents=tuple(chosen), gold=index)
 
     @property
     def source(self) -> str:
@@ -80,8 +80,8 @@ def _find(text: Sequence[str], answers: Sequence[str]) -> int | None:
     whole = " ".join(text)
     for answer in answers:
         wanted = " ".join(answer.split())
-        if wanted and (place := whole.find(wanted)) >= 0:
-            return len(whole[:place].split())
+        if wanted and (offset := whole.find(wanted)) >= 0:
+            return len(whole[:offset].split())
     return None
 
 
@@ -117,7 +117,7 @@ def read(path: Path) -> list[Question]:
     questions = []
     for number, row in json_lines(path):
         try:
-            questions.append(of_row(row, str(number)))
+            questions.append(from_row(row, str(number)))
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidRequest(
                 f"{path}:{number}: needs question, documents [{{title, text}}] and answers: {error!r}"
@@ -125,7 +125,7 @@ def read(path: Path) -> list[Question]:
     return questions
 
 
-def of_row(row: Mapping[str, Any], place: str) -> Question:
+def from_row(row: Mapping[str, Any], fallback_id: str) -> Question:
     """The question of one row as `read` takes them.
 
     Args:
@@ -135,7 +135,7 @@ def of_row(row: Mapping[str, Any], place: str) -> Question:
         KeyError, TypeError, AttributeError: the row has another form.
     """
     return Question(
-        id=str(row.get("id", place)),
+        id=str(row.get("id", fallback_id)),
         task=row.get("task"),
         question=row["question"],
         documents=tuple(

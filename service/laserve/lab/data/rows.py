@@ -76,7 +76,7 @@ def read(path: Path, *, references: bool = False) -> list[Group]:
 
 
 def group(
-    row: Mapping[str, Any], place: str, *, given: Answers | None = None, references: bool = False
+    row: Mapping[str, Any], fallback_id: str, *, given: Answers | None = None, references: bool = False
 ) -> Group | None:
     """The group of one row as `read` takes them; None where no answer has a reward.
 
@@ -98,7 +98,7 @@ def group(
     if right is not None and right not in given.texts:
         given = Answers(texts=(*given.texts, right), rewards=(*given.rewards, 1.0))
     return Group(
-        id=str(row.get("id", place)),
+        id=str(row.get("id", fallback_id)),
         request=request,
         texts=given.texts,
         rewards=given.rewards,

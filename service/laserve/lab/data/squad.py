@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from laserve.lab.data.cases import BARE, TIMEOUT_S, Case, LeftOut, Place, text, texts
+from laserve.lab.data.cases import BARE, TIMEOUT_S, Case, LeftOut, Location, text, texts
 from laserve.types import Document, Request
 
 EXPECTED = (
@@ -21,24 +21,24 @@ def read(content: Mapping[str, Any], file: str) -> Iterator[tuple[str, Case | Le
     for at, article in enumerate(content["data"]):
         for p, paragraph in enumerate(article["paragraphs"]):
             for q, row in enumerate(paragraph["qas"]):
-                place = Place(file=file, row=f"data[{at}].paragraphs[{p}].qas[{q}]")
+                location = Location(file=file, row=f"data[{at}].paragraphs[{p}].qas[{q}]")
                 try:
-                    case = _case(row, article, paragraph, place)
+                    case = _case(row, article, paragraph, location)
                 except (KeyError, TypeError, ValueError, AttributeError) as error:
-                    raise ValueError(f"{place.row}: {error!r}") from error
-                yield place.row, case
+                    raise ValueError(f"{location.row}: {error!r}") from error
+                yield location.row, case
 
 
 def _case(
-    row: Mapping[str, Any], article: Mapping[str, Any], paragraph: Mapping[str, Any], place: Place
+    row: Mapping[str, Any], article: Mapping[str, Any], paragraph: Mapping[str, Any], location: Location
 ) -> Case | LeftOut:
     if row.get("is_impossible"):
         return LeftOut(reason="SQuAD: is_impossible")
     title = text(article.get("title", ""), "title")
-    found = texts([answer["text"] for answer in row["answers"]], "answers")
+    references = texts([answer["text"] for answer in row["answers"]], "answers")
     return Case(
-        id=str(row.get("id", place.row)),
-        file=place.file,
+        id=str(row.get("id", location.row)),
+        file=location.file,
         task=TASK,
         source=title or text(paragraph["context"], "context"),
         request=Request(
@@ -48,6 +48,6 @@ def _case(
             timeout_s=TIMEOUT_S,
         ),
         metric="f1",
-        references=tuple(dict.fromkeys(found)),
+        references=tuple(dict.fromkeys(references)),
         gold=0,
     )

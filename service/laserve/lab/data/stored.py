@@ -14,7 +14,7 @@ from laserve.lab.data.cases import (
     TIMEOUT_S,
     Case,
     LeftOut,
-    Place,
+    Location,
     Stored,
     text,
 )
@@ -28,7 +28,7 @@ COLUMNS = {
 }
 
 
-def read(row: Mapping[str, Any], place: Place) -> Case | LeftOut:
+def read(row: Mapping[str, Any], location: Location) -> Case | LeftOut:
     """The case of one row; its candidates are the stored answers.
 
     They are shuffled by the row's id: files list the better answer first, or order answers by their model,
@@ -38,25 +38,25 @@ def read(row: Mapping[str, Any], place: Place) -> Case | LeftOut:
         KeyError, TypeError, ValueError, AttributeError: the row has another form.
     """
     metric = next(metric for columns, metric in COLUMNS.items() if all(name in row for name in columns))
-    found = group(row, place.row)
-    if found is None or len(found.texts) < 2:
+    stored = group(row, location.row)
+    if stored is None or len(stored.texts) < 2:
         return LeftOut(reason="fewer than two answers of known quality")
     return Case(
-        id=found.id,
-        file=place.file,
-        task=text(row.get("task") or row.get("domain") or place.file, "task"),
-        source=found.source,
-        request=replace(found.request, sampling=BARE, timeout_s=TIMEOUT_S),
+        id=stored.id,
+        file=location.file,
+        task=text(row.get("task") or row.get("domain") or location.file, "task"),
+        source=stored.source,
+        request=replace(stored.request, sampling=BARE, timeout_s=TIMEOUT_S),
         metric=metric,
-        stored=_shuffled(found),
+        stored=_shuffled(stored),
     )
 
 
-def _shuffled(found: Group) -> Stored:
-    order = list(range(len(found.texts)))
-    random.Random(found.id).shuffle(order)  # noqa: S311 - the same order each time
+def _shuffled(stored: Group) -> Stored:
+    order = list(range(len(stored.texts)))
+    random.Random(stored.id).shuffle(order)  # noqa: S311 - the same order each time
     return Stored(
-        texts=tuple(found.texts[place] for place in order),
-        qualities=tuple(found.rewards[place] for place in order),
-        logprobs=tuple(found.logprobs[place] for place in order) if found.logprobs else (),
+        texts=tuple(stored.texts[index] for index in order),
+        qualities=tuple(stored.rewards[index] for index in order),
+        logprobs=tuple(stored.logprobs[index] for index in order) if stored.logprobs else (),
     )

@@ -19,7 +19,7 @@ from laserve.config import Settings
 from laserve.config.secrets import public
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError, Unscorable
 from laserve.lab.data.cases import Case, Stored
-from laserve.lab.pools.checkpoint import Unfinished
+from laserve.lab.pools.checkpoint import Checkpoint
 from laserve.lab.pools.held_out import Seen
 from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe, write
 from laserve.lab.progress import progress
@@ -129,30 +129,30 @@ async def build(
     async with generating(make_service(_patient(settings))) as service:
         recipe = _recipe(service)
         builder = Builder(service=service, recipe=recipe, seen=seen or Seen())
-        with Unfinished(out, recipe) as unfinished:
-            unfit = await _build_all(builder, cases, unfinished, at_once)
-    found = tuple(unfinished.done[case.key] for case in cases if case.key in unfinished.done)
-    if not found:
+        with Checkpoint(out, recipe) as checkpoint:
+            unfit = await _build_all(builder, cases, checkpoint, at_once)
+    questions = tuple(checkpoint.done[case.key] for case in cases if case.key in checkpoint.done)
+    if not questions:
         raise ConfigError.at("--data", "no question fits the generator")
-    pool = Pool(recipe=recipe, questions=found, left_out={**(left_out or {}), **unfit})
+    pool = Pool(recipe=recipe, questions=questions, left_out={**(left_out or {}), **unfit})
     await asyncio.to_thread(write, pool, out)
-    unfinished.finish()
+    checkpoint.finish()
     return pool
 
 
 async def _build_all(
-    builder: Builder, cases: Sequence[Case], unfinished: Unfinished, at_once: int
+    builder: Builder, cases: Sequence[Case], checkpoint: Checkpoint, at_once: int
 ) -> dict[str, int]:
     """Reason -> cases that could not be built."""
     gate = asyncio.Semaphore(at_once)
     left_out: Counter[str] = Counter()
-    missing = [case for case in cases if case.key not in unfinished.done]
+    missing = [case for case in cases if case.key not in checkpoint.done]
     with progress("building", len(cases), done=len(cases) - len(missing)) as report:
 
         async def one(case: Case) -> None:
             async with gate:
                 try:
-                    unfinished.add(await builder.question(case))
+                    checkpoint.add(await builder.question(case))
                 except InvalidRequest as error:
                     logger.warning("%s of %s is left out: %s", case.id, case.file, error.message)
                     left_out["does not fit the generator"] += 1

@@ -11,7 +11,7 @@ from laserve.errors import ConfigError
 from laserve.lab.pools.pool import FORMAT, PoolQuestion, Recipe
 
 
-class Unfinished:
+class Checkpoint:
     """A file of JSON lines: the recipe, then a question each. Removed by `finish`.
 
     Args:
@@ -31,8 +31,8 @@ class Unfinished:
         """
         #: Questions that were done before.
         self.done = {question.key: question for question in self._read()} if self.path.exists() else {}
-        whole = [_line({"format": FORMAT, "recipe": self._recipe.as_json()})]
-        whole += [_line(question.as_json()) for question in self.done.values()]
+        whole = [_line({"format": FORMAT, "recipe": self._recipe.to_json()})]
+        whole += [_line(question.to_json()) for question in self.done.values()]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text("".join(whole), encoding="utf-8")  # without the line that broke off
         self._file = self.path.open("a", encoding="utf-8")
@@ -46,7 +46,7 @@ class Unfinished:
     def add(self, question: PoolQuestion) -> None:
         """Keep a question."""
         self.done[question.key] = question
-        self._file.write(_line(question.as_json()))
+        self._file.write(_line(question.to_json()))
         self._file.flush()
 
     def finish(self) -> None:
@@ -56,12 +56,12 @@ class Unfinished:
         lines = self.path.read_text(encoding="utf-8").split("\n")
         try:
             head = json.loads(lines[0])
-            recipe = Recipe.of_json(head["recipe"])
+            recipe = Recipe.from_json(head["recipe"])
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError.at("--pool", f"{self.path} is no unfinished pool; remove it") from error
-        if head["format"] != FORMAT or recipe.as_json() != self._recipe.as_json():
+        if head["format"] != FORMAT or recipe.to_json() != self._recipe.to_json():
             changed = [
-                name for name, value in recipe.as_json().items() if value != self._recipe.as_json()[name]
+                name for name, value in recipe.to_json().items() if value != self._recipe.to_json()[name]
             ]
             raise ConfigError.at(
                 "--pool",
@@ -70,7 +70,7 @@ class Unfinished:
             )
         for line in lines[1:-1]:  # what follows the last line break, has broken off
             row = json.loads(line)
-            yield PoolQuestion.of_json({name: _nan(value) for name, value in row.items()})
+            yield PoolQuestion.from_json({name: _nan(value) for name, value in row.items()})
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -61,12 +61,12 @@ class Recipe:
     #: Version that made it.
     laserve: str
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As files and reports hold it: without secrets, also where an older file had some."""
         return json.loads(json.dumps(public(asdict(self))))  # type: ignore[no-any-return]
 
     @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> "Recipe":
+    def from_json(cls, content: Mapping[str, Any]) -> "Recipe":
         """Raises KeyError or TypeError when it is none."""
         arms = tuple(PoolArm(**arm) for arm in content["arms"])
         return cls(**{**content, "arms": arms, "features": tuple(content["features"])})
@@ -102,7 +102,7 @@ class PoolQuestion:
     def key(self) -> tuple[str, str]:
         return self.file, self.id
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As values of JSON or of a parquet row; NaN stays NaN."""
         scores = {_SCORES + arm: scores.tolist() for arm, scores in self.scores.items()}
         row = {name: getattr(self, name) for name in _COLUMNS}
@@ -111,7 +111,7 @@ class PoolQuestion:
         return row | {"tokens": list(self.tokens), "texts": self.texts and list(self.texts)} | scores
 
     @classmethod
-    def of_json(cls, row: Mapping[str, Any]) -> "PoolQuestion":
+    def from_json(cls, row: Mapping[str, Any]) -> "PoolQuestion":
         """Raises KeyError, TypeError or ValueError when it is none."""
         known = {name: row[name] for name in _COLUMNS}
         for name in ("x", "logprobs", "qualities"):
@@ -176,9 +176,9 @@ def write(pool: Pool, path: Path) -> None:
     types = dict.fromkeys(_COLUMNS, pyarrow.string())
     types |= {"x": floats, "texts": texts, "logprobs": floats, "qualities": floats}
     types |= {"tokens": pyarrow.list_(pyarrow.int32())} | {_SCORES + arm: floats for arm in pool.arms}
-    about = {"format": FORMAT, "recipe": pool.recipe.as_json(), "left_out": dict(pool.left_out)}
+    about = {"format": FORMAT, "recipe": pool.recipe.to_json(), "left_out": dict(pool.left_out)}
     schema = pyarrow.schema(list(types.items()), metadata={_KEY: json.dumps(about)})
-    table = pyarrow.Table.from_pylist([question.as_json() for question in pool.questions], schema=schema)
+    table = pyarrow.Table.from_pylist([question.to_json() for question in pool.questions], schema=schema)
     unfinished = path.with_name(f".{path.name}.writing")
     parquet.write_table(table, unfinished)
     unfinished.replace(path)
@@ -197,8 +197,8 @@ def read(path: Path) -> Pool:
                 "--pool", f"{path} has format {about['format']}, this version reads {FORMAT}"
             )
         return Pool(
-            recipe=Recipe.of_json(about["recipe"]),
-            questions=tuple(map(PoolQuestion.of_json, table.to_pylist())),
+            recipe=Recipe.from_json(about["recipe"]),
+            questions=tuple(map(PoolQuestion.from_json, table.to_pylist())),
             left_out=about["left_out"],
         )
     except (OSError, pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:

@@ -27,9 +27,9 @@ def combine(
     pool: Pool,
     table: Table,
     schedule: Schedule,
-    advanced: Callable[[], None] = lambda: None,
+    on_step: Callable[[], None] = lambda: None,
     *,
-    told: Mask | None = None,
+    learned: Mask | None = None,
 ) -> Combined:
     """Let `blend` answer all questions in every order, each from a cold start.
 
@@ -42,22 +42,22 @@ def combine(
     """
     declared = tuple(pool.recipe.context.get("context.tasks", ()))
     by_id = {f"{question.file}/{question.id}": question for question in pool.questions}
-    asked = [_Asked.of(pool, by_id[one], declared) for one in table.ids]
+    scored = [_ScoredQuestion.of(pool, by_id[one], declared) for one in table.ids]
     rewards = np.empty(schedule.orders.shape)
     for order, questions in enumerate(schedule.orders):
         blending = Blending()
         for position, question in enumerate(questions):
-            rewards[order, position] = asked[question].answer(blending)
-            lesson = asked[question].lesson if told is None or told[order, question] else None
+            rewards[order, position] = scored[question].answer(blending)
+            lesson = scored[question].lesson if learned is None or learned[order, question] else None
             if lesson is not None:
                 blending.learn(lesson, 1)
             if order == 0:
-                advanced()
+                on_step()
     return Combined(name=BLEND, rewards=rewards)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
+class _ScoredQuestion:
     """A question, with the scores of the arms that have some, and what is learned of it."""
 
     question: PoolQuestion
@@ -67,12 +67,12 @@ class _Asked:
     lesson: Lesson | None
 
     @classmethod
-    def of(cls, pool: Pool, question: PoolQuestion, declared: tuple[str, ...]) -> "_Asked":
+    def of(cls, pool: Pool, question: PoolQuestion, declared: tuple[str, ...]) -> "_ScoredQuestion":
         task, scores = task_label(question.task, declared), some_scores(pool, question)
-        told = {
+        by_arm = {
             arm: [None if np.isnan(score) else float(score) for score in each] for arm, each in scores.items()
         }
-        lesson = Lesson.of(task, told, question.qualities.tolist())
+        lesson = Lesson.of(task, by_arm, question.qualities.tolist())
         return cls(question=question, task=task, scores=scores, lesson=lesson)
 
     def answer(self, blending: Blending) -> float:

@@ -41,12 +41,12 @@ def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) 
         Learner(
             name=name + suffix,
             policy=policies[name],
-            features=places,
-            ridge=ridge[places],
-            mean=mean[places],
+            features=indices,
+            ridge=ridge[indices],
+            mean=mean[indices],
             discount=settings.discount,
         )
-        for name, suffix, places in [*((name, "", every) for name in names), (names[0], BLIND, bias)]
+        for name, suffix, indices in [*((name, "", every) for name in names), (names[0], BLIND, bias)]
     ]
     if settings.prior is not None:
         made.append(replace(made[0], name=names[0] + PRIOR, expected=read_prior(settings.prior)))
@@ -62,7 +62,7 @@ def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Pol
     if settings.reward_scaling != "none":
         raise ConfigError.at("policy.reward_scaling", "a replay learns rewards as they are; set it to none")
     known = make_policies(settings.model_copy(update={"name": "linucb"}), tuple)
-    found = {}
+    policies = {}
     for name in names:
         try:
             policy = None if name.partition(":")[0] in _BASELINES else known.get(name, param="--policy")
@@ -70,5 +70,5 @@ def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Pol
             raise ConfigError(error.message, param=error.param) from error
         if policy is None or isinstance(policy, Ensemble):
             raise ConfigError.at("--policy", f"{name!r} learns nothing")
-        found[name] = policy
-    return found
+        policies[name] = policy
+    return policies

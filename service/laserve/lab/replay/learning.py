@@ -11,7 +11,7 @@ from laserve.bandit.policies.base import Policy, draw
 from laserve.config import Expected
 from laserve.lab.replay.best_arms import BestArms
 from laserve.lab.replay.models import LinearModels
-from laserve.lab.replay.schedule import Places, Schedule
+from laserve.lab.replay.schedule import Indices, Schedule
 from laserve.lab.replay.table import Mask, Matrix, Table
 from laserve.lab.replay.view import View
 from laserve.types import Vector
@@ -45,7 +45,7 @@ class Learner:
     name: str
     policy: Policy
     #: Places of the features that it sees, shape (d',).
-    features: Places
+    features: Indices
     #: Ridge and prior mean of those features, shape (d',).
     ridge: Vector
     mean: Vector
@@ -68,7 +68,7 @@ class Run:
     #: The arms that it had: those of the table, and perhaps `BLEND`.
     arms: tuple[str, ...]
     #: Place of the arm that it drew at each position of each order, shape (O, N).
-    picked: Places
+    picked: Indices
     #: Quality of the answer there, shape (O, N).
     rewards: Matrix
 
@@ -87,14 +87,14 @@ def replay(
     learner: Learner,
     mode: Mode,
     schedule: Schedule,
-    advanced: Callable[[], None] = lambda: None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Run:
     """Ask the learner all questions in every order; it learns as the mode tells it.
 
     Args:
         advanced: called after each position.
     """
-    return _Replay(table=table, learner=learner, mode=mode, schedule=schedule).run(advanced)
+    return _Replay(table=table, learner=learner, mode=mode, schedule=schedule).run(on_step)
 
 
 class _Replay:
@@ -127,11 +127,11 @@ class _Replay:
             mean=learner.mean,
             discount=learner.discount,
         )
-        for place, arm in enumerate(self._arms):
+        for index, arm in enumerate(self._arms):
             if (expected := learner.expected.get(arm)) is not None:
-                self._models.expect(place, expected.reward, expected.n)
+                self._models.add_prior(index, expected.reward, expected.n)
 
-    def run(self, advanced: Callable[[], None]) -> Run:
+    def run(self, on_step: Callable[[], None]) -> Run:
         orders = self._schedule.orders
         picked, chance = np.empty(orders.shape, dtype=np.intp), np.empty(orders.shape)
         waiting: deque[int] = deque()
@@ -141,7 +141,7 @@ class _Replay:
             while len(waiting) > self._mode.delay:
                 known = waiting.popleft()
                 self._learn(orders[:, known], picked[:, known], chance[:, known], self._rewards[:, known])
-            advanced()
+            on_step()
         return Run(
             name=self._learner.name + self._mode.suffix,
             mode=self._mode,
@@ -150,57 +150,57 @@ class _Replay:
             rewards=np.take_along_axis(self._rewards, picked[:, :, None], axis=2)[:, :, 0],
         )
 
-    def _pick(self, asked: Places, turn: int) -> tuple[Places, Vector]:
+    def _pick(self, questions: Indices, turn: int) -> tuple[Indices, Vector]:
         """The arm that is drawn for each replay's question, and the chance that it had, shape (O,) each."""
-        means, widths = self._models.predict(self._x[asked])
-        picked, chance = np.empty(len(asked), dtype=np.intp), np.empty(len(asked))
-        for order, question in enumerate(asked):
-            arms, places = self._eligible.of(question)
+        means, widths = self._models.predict(self._x[questions])
+        picked, chance = np.empty(len(questions), dtype=np.intp), np.empty(len(questions))
+        for order, question in enumerate(questions):
+            arms, indices = self._eligible.of(question)
             view = View(
                 decisions=self._models.decisions,
                 evidence=self._models.evidence,
                 turns=turn,
                 arms=arms,
-                mean=means[order, places],
-                width=widths[order, places],
-                count=self._models.counts[order, places],
-                reward_sum=self._models.sums[order, places],
-                loss=self._losses[order, places],
+                mean=means[order, indices],
+                width=widths[order, indices],
+                count=self._models.counts[order, indices],
+                reward_sum=self._models.sums[order, indices],
+                loss=self._losses[order, indices],
                 best=partial(self._best.preferences, order),
             )
             seed = int(self._schedule.seeds[order, question])
-            found = chances(self._learner.policy, view, self._x[question], seed)
-            drawn = draw(found, float(self._schedule.draws[order, question]))
-            picked[order], chance[order] = places[drawn], found[drawn]
+            probabilities = chances(self._learner.policy, view, self._x[question], seed)
+            drawn = draw(probabilities, float(self._schedule.draws[order, question]))
+            picked[order], chance[order] = indices[drawn], probabilities[drawn]
         return picked, chance
 
-    def _learn(self, asked: Places, picked: Places, chance: Vector, rewards: Matrix) -> None:
+    def _learn(self, questions: Indices, picked: Indices, chance: Vector, rewards: Matrix) -> None:
         """The reward of each replay's answer, and where it is told more, those of other arms too.
 
         Args:
             rewards: what each arm earns there, shape (O, K).
         """
-        replays = np.arange(len(asked))
+        replays = np.arange(len(questions))
         teaching = np.zeros(rewards.shape, dtype=np.bool_)
         teaching[replays, picked] = True
         if self._mode.full:
-            scored = self._schedule.shadowed[replays, asked] | (picked == len(self._table.arms))
-            teaching |= (scored[:, None] | self._free) & self._available[asked]
-            unknown = self._available[asked] & ~teaching
-            self._compare(asked, ~np.any(unknown, axis=1), rewards)
+            scored = self._schedule.shadowed[replays, questions] | (picked == len(self._table.arms))
+            teaching |= (scored[:, None] | self._free) & self._available[questions]
+            unknown = self._available[questions] & ~teaching
+            self._compare(questions, ~np.any(unknown, axis=1), rewards)
         self._models.begin_decision()
         self._losses *= self._learner.discount
         where, arms = np.nonzero(teaching)
-        self._models.learn(where, arms, self._x[asked[where]], rewards[where, arms])
+        self._models.learn(where, arms, self._x[questions[where]], rewards[where, arms])
         self._losses[replays, picked] += (1 - rewards[replays, picked]) / chance
 
-    def _compare(self, asked: Places, known: Mask, rewards: Matrix) -> None:
+    def _compare(self, questions: Indices, known: Mask, rewards: Matrix) -> None:
         """Tell which arms were best for the questions of which every arm's reward is known."""
         for order in np.flatnonzero(known):
-            question = asked[order]
-            arms, places = self._eligible.of(question)
-            told = dict(zip(arms, rewards[order, places].tolist(), strict=True))
-            self._best.learn(order, self._table.ids[question], self._x[question], told)
+            question = questions[order]
+            arms, indices = self._eligible.of(question)
+            by_arm = dict(zip(arms, rewards[order, indices].tolist(), strict=True))
+            self._best.learn(order, self._table.ids[question], self._x[question], by_arm)
 
 
 class _Eligible:
@@ -208,12 +208,12 @@ class _Eligible:
 
     def __init__(self, arms: tuple[str, ...], available: Mask) -> None:
         self._arms, self._available = arms, available
-        self._known: dict[bytes, tuple[tuple[str, ...], Places]] = {}
+        self._known: dict[bytes, tuple[tuple[str, ...], Indices]] = {}
         self._patterns = [row.tobytes() for row in available]
 
-    def of(self, question: int) -> tuple[tuple[str, ...], Places]:
+    def of(self, question: int) -> tuple[tuple[str, ...], Indices]:
         pattern = self._patterns[question]
         if pattern not in self._known:
-            places = np.flatnonzero(self._available[question])
-            self._known[pattern] = (tuple(self._arms[place] for place in places), places)
+            indices = np.flatnonzero(self._available[question])
+            self._known[pattern] = (tuple(self._arms[index] for index in indices), indices)
         return self._known[pattern]

@@ -43,7 +43,7 @@ class LinearModels:
             for sums in (self._gram, self._moment, self.counts, self.sums):
                 np.multiply(sums, self._discount, out=sums)
 
-    def expect(self, arm: int, reward: float, n: float) -> None:
+    def add_prior(self, arm: int, reward: float, n: float) -> None:
         """Pseudo-observations: as if n requests of nothing but the bias, feature 0, had earned the arm this.
 
         In every replay, and before anything is learned.

@@ -111,10 +111,10 @@ def _combined(table: Table, schedule: Schedule, combined: Combined) -> Outcome:
 
 
 def _learned(table: Table, schedule: Schedule, run: Run) -> Outcome:
-    asked, replays = schedule.orders, np.arange(schedule.replays)[:, None]
-    shadowed = schedule.shadowed[replays, asked] & run.mode.full
-    every = table.available[asked].sum(axis=2)
-    free = (table.available & table.free)[asked].sum(axis=2)
+    questions, replays = schedule.orders, np.arange(schedule.replays)[:, None]
+    shadowed = schedule.shadowed[replays, questions] & run.mode.full
+    every = table.available[questions].sum(axis=2)
+    free = (table.available & table.free)[questions].sum(axis=2)
     blended = run.picked == len(table.arms)
     drawn_free = np.append(table.free, False)[run.picked]
     values = {

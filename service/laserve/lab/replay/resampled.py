@@ -29,22 +29,22 @@ class Resampled:
         columns |= {("policy", name): weights * value for name, value in values.items()}
         for task in self.tasks:
             of_task = weights * table.where(task=task)
-            for place, arm in enumerate(table.arms):
-                columns["task", f"{task}/{arm}"] = of_task * table.rewards[:, place]
+            for index, arm in enumerate(table.arms):
+                columns["task", f"{task}/{arm}"] = of_task * table.rewards[:, index]
         sources = [source for source, here in zip(table.sources, rows, strict=True) if here]
-        found = resampled_sums(np.array(list(columns.values()))[:, rows], sources)
-        self._found = dict(zip(columns, found, strict=True))
+        sums = resampled_sums(np.array(list(columns.values()))[:, rows], sources)
+        self._sums = dict(zip(columns, sums, strict=True))
         #: Sources among the questions.
         self.sources = len(set(sources))
         self.questions = int(rows.sum())
 
     def value(self, policy: str) -> Vector:
         """Mean quality of a policy's answers."""
-        return self._mean(self._found["policy", policy])
+        return self._mean(self._sums["policy", policy])
 
     def best_candidate(self) -> Vector:
         """Mean quality of the best candidate."""
-        return self._mean(self._found["best", ""])
+        return self._mean(self._sums["best", ""])
 
     def singles(self) -> Matrix:
         """Mean quality of each arm's answers, shape (arms, 1 + resamples)."""
@@ -64,7 +64,7 @@ class Resampled:
 
     def _of_task(self, task: str) -> Matrix:
         """Sums of the arms' qualities over a task, shape (arms, 1 + resamples)."""
-        return np.array([self._found["task", f"{task}/{arm}"] for arm in self.arms])
+        return np.array([self._sums["task", f"{task}/{arm}"] for arm in self.arms])
 
     def _mean(self, sums: Vector) -> Vector:
-        return quotient(sums, self._found["weight", ""])
+        return quotient(sums, self._sums["weight", ""])

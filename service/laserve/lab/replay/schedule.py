@@ -9,7 +9,7 @@ import numpy.typing as npt
 from laserve.bandit.policies.base import uniform
 from laserve.lab.replay.table import Mask, Matrix
 
-Places = npt.NDArray[np.intp]
+Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Schedule:
     """O orders of N questions. Policies that are compared share it, so that they differ by nothing else."""
 
     #: Question at each position of each order, shape (O, N).
-    orders: Places
+    orders: Indices
     #: What the arm of a question is drawn by in each order, in [0, 1), shape (O, N), by question.
     draws: Matrix
     #: What a policy that samples does so by, in [0, 2^64), shape (O, N), by question.

@@ -107,6 +107,6 @@ def some_scores(pool: Pool, question: PoolQuestion) -> dict[str, Vector]:
 def _rewards(pool: Pool, question: PoolQuestion) -> Vector:
     available = _available(pool, question)
     rewards = np.full(len(available), np.nan)
-    for place in np.flatnonzero(available):
-        rewards[place] = returned(question.scores[pool.arms[place]], question)
+    for index in np.flatnonzero(available):
+        rewards[index] = returned(question.scores[pool.arms[index]], question)
     return np.where(available, rewards, np.nanmean(rewards))

@@ -34,22 +34,22 @@ class View:
     best: Callable[[Vector, Sequence[str]], Vector]
 
     def means(self, x: Vector, arms: Sequence[str]) -> Vector:
-        return self.mean[self._places(arms)]
+        return self.mean[self._indices(arms)]
 
     def widths(self, x: Vector, arms: Sequence[str]) -> Vector:
-        return self.width[self._places(arms)]
+        return self.width[self._indices(arms)]
 
     def counts(self, arms: Sequence[str]) -> Vector:
-        return self.count[self._places(arms)]
+        return self.count[self._indices(arms)]
 
     def averages(self, arms: Sequence[str]) -> Vector:
         """0 where nothing was learned."""
-        places = self._places(arms)
-        sums, counts = self.reward_sum[places], self.count[places]
+        indices = self._indices(arms)
+        sums, counts = self.reward_sum[indices], self.count[indices]
         return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
 
     def losses(self, arms: Sequence[str]) -> Vector:
-        return self.loss[self._places(arms)]
+        return self.loss[self._indices(arms)]
 
     def preferences(self, x: Vector, arms: Sequence[str]) -> Vector:
         return self.best(x, arms)
@@ -57,5 +57,5 @@ class View:
     def turn(self, policy: str) -> int:
         return self.turns
 
-    def _places(self, arms: Sequence[str]) -> slice | list[int]:
+    def _indices(self, arms: Sequence[str]) -> slice | list[int]:
         return slice(None) if arms is self.arms else [self.arms.index(arm) for arm in arms]

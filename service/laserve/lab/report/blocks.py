@@ -38,24 +38,24 @@ def block(outcomes: Outcomes, rows: Mask, metric: str) -> dict[str, Any]:
         "sources": whole.sources,
         "policies": policies,
         "best_single": {"arm": whole.arms[int(singles.argmax())]}
-        | told(whole.best_single(), metric)
-        | {"last_third": told(late.best_single(), metric)},
+        | with_interval(whole.best_single(), metric)
+        | {"last_third": with_interval(late.best_single(), metric)},
         "best_arm": {"arms": whole.best_arms()}
-        | told(whole.best_arm(), metric)
-        | {"last_third": told(late.best_arm(), metric)},
-        "best_candidate": told(whole.best_candidate(), metric),
-        "gap": told(whole.best_arm() - whole.best_single(), metric),
+        | with_interval(whole.best_arm(), metric)
+        | {"last_third": with_interval(late.best_arm(), metric)},
+        "best_candidate": with_interval(whole.best_candidate(), metric),
+        "gap": with_interval(whole.best_arm() - whole.best_single(), metric),
     }
 
 
-def told(values: Vector, metric: str) -> dict[str, Any]:
+def with_interval(values: Vector, metric: str) -> dict[str, Any]:
     """An estimate and its interval.
 
     Args:
         values: as `Resampled` gives them.
     """
-    found = interval(values)
-    return {metric: found.value, "ci95": [found.low, found.high]}
+    estimate = interval(values)
+    return {metric: estimate.value, "ci95": [estimate.low, estimate.high]}
 
 
 def _policy(of: Resampled, name: str, metric: str, part: Part, weights: Vector) -> dict[str, Any]:
@@ -66,10 +66,10 @@ def _policy(of: Resampled, name: str, metric: str, part: Part, weights: Vector) 
         if field.name != "reward"
     }
     return (
-        told(value, metric)
+        with_interval(value, metric)
         | calls
         | {
-            "difference_to_random": told(value - of.value(RANDOM), metric),
-            "difference_to_best_single": told(value - of.best_single(), metric),
+            "difference_to_random": with_interval(value - of.value(RANDOM), metric),
+            "difference_to_best_single": with_interval(value - of.best_single(), metric),
         }
     )

@@ -27,7 +27,7 @@ def learning(replayed: Replayed) -> dict[str, Any]:
     less that of a random arm's on the same questions, a moving mean over the window and the orders. Beside
     the learners these are ``best single`` and ``best arm per task``.
     """
-    table, asked = replayed.table, replayed.schedule.orders
+    table, orders = replayed.table, replayed.schedule.orders
     random = table.rewards.mean(axis=1)
     single = int(table.rewards.mean(axis=0).argmax())
     oracle = np.empty(len(table))
@@ -35,15 +35,15 @@ def learning(replayed: Replayed) -> dict[str, Any]:
         rows = table.where(task=task)
         oracle[rows] = table.rewards[rows][:, table.rewards[rows].mean(axis=0).argmax()]
     lines = {run.name: run.rewards for run in replayed.runs}
-    lines |= {"best single": table.rewards[asked, single], "best arm per task": oracle[asked]}
-    count = asked.shape[1]
+    lines |= {"best single": table.rewards[orders, single], "best arm per task": oracle[orders]}
+    count = orders.shape[1]
     window = max(int(count * _WINDOW), 1)
-    places = np.unique(np.linspace(window, count, min(_POINTS, count)).astype(int))
+    positions = np.unique(np.linspace(window, count, min(_POINTS, count)).astype(int))
     return {
         "window": window,
-        "position": places.tolist(),
+        "position": positions.tolist(),
         "policies": {
-            name: _moving(rewards - random[asked], window)[places - 1].tolist()
+            name: _moving(rewards - random[orders], window)[positions - 1].tolist()
             for name, rewards in lines.items()
         },
     }
@@ -51,17 +51,17 @@ def learning(replayed: Replayed) -> dict[str, Any]:
 
 def shares(replayed: Replayed) -> dict[str, Any]:
     """Learner -> task -> arm -> share of the answers in the last third that it chose."""
-    table, asked = replayed.table, replayed.schedule.orders
-    late = np.tile(replayed.schedule.late, (len(asked), 1))
-    found: dict[str, Any] = {}
+    table, orders = replayed.table, replayed.schedule.orders
+    late = np.tile(replayed.schedule.late, (len(orders), 1))
+    result: dict[str, Any] = {}
     for run in replayed.runs:
-        found[run.name] = {}
+        result[run.name] = {}
         for task in dict.fromkeys(table.tasks):
-            picked = run.picked[late & table.where(task=task)[asked]]
+            picked = run.picked[late & table.where(task=task)[orders]]
             counts = np.bincount(picked, minlength=len(run.arms))
             if counts.sum():
-                found[run.name][task] = dict(zip(run.arms, (counts / counts.sum()).tolist(), strict=True))
-    return found
+                result[run.name][task] = dict(zip(run.arms, (counts / counts.sum()).tolist(), strict=True))
+    return result
 
 
 def prior_worth(study: Study) -> dict[str, Any] | None:
@@ -76,10 +76,10 @@ def prior_worth(study: Study) -> dict[str, Any] | None:
         return None
     first = min(_FIRST, len(study.whole.table))
     without, given = (runs[name].rewards[:, :first] for name in (cold, cold + PRIOR))
-    told = {"cold": without, "prior": given, "difference": given - without}
+    qualities = {"cold": without, "prior": given, "difference": given - without}
     return {
         "requests": first,
-        **{name: asdict(_mean_of_first(study.whole, values, first)) for name, values in told.items()},
+        **{name: asdict(_mean_of_first(study.whole, values, first)) for name, values in qualities.items()},
     }
 
 
@@ -114,19 +114,19 @@ def _mean_of_first(replayed: Replayed, values: Vector, first: int) -> Interval:
 
 def _best_of_k_of_task(arms: Sequence[str], questions: Sequence[PoolQuestion]) -> dict[str, Any]:
     longest = min(len(question.qualities) for question in questions)
-    found = {}
+    curves = {}
     for arm in arms:
         scored = [question for question in questions if not np.isnan(question.scores[arm]).all()]
         if scored:
-            found[arm] = np.mean(
+            curves[arm] = np.mean(
                 [curve(question.scores[arm], question.qualities)[:longest] for question in scored], axis=0
             )
     possible = np.mean([curve(one.qualities, one.qualities)[:longest] for one in questions], axis=0)
     return {
         "k": list(range(1, longest + 1)),
-        "arms": {arm: values.tolist() for arm, values in found.items()},
+        "arms": {arm: values.tolist() for arm, values in curves.items()},
         "possible": possible.tolist(),
         "falls": {
-            arm: int(values.argmax()) + 1 for arm, values in found.items() if values.argmax() + 1 < longest
+            arm: int(values.argmax()) + 1 for arm, values in curves.items() if values.argmax() + 1 < longest
         },
     }

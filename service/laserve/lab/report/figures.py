@@ -63,7 +63,7 @@ def figures(study: Study) -> dict[str, Any]:
 
 
 def _pool(pool: Pool) -> dict[str, Any]:
-    recipe = pool.recipe.as_json()
+    recipe = pool.recipe.to_json()
     return {
         "questions": len(pool.questions),
         "files": {

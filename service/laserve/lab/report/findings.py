@@ -11,7 +11,7 @@ from laserve.lab.replay.learners import BLENDING, BLIND
 from laserve.lab.replay.learning import BLEND, FULL
 from laserve.lab.replay.outcomes import ENSEMBLE_MEAN, ENSEMBLE_RANK
 from laserve.lab.replay.resampled import Resampled
-from laserve.lab.report.limits import in_words, limits
+from laserve.lab.report.limits import described, limits
 from laserve.lab.report.margins import margins
 from laserve.lab.report.study import Study
 from laserve.lab.statistics import Interval, interval
@@ -65,7 +65,7 @@ def _gap(evidence: _Evidence) -> Finding:
     met = None if gap.value < GAP else gained.value >= gap.value / 2 and gained.low > 0
     share = f", {gained.value / gap.value:.0%} of the gap" if gap.value >= GAP else ""
     small = "" if gap.value >= GAP else ", too small to be shared out"
-    why = "" if met else f" {in_words(limits(evidence.study.whole.table))}"
+    why = "" if met else f" {described(limits(evidence.study.whole.table))}"
     return Finding(
         letter="a",
         asked="Learning from all arms on a share of the requests, last third: at least half the gap between "
@@ -103,7 +103,7 @@ def _context(evidence: _Evidence) -> Finding:
 
 
 def _blend(evidence: _Evidence) -> Finding:
-    asked = "The learned combination beats the best single arm and both ensembles, intervals above 0."
+    question = "The learned combination beats the best single arm and both ensembles, intervals above 0."
     rivals: Mapping[str, Vector] = {
         "the best single arm": evidence.whole.best_single(),
         ENSEMBLE_MEAN: evidence.whole.value(ENSEMBLE_MEAN),
@@ -114,7 +114,7 @@ def _blend(evidence: _Evidence) -> Finding:
     chosen = interval(evidence.whole.value(blending) - rivals["the best single arm"])
     return Finding(
         letter="d",
-        asked=asked,
+        asked=question,
         found=f"{BLEND} differs from "
         + ", ".join(f"{rival} by {_points(one)}" for rival, one in gained.items())
         + f". As one of its arms, {blending} differs from the best single arm by {_points(chosen)}.",
@@ -123,13 +123,15 @@ def _blend(evidence: _Evidence) -> Finding:
 
 
 def _margins(evidence: _Evidence) -> Finding:
-    found = margins(evidence.study)
-    told = [_margin(task, row, found["weakest"], evidence.learner) for task, row in found["tasks"].items()]
+    figures = margins(evidence.study)
+    results = [
+        _margin(task, row, figures["weakest"], evidence.learner) for task, row in figures["tasks"].items()
+    ]
     return Finding(
         letter="e",
         asked="LASeR's own margins over a random choice (+2.64 F1 single-document, +2.42 multi-document) "
         "beside ours, also without the weakest arm.",
-        found=" ".join(told) or "The pool has no questions of these tasks measured in F1.",
+        found=" ".join(results) or "The pool has no questions of these tasks measured in F1.",
         met=None,
     )
 

@@ -41,12 +41,12 @@ def limits(table: Table) -> dict[str, Any]:
     }
 
 
-def in_words(found: Mapping[str, Any]) -> str:
+def described(figures: Mapping[str, Any]) -> str:
     """The same in two or three sentences."""
-    single = found["best_single"]
+    single = figures["best_single"]
     gaining = [
         f"{row['arm']} gains {100 * row['gain']:.1f} points on {task}"
-        for task, row in found["by_task"].items()
+        for task, row in figures["by_task"].items()
         if row["gain"] > _EQUAL
     ]
     first = (
@@ -55,7 +55,7 @@ def in_words(found: Mapping[str, Any]) -> str:
         else f"{single}, the best single arm, is the best for every task."
     )
     return (
-        f"{first} On {100 * found['alike']:.0f}% of the questions all arms' answers are equally good. With "
-        f"hindsight, the best arm of each question would gain {100 * found['best_per_question']:.1f} points "
-        f"over {single}, the best candidate of each {100 * found['best_candidate']:.1f}."
+        f"{first} On {100 * figures['alike']:.0f}% of the questions all arms' answers are equally good. "
+        f"With hindsight, the best arm of each question would gain "
+        f"{100 * figures['best_per_question']:.1f} points over {single}, the best candidate of each {100 * figures['best_candidate']:.1f}."
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from laserve.lab.replay.outcomes import RANDOM
 from laserve.lab.replay.resampled import Resampled
-from laserve.lab.report.blocks import told
+from laserve.lab.report.blocks import with_interval
 from laserve.lab.report.study import F1, Replayed, Study
 
 #: Task -> F1 points that LinUCB gained over a random choice with Llama-3-8B on LongBench (arXiv 2410.01735v1,
@@ -30,4 +30,4 @@ def margins(study: Study) -> dict[str, Any]:
 
 def _gained(replayed: Replayed, task: str) -> dict[str, Any]:
     of = Resampled(replayed.outcomes, replayed.table.where(task=task, metric=F1))
-    return {run.name: told(of.value(run.name) - of.value(RANDOM), F1) for run in replayed.runs}
+    return {run.name: with_interval(of.value(run.name) - of.value(RANDOM), F1) for run in replayed.runs}

@@ -17,7 +17,7 @@ _BOUNDS = ("best single", "best arm per task")
 
 def coloured(names: Sequence[str]) -> dict[str, str]:
     """Name -> colour; they come again where there are more names than colours."""
-    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
 
 
 def learned(figures: Mapping[str, Any]) -> list[str]:
@@ -32,19 +32,19 @@ def learned(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _learned(figures: Mapping[str, Any], learners: Sequence[str]) -> str:
-    found, colours = figures["learning"], coloured(learners)
+    curves, colours = figures["learning"], coloured(learners)
     series = {
         name: Series(
-            values=[100 * value for value in found["policies"][name]],
+            values=[100 * value for value in curves["policies"][name]],
             colour=colours.get(name, _PLAIN),
             dashed=name in _BOUNDS,
         )
         for name in (*learners, *_BOUNDS)
     }
     return line_chart(
-        found["position"],
+        curves["position"],
         series,
-        title=f"Points of quality above a random arm, mean of the last {found['window']} requests",
+        title=f"Points of quality above a random arm, mean of the last {curves['window']} requests",
         across="requests answered",
         up="points",
     )
@@ -71,19 +71,19 @@ def best_of(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
     """For each task, quality against the number of candidates."""
     colours = coloured(arms)
     drawn = []
-    for task, found in figures["best_of_k"].items():
+    for task, curves in figures["best_of_k"].items():
         title = (
             TITLES.get(figures["tasks"][task]["metric"], "quality") if task in figures["tasks"] else "quality"
         )
         series = {
             arm: Series(values=[100 * value for value in values], colour=colours[arm])
-            for arm, values in found["arms"].items()
+            for arm, values in curves["arms"].items()
         }
-        possible = [100 * value for value in found["possible"]]
+        possible = [100 * value for value in curves["possible"]]
         series["possible"] = Series(values=possible, colour=_PLAIN, dashed=True)
         drawn.append(
             line_chart(
-                found["k"],
+                curves["k"],
                 series,
                 title=f"{task}: best of k, {title}",
                 across="candidates k",
@@ -101,10 +101,10 @@ def differences(block: Mapping[str, Any]) -> str:
     metric = block["metric"]
     rows = {}
     for name, row in block["policies"].items():
-        told = row["last_third"]["difference_to_best_single"]
-        low, high = told["ci95"]
+        estimate = row["last_third"]["difference_to_best_single"]
+        low, high = estimate["ci95"]
         colour = COLOURS[0] if low > 0 else COLOURS[1] if high < 0 else _PLAIN
-        rows[name] = Estimate(value=100 * told[metric], low=100 * low, high=100 * high, colour=colour)
+        rows[name] = Estimate(value=100 * estimate[metric], low=100 * low, high=100 * high, colour=colour)
     return interval_chart(
         rows,
         title=f"{TITLES.get(metric, metric)} above the best single arm, last third, 95%",
@@ -114,8 +114,8 @@ def differences(block: Mapping[str, Any]) -> str:
 
 def margins(figures: Mapping[str, Any], learners: Sequence[str]) -> str:
     """LASeR's margins over a random choice beside ours."""
-    found, rows = figures["margins"], {}
-    for task, row in found["tasks"].items():
+    comparison, rows = figures["margins"], {}
+    for task, row in comparison["tasks"].items():
         rows[f"{task}: LASeR"] = Estimate(value=row["laser"], colour=COLOURS[1])
         for learner in learners:
             rows[f"{task}: {learner}"] = _margin(row["ours"][learner], COLOURS[0])

@@ -65,12 +65,12 @@ def _findings(figures: Mapping[str, Any]) -> Tabular:
 
 def _blocks(figures: Mapping[str, Any]) -> list[Section]:
     """A section for each metric, and one for all questions; metrics are not averaged into one another."""
-    found = [_block(figures, "Answers measured in F1")] if figures["questions"] else []
+    made = [_block(figures, "Answers measured in F1")] if figures["questions"] else []
     for metric, block in figures["metrics"].items():
-        found.append(_block(block, f"Answers measured in {TITLES.get(metric, metric)}"))
+        made.append(_block(block, f"Answers measured in {TITLES.get(metric, metric)}"))
     mixture = _block(figures["mixture"], "All questions")
     note = "Quality is what the learners learn from: F1, or 1 and 0, as each question has it. It is no F1."
-    return [*found, Section(**{**vars(mixture), "says": (note, *mixture.says)})]
+    return [*made, Section(**{**vars(mixture), "says": (note, *mixture.says)})]
 
 
 def _block(block: Mapping[str, Any], title: str) -> Section:
@@ -103,8 +103,8 @@ def _best_of(figures: Mapping[str, Any]) -> Section:
     arms = [arm["name"] for arm in figures["pool"]["arms"]]
     falling = [
         f"{arm} on {task} from k = {k} on"
-        for task, found in figures["best_of_k"].items()
-        for arm, k in found["falls"].items()
+        for task, curves in figures["best_of_k"].items()
+        for arm, k in curves["falls"].items()
     ]
     says = (
         "The expected quality of the best of k candidates by each arm, exact over all k-subsets. Where a "
@@ -120,12 +120,12 @@ def _best_of(figures: Mapping[str, Any]) -> Section:
             task,
             arm,
             *(
-                f"{100 * found['arms'][arm][k - 1]:.1f}" if k <= len(found["k"]) else "-"
+                f"{100 * curves['arms'][arm][k - 1]:.1f}" if k <= len(curves["k"]) else "-"
                 for k in (1, 2, 4, 8)
             ),
         )
-        for task, found in figures["best_of_k"].items()
-        for arm in found["arms"]
+        for task, curves in figures["best_of_k"].items()
+        for arm in curves["arms"]
     ]
     return Section(
         title="Quality against the number of candidates",
@@ -136,17 +136,17 @@ def _best_of(figures: Mapping[str, Any]) -> Section:
 
 
 def _margins(figures: Mapping[str, Any]) -> Section:
-    found, first = figures["margins"], figures["replay"]["learners"][0]
+    comparison, first = figures["margins"], figures["replay"]["learners"][0]
     learners = (first, first + FULL.suffix)
     rows = []
-    for task, row in found["tasks"].items():
+    for task, row in comparison["tasks"].items():
         rows.append((task, "LASeR, its own arms and data", f"+{row['laser']:.2f}"))
         for learner in learners:
             rows.append((task, learner, difference(row["ours"][learner], "f1").text))
             if row["without_weakest"]:
-                told = difference(row["without_weakest"][learner], "f1").text
-                rows.append((task, f"{learner}, without {found['weakest']}", told))
-    weakest = f" (“fewer”: without {found['weakest']}, the weakest arm)" if found["weakest"] else ""
+                gain = difference(row["without_weakest"][learner], "f1").text
+                rows.append((task, f"{learner}, without {comparison['weakest']}", gain))
+    weakest = f" (“fewer”: without {comparison['weakest']}, the weakest arm)" if comparison["weakest"] else ""
     return Section(
         title="Beside LASeR",
         says=(
@@ -159,16 +159,16 @@ def _margins(figures: Mapping[str, Any]) -> Section:
     )
 
 
-def _prior(found: Mapping[str, Any]) -> Section:
+def _prior(figures: Mapping[str, Any]) -> Section:
     rows = [
         (name, f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})")
-        for name, row in found.items()
+        for name, row in figures.items()
         if name != "requests"
     ]
     return Section(
         title="What the prior is worth",
         says=(
-            f"Over the first {found['requests']} requests of each order, learning from the answer's own "
+            f"Over the first {figures['requests']} requests of each order, learning from the answer's own "
             "reward. Rows that the prior was made of flatter it.",
         ),
         tables=(tabular(("", "points of quality (95%)"), rows),),
@@ -176,7 +176,7 @@ def _prior(found: Mapping[str, Any]) -> Section:
 
 
 def _limits(figures: Mapping[str, Any]) -> Section:
-    found = figures["limits"]
+    bounds = figures["limits"]
     rows = [
         (
             task,
@@ -185,20 +185,20 @@ def _limits(figures: Mapping[str, Any]) -> Section:
             row["arm"],
             f"{100 * row['gain']:+.1f}",
         )
-        for task, row in found["by_task"].items()
+        for task, row in bounds["by_task"].items()
     ]
     rows += [
-        ("all, best arm of each question", "", "", "", f"{100 * found['best_per_question']:+.1f}"),
-        ("all, best candidate of each question", "", "", "", f"{100 * found['best_candidate']:+.1f}"),
+        ("all, best arm of each question", "", "", "", f"{100 * bounds['best_per_question']:+.1f}"),
+        ("all, best candidate of each question", "", "", "", f"{100 * bounds['best_candidate']:+.1f}"),
     ]
     return Section(
         title="What there is to win, and what limits it",
         says=(
-            f"Against {found['best_single']}, the best single arm over all questions. On "
-            f"{100 * found['alike']:.0f}% of them all arms' answers are equally good, and nothing can be won "
-            "by choosing.",
+            f"Against {bounds['best_single']}, the best single arm over all questions. On "
+            f"{100 * bounds['alike']:.0f}% of them all arms' answers are equally good, and nothing can "
+            "be won by choosing.",
         ),
-        tables=(tabular(("task", "questions", found["best_single"], "best arm", "gain"), rows),),
+        tables=(tabular(("task", "questions", bounds["best_single"], "best arm", "gain"), rows),),
     )
 
 

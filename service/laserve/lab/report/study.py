@@ -79,7 +79,7 @@ class Study:
     without: Replayed | None
 
 
-def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda done, of: None) -> Study:
+def run(pool: Pool, plan: Plan, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Study:
     """Replay the pool.
 
     Args:
@@ -92,13 +92,13 @@ def run(pool: Pool, plan: Plan, advanced: Callable[[int, int], None] = lambda do
     weakest = _weakest(table)
     fewer = tabulate(pool.without(weakest)) if weakest else None
     jobs = plan.jobs(table)
-    of = (len(jobs) + 3) * len(table) + (2 * len(fewer) if fewer else 0)
+    total = (len(jobs) + 3) * len(table) + (2 * len(fewer) if fewer else 0)
     done = 0
 
     def step() -> None:
         nonlocal done
         done += 1
-        advanced(done, of)
+        on_progress(done, total)
 
     return Study(
         plan=plan,
@@ -117,15 +117,15 @@ def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
     """
     schedule, jobs = plan.schedule(table), plan.jobs(table)
     first, _ = jobs[0]
-    shadowed = combine(pool, table, schedule, step, told=schedule.shadowed)
+    shadowed = combine(pool, table, schedule, step, learned=schedule.shadowed)
     blending = replace(first, name=first.name + BLENDING, blend=shadowed.rewards)
-    found = _runs(table, schedule, [*jobs, (blending, FULL)], step)
+    replayed = _runs(table, schedule, [*jobs, (blending, FULL)], step)
     combined = combine(pool, table, schedule, step)
     return Replayed(
         table=table,
         schedule=schedule,
-        runs=found.runs,
-        outcomes=outcomes(table, schedule, found.runs, [combined]),
+        runs=replayed.runs,
+        outcomes=outcomes(table, schedule, replayed.runs, [combined]),
     )
 
 

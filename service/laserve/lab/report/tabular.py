@@ -121,11 +121,11 @@ def _hindsight(block: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 def _bounds(block: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
     """The three lines that no policy can know in advance."""
     metric = block["metric"]
-    found: list[tuple[str, tuple[str, ...]]] = []
+    bounds: list[tuple[str, tuple[str, ...]]] = []
     for name, row in _hindsight(block):
         late = estimate(row["last_third"], metric) if "last_third" in row else "-"
-        found.append((name, (estimate(row, metric), "-", "-", late)))
-    return found
+        bounds.append((name, (estimate(row, metric), "-", "-", late)))
+    return bounds
 
 
 def estimate(row: Mapping[str, Any], metric: str) -> str:

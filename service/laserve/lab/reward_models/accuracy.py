@@ -27,12 +27,12 @@ def measure(scored: Sequence[tuple[Group, Vector]]) -> Accuracy:
         scored: each group with its scores, shape (answers,), float64; higher is better.
     """
     right, pairs = np.zeros(len(scored)), np.zeros(len(scored))
-    for place, (group, scores) in enumerate(scored):
+    for index, (group, scores) in enumerate(scored):
         rewards = np.asarray(group.rewards)
         better = rewards[:, None] > rewards[None, :]
         difference = (scores[:, None] - scores[None, :])[better]
-        right[place] = (difference > 0).sum() + (difference == 0).sum() / 2
-        pairs[place] = better.sum()
+        right[index] = (difference > 0).sum() + (difference == 0).sum() / 2
+        pairs[index] = better.sum()
     sources = [group.source for group, _ in scored]
     return Accuracy(
         **asdict(ratio(right, pairs, sources)),
@@ -42,7 +42,7 @@ def measure(scored: Sequence[tuple[Group, Vector]]) -> Accuracy:
     )
 
 
-def places(scores: Vector) -> Vector:
+def ranks_of(scores: Vector) -> Vector:
     """Rank of each score, the lowest 1, ties averaged; a score that is not finite is below all others.
 
     Args:

@@ -83,11 +83,11 @@ async def run(
     async with scoring(make_scorers(settings)) as arms:
         for name, train, groups in files:
             scored.append(Scored(groups=groups, train=train, scores=await score_all(arms, groups)))
-            figures[name] = told(scored[-1])
+            figures[name] = figures_of(scored[-1])
             qualities.append(_of_groups(figures[name], arms.ready))
             _print(_tables(name, figures[name]))
         if together and len(scored) > 1:
-            figures[TOGETHER] = told(joined(scored))
+            figures[TOGETHER] = figures_of(joined(scored))
             _print(_tables(TOGETHER, figures[TOGETHER]))
         for kind, answers in sets:
             figures[kind.name] = await ppe.evaluate(arms, kind, answers)
@@ -97,9 +97,9 @@ async def run(
     if out:
         await asyncio.to_thread(write_json, out, figures)
     if prior_out:
-        if not (found := prior(qualities, limit=prior_n)):
+        if not (expected := prior(qualities, limit=prior_n)):
             raise ConfigError.at("--prior-out", "no arm scored every row of --data and --correctness")
-        await asyncio.to_thread(write, prior_out, found)
+        await asyncio.to_thread(write, prior_out, expected)
 
 
 def _held(
@@ -110,8 +110,8 @@ def _held(
     Raises:
         ConfigError: there is none to use.
     """
-    found = read_file(path)
-    train, held = split(found, hold_out) if hold_out < 1 else ([], found)
+    all_rows = read_file(path)
+    train, held = split(all_rows, hold_out) if hold_out < 1 else ([], all_rows)
     if not held:
         raise ConfigError(
             f"{path} has no row to score; give --hold-out 1 to score all of it", param="--hold-out"
@@ -125,13 +125,13 @@ def joined(files: Sequence[Scored]) -> Scored:
     scores: Scores = {arm: {} for arm in arms}
     groups: list[Group] = []
     for file in files:
-        for arm, by_place in file.scores.items():
-            scores[arm] |= {len(groups) + place: given for place, given in by_place.items()}
+        for arm, by_index in file.scores.items():
+            scores[arm] |= {len(groups) + index: given for index, given in by_index.items()}
         groups += file.groups
     return Scored(groups=groups, train=[group for file in files for group in file.train], scores=scores)
 
 
-def told(scored: Scored) -> dict[str, Any]:
+def figures_of(scored: Scored) -> dict[str, Any]:
     """Figures of one file.
 
     Returns:
@@ -139,11 +139,11 @@ def told(scored: Scored) -> dict[str, Any]:
         for ``random`` and ``possible``; and ``difference``, by arm and other arm, of what they would have
         returned.
     """
-    groups, train, found = scored.groups, scored.train, scored.scores
+    groups, train, scores = scored.groups, scored.train, scored.scores
     picked = {
-        name: np.array([_picked(groups[place], by_place[place]) for place in range(len(groups))])
-        for name, by_place in found.items()
-        if len(by_place) == len(groups)
+        name: np.array([_picked(groups[index], by_index[index]) for index in range(len(groups))])
+        for name, by_index in scores.items()
+        if len(by_index) == len(groups)
     }
     sources = [group.source for group in groups]
     rewards = [np.asarray(group.rewards) for group in groups]
@@ -152,9 +152,9 @@ def told(scored: Scored) -> dict[str, Any]:
         "groups": len(groups),
         "sources": len(set(sources)),
         "accuracy": {
-            name: asdict(measure([(groups[place], given) for place, given in by_place.items()]))
-            for name, by_place in found.items()
-            if by_place
+            name: asdict(measure([(groups[index], given) for index, given in by_index.items()]))
+            for name, by_index in scores.items()
+            if by_index
         }
         | {"length alone": asdict(length_only(groups, train or groups))},
         "best_of": {

@@ -45,7 +45,7 @@ def prior(sets: Sequence[Qualities], *, limit: int = PRIOR_N) -> dict[str, Expec
     }
 
 
-def write(path: Path, found: Mapping[str, Expected]) -> None:
+def write(path: Path, expected: Mapping[str, Expected]) -> None:
     """Write ``{arm: {"reward": float, "n": float}}`` as JSON, which `laserve.config.read_prior` reads."""
-    rows = {arm: one.model_dump() for arm, one in found.items()}
+    rows = {arm: one.model_dump() for arm, one in expected.items()}
     write_json(path, rows)

@@ -22,17 +22,17 @@ Scores = dict[str, dict[int, Vector]]
 
 async def score_all(arms: Arms, groups: Sequence[Group]) -> Scores:
     """Scores of all groups by every arm, with progress on standard error."""
-    found: Scores = {name: {} for name in arms.ready}
+    scores: Scores = {name: {} for name in arms.ready}
     with progress("scoring", len(groups)) as report:
         for start in range(0, len(groups), _AT_ONCE):
-            places = range(start, min(start + _AT_ONCE, len(groups)))
-            jobs = [(name, place) for name in found for place in places]
-            given = await asyncio.gather(*(_score(arms, name, groups[place]) for name, place in jobs))
-            for (name, place), one in zip(jobs, given, strict=True):
+            indices = range(start, min(start + _AT_ONCE, len(groups)))
+            jobs = [(name, index) for name in scores for index in indices]
+            given = await asyncio.gather(*(_score(arms, name, groups[index]) for name, index in jobs))
+            for (name, index), one in zip(jobs, given, strict=True):
                 if one is not None:
-                    found[name][place] = one
-            report.advance(len(places))
-    return found
+                    scores[name][index] = one
+            report.advance(len(indices))
+    return scores
 
 
 async def _score(arms: Arms, name: str, group: Group) -> Vector | None:

@@ -50,9 +50,9 @@ def scores(core: Any, prompt: Sequence[int], answers: Sequence[Sequence[int]]) -
     owner = torch.full((len(ids),), -1)
     positions = torch.arange(len(ids))
     ends = []
-    for place, answer in enumerate(answers):
+    for index, answer in enumerate(answers):
         end = start + len(answer)
-        owner[start:end] = place
+        owner[start:end] = index
         positions[start:end] = torch.arange(len(prompt), len(prompt) + len(answer))
         ends.append(end - 1 if answer else len(prompt) - 1)
         start = end

@@ -135,7 +135,7 @@ def _train(base: str, packed: Sequence[Packed], out: Path, recipe: Recipe) -> An
     from trl import RewardConfig
 
     from laserve.lab.training.progress import Progress
-    from laserve.lab.training.trainer import GroupRewardTrainer, as_they_are
+    from laserve.lab.training.trainer import GroupRewardTrainer, as_list
 
     torch.manual_seed(recipe.seed)
     on_cpu = not torch.cuda.is_available()
@@ -165,7 +165,7 @@ def _train(base: str, packed: Sequence[Packed], out: Path, recipe: Recipe) -> An
             seed=recipe.seed,
         ),
         callbacks=[Progress()],
-        data_collator=as_they_are,
+        data_collator=as_list,
         train_dataset=Dataset.from_list([_columns(group) for group in packed]),
         processing_class=AutoTokenizer.from_pretrained(base),
     )
@@ -219,13 +219,13 @@ def _adapted(base: str, recipe: Recipe) -> Any:
 def _accuracy(model: Any, groups: Sequence[tuple[Group, Packed]]) -> Accuracy:
     import torch
 
-    found = []
+    scored = []
     with torch.inference_mode(), progress("measuring", len(groups)) as report:
         for group, one in groups:
             given = scores(model.get_base_model(), one.prompt, one.answers)
-            found.append((group, given.double().cpu().numpy()))
+            scored.append((group, given.double().cpu().numpy()))
             report.advance()
-    return measure(found)
+    return measure(scored)
 
 
 def _save(model: Any, out: Path, report: dict[str, Any]) -> None:

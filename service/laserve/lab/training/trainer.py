@@ -52,6 +52,6 @@ def pairwise(scores: torch.Tensor, rewards: torch.Tensor) -> tuple[torch.Tensor,
     return -(weights * logsigmoid(difference)).sum(), float(right.mean())
 
 
-def as_they_are(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def as_list(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The collator: a batch is a list of groups."""
     return groups

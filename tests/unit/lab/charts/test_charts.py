@@ -46,14 +46,14 @@ def test_ticks_of_what_is_counted_are_whole() -> None:
 def test_an_axis_places_its_values_within_its_stretch_in_order(values: list[float]) -> None:
     axis = Axis.over(values, start=380, end=20)
     placed = [axis.at(value) for value in sorted(values)]
-    assert all(20 <= place <= 380 for place in placed)
+    assert all(20 <= position <= 380 for position in placed)
     assert placed == sorted(placed, reverse=True)
 
 
-@given(places=st.lists(st.floats(0, 300), max_size=9))
-def test_labels_keep_their_distance_and_their_order(places: list[float]) -> None:
-    moved = apart(places, least=14)
-    order = sorted(range(len(places)), key=lambda index: places[index])
+@given(positions=st.lists(st.floats(0, 300), max_size=9))
+def test_labels_keep_their_distance_and_their_order(positions: list[float]) -> None:
+    moved = apart(positions, least=14)
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
     for before, after in pairwise(order):
         assert moved[after] - moved[before] >= 14 - 1e-9
 

@@ -110,7 +110,7 @@ def test_preferences_are_two_stored_answers_of_quality_one_and_zero(tmp_path: Pa
 
 
 def test_right_and_wrong_answers_keep_their_quality_when_they_are_shuffled(tmp_path: Path) -> None:
-    rows = [SOLVED | {"id": f"s{place}"} for place in range(20)]
+    rows = [SOLVED | {"id": f"s{index}"} for index in range(20)]
     cases = read_tasks(lines(tmp_path, *rows)).cases
     right = dict(zip(SOLVED["responses"], (1.0, 0.0, 0.0, 1.0), strict=True))
     orders = set()
@@ -142,9 +142,9 @@ def test_exported_decisions_keep_their_log_probabilities(tmp_path: Path) -> None
 
 def test_decisions_that_nobody_has_judged_are_left_out_and_counted(tmp_path: Path) -> None:
     row = {"prompt": "hi", "candidates": [{"text": "a"}, {"text": "b"}], "rewards": [None, None]}
-    found = read_tasks(lines(tmp_path, row, QA))
-    assert len(found.cases) == 1
-    assert list(found.left_out.values()) == [1]
+    result = read_tasks(lines(tmp_path, row, QA))
+    assert len(result.cases) == 1
+    assert list(result.left_out.values()) == [1]
 
 
 # LongBench
@@ -187,8 +187,8 @@ def test_only_the_first_line_of_a_few_shot_answer_counts(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", CHINESE)
 def test_chinese_datasets_are_left_out_by_name_and_counted(tmp_path: Path, name: str) -> None:
     row = LONG | {"dataset": name, "language": "zh"}
-    found = read_tasks(lines(tmp_path, row, row | {"_id": "l2"}))
-    assert (found.cases, found.left_out) == ((), {f"LongBench {name}: Chinese is not supported": 2})
+    result = read_tasks(lines(tmp_path, row, row | {"_id": "l2"}))
+    assert (result.cases, result.left_out) == ((), {f"LongBench {name}: Chinese is not supported": 2})
 
 
 # SQuAD
@@ -218,9 +218,9 @@ def test_impossible_questions_of_squad_are_left_out_and_counted(tmp_path: Path) 
     path.write_text(
         json.dumps(squad(WHO, {"id": "b", "question": "?", "answers": [], "is_impossible": True}))
     )
-    found = read_tasks(path)
-    assert len(found.cases) == 1
-    assert found.left_out == {"SQuAD: is_impossible": 1}
+    result = read_tasks(path)
+    assert len(result.cases) == 1
+    assert result.left_out == {"SQuAD: is_impossible": 1}
 
 
 def test_a_bad_question_of_squad_is_named_by_its_place(tmp_path: Path) -> None:

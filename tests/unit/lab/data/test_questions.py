@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from laserve.lab.data.questions import Question
 from laserve.types import Document
 
-FILLER = " ".join(f"word{place}" for place in range(900))
+FILLER = " ".join(f"word{index}" for index in range(900))
 ANSWER = "Ada  Thorn of Velm"
 LONG = Question(
     id="q1",

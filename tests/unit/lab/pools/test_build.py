@@ -14,7 +14,7 @@ from laserve.lab.data.cases import Case
 from laserve.lab.data.files import read_tasks
 from laserve.lab.pools import build as pool_building
 from laserve.lab.pools.build import build
-from laserve.lab.pools.checkpoint import Unfinished
+from laserve.lab.pools.checkpoint import Checkpoint
 from laserve.lab.pools.held_out import Seen
 from laserve.lab.pools.pool import Pool, read
 from laserve.scoring import python
@@ -23,17 +23,17 @@ from laserve.scoring.loglik import LogLikelihood
 
 ROWS = [
     {
-        "id": f"q{place}",
+        "id": f"q{index}",
         "task": "multi-doc-qa",
-        "question": f"what was opened in 19{place:02d}?",
-        "documents": [{"text": f"The bridge number {place} was opened in 19{place:02d}."}],
-        "answers": ["bridge", f"number {place}"],
+        "question": f"what was opened in 19{index:02d}?",
+        "documents": [{"text": f"The bridge number {index} was opened in 19{index:02d}."}],
+        "answers": ["bridge", f"number {index}"],
     }
-    for place in range(6)
+    for index in range(6)
 ]
 PAIRS = [
-    {"id": f"p{place}", "prompt": "Human: hi\n\nAssistant:", "chosen": f"hello {place}", "rejected": "no"}
-    for place in range(2)
+    {"id": f"p{index}", "prompt": "Human: hi\n\nAssistant:", "chosen": f"hello {index}", "rejected": "no"}
+    for index in range(2)
 ]
 
 
@@ -48,7 +48,7 @@ def cases(folder: Path, rows: list[dict[str, Any]], name: str = "bridges.jsonl")
 
 
 def rows(pool: Pool) -> list[str]:
-    return [repr(question.as_json()) for question in pool.questions]
+    return [repr(question.to_json()) for question in pool.questions]
 
 
 async def test_a_pool_holds_what_the_service_would_have_answered(tmp_path: Path) -> None:
@@ -99,13 +99,13 @@ async def test_a_run_that_broke_off_goes_on_and_gives_the_same_pool(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = await build(settings(), cases(tmp_path, ROWS), out=tmp_path / "whole.parquet")
-    asked: list[str] = []
+    requested: list[str] = []
     question = pool_building.Builder.question
 
     async def counted(builder: pool_building.Builder, case: Case) -> Any:
-        if len(asked) == 3:
+        if len(requested) == 3:
             raise EngineError("it has died")
-        asked.append(case.id)
+        requested.append(case.id)
         return await question(builder, case)
 
     out = tmp_path / "pool.parquet"
@@ -115,7 +115,7 @@ async def test_a_run_that_broke_off_goes_on_and_gives_the_same_pool(
     part = tmp_path / "pool.parquet.part"
     part.write_text(part.read_text() + '{"id": "q5", "tor')  # the machine went down in the midst of a line
     monkeypatch.setattr(pool_building.Builder, "question", question)
-    asked.clear()
+    requested.clear()
     again = await build(settings(), cases(tmp_path, ROWS), out=out)
     assert rows(again) == rows(whole)
     assert not part.exists()
@@ -160,11 +160,11 @@ async def test_an_arm_that_fails_costs_its_scores_alone(
 
 
 async def test_an_arm_that_fails_once_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     async def score(model: LogLikelihood, request: Any, candidates: Any) -> Any:
-        asked.append(request.question or "")
-        if "1902" in asked[-1] and asked.count(asked[-1]) < 3:
+        requested.append(request.question or "")
+        if "1902" in requested[-1] and requested.count(requested[-1]) < 3:
             raise RuntimeError
         return np.zeros(len(candidates))
 
@@ -177,17 +177,17 @@ async def test_an_arm_that_fails_once_is_asked_again(tmp_path: Path, monkeypatch
 async def test_an_arm_that_says_it_cannot_is_not_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     async def score(model: LogLikelihood, request: Any, candidates: Any) -> Any:
-        asked.append(request.question or "")
+        requested.append(request.question or "")
         if request.question and "19" in request.question:
             raise Unscorable("too long")
         return np.zeros(len(candidates))
 
     monkeypatch.setattr(LogLikelihood, "score", score)
     pool = await build(settings(), cases(tmp_path, ROWS[:1]), out=tmp_path / "pool.parquet")
-    assert asked.count(ROWS[0]["question"]) == 1
+    assert requested.count(ROWS[0]["question"]) == 1
     assert np.isnan(pool.questions[0].scores["loglik"]).all()
 
 
@@ -226,23 +226,23 @@ async def test_secrets_of_arms_reach_neither_the_pool_nor_its_unfinished_file(
 ) -> None:
     monkeypatch.setattr(python, "find", lambda name: Plugin)
     unfinished: list[str] = []
-    finish = Unfinished.finish
+    finish = Checkpoint.finish
 
-    def kept(file: Unfinished) -> None:
+    def kept(file: Checkpoint) -> None:
         unfinished.append(file.path.read_text())
         finish(file)
 
-    monkeypatch.setattr(Unfinished, "finish", kept)
+    monkeypatch.setattr(Checkpoint, "finish", kept)
     out = tmp_path / "pool.parquet"
     arms = [{"name": "stub", "kind": "python", "options": OPTIONS}]
     pool = await build(settings(arms=arms), cases(tmp_path, ROWS[:1]), out=out)
-    told = {
+    options = {
         "name": "stub",
         "unit": "words",
         "url": "http://host/v1?api_key=***&n=1",
         "clients": [{"n": 1}],
     }
-    assert pool.recipe.arms[0].options == read(out).recipe.arms[0].options == told
+    assert pool.recipe.arms[0].options == read(out).recipe.arms[0].options == options
     assert SECRET not in unfinished[0]
     assert SECRET not in repr(parquet.read_schema(out).metadata)
     assert SECRET.encode() not in out.read_bytes()

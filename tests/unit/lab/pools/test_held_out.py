@@ -24,9 +24,9 @@ def pool(*sources: str) -> Pool:
 @pytest.mark.parametrize(
     ("rows", "found"), [({"q7"}, True), ({"article"}, True), ({"q8"}, False), (set(), False)]
 )
-def test_a_row_was_seen_by_its_id_or_by_its_source(rows: set[str], found: bool) -> None:
+def test_a_row_was_seen_by_its_id_or_by_its_source(rows: set[str], seen_before: bool) -> None:
     seen = Seen(rows={"one": frozenset(rows)})
-    assert seen.has("one", id="q7", source="article") is found
+    assert seen.has("one", id="q7", source="article") is seen_before
     assert not seen.has("two", id="q7", source="article")
 
 

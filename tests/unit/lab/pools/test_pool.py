@@ -21,8 +21,8 @@ NAN = float("nan")
 
 def equal(ours: Pool, theirs: Pool) -> bool:
     def plain(pool: Pool) -> Any:
-        rows = [question.as_json() for question in pool.questions]
-        return repr((pool.recipe.as_json(), dict(pool.left_out), rows))  # NaN is no equal of itself
+        rows = [question.to_json() for question in pool.questions]
+        return repr((pool.recipe.to_json(), dict(pool.left_out), rows))  # NaN is no equal of itself
 
     return plain(ours) == plain(theirs)
 
@@ -48,7 +48,7 @@ def test_a_pool_comes_back_as_it_was_written(tmp_path: Path) -> None:
 )
 def test_every_number_survives_json(x: list[float], qualities: list[float]) -> None:
     question = make_pool_question({"a": qualities[::-1]}, qualities, x=np.array(x))
-    back = PoolQuestion.of_json(json.loads(json.dumps(question.as_json())))
+    back = PoolQuestion.from_json(json.loads(json.dumps(question.to_json())))
     assert back.x.tolist() == x
     assert back.qualities.tolist() == qualities
     assert back.scores["a"].tolist() == qualities[::-1]
@@ -60,7 +60,7 @@ def test_secrets_in_the_options_of_an_older_pool_go_no_further(tmp_path: Path) -
     old = replace(pool, recipe=replace(pool.recipe, arms=(arm,)))
     write(old, tmp_path / "pool.parquet")
     assert read(tmp_path / "pool.parquet").recipe.arms[0].options == {"url": "http://host", "n": 1}
-    assert "hidden" not in json.dumps(old.recipe.as_json())
+    assert "hidden" not in json.dumps(old.recipe.to_json())
 
 
 def test_columns_are_named_so_that_other_tools_can_read_them(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ def pool(count: int) -> Pool:
     """`right` knows the best candidate; the others agree on another, and `noise` lacks half the scores."""
     rng = np.random.default_rng(0)
     questions = []
-    for place in range(count):
+    for index in range(count):
         quality = rng.random(4)
         other = np.roll(quality, 1)
-        noise = [NAN] * 4 if place % 2 else (other + rng.normal(size=4) * 0.1).tolist()
+        noise = [NAN] * 4 if index % 2 else (other + rng.normal(size=4) * 0.1).tolist()
         questions.append(make_pool_question({"noise": noise, "right": quality, "wrong": other}, quality))
     return make_pool(*questions)
 
@@ -32,25 +32,25 @@ def made(table: Table, orders: int = 3) -> Schedule:
 
 
 def test_blend_learns_which_arms_to_trust_and_starts_cold_in_every_order() -> None:
-    questions, told = pool(80), []
+    questions, steps = pool(80), []
     table = tabulate(questions)
-    found = combine(questions, table, made(table), lambda: told.append(1))
-    assert found.rewards.shape == (3, 80)
-    assert found.rewards[:, 40:].mean() > 0.95 * table.best_candidate.mean()
-    assert found.rewards[:, :5].mean() < 0.95 * table.best_candidate.mean()
-    assert len(told) == 80
+    result = combine(questions, table, made(table), lambda: steps.append(1))
+    assert result.rewards.shape == (3, 80)
+    assert result.rewards[:, 40:].mean() > 0.95 * table.best_candidate.mean()
+    assert result.rewards[:, :5].mean() < 0.95 * table.best_candidate.mean()
+    assert len(steps) == 80
 
 
 def test_it_learns_from_what_it_is_told_alone() -> None:
     questions = pool(80)
     table = tabulate(questions)
     schedule = made(table)
-    nothing = combine(questions, table, schedule, told=np.zeros((3, 80), dtype=np.bool_))
+    nothing = combine(questions, table, schedule, learned=np.zeros((3, 80), dtype=np.bool_))
     np.testing.assert_array_equal(nothing.rewards, table.ensemble_mean[schedule.orders])
     third = np.stack([np.full(80, order == 2) for order in range(3)])
-    found = combine(questions, table, schedule, told=third).rewards
-    np.testing.assert_array_equal(found[:2], nothing.rewards[:2])
-    np.testing.assert_array_equal(found[2], combine(questions, table, schedule).rewards[2])
+    result = combine(questions, table, schedule, learned=third).rewards
+    np.testing.assert_array_equal(result[:2], nothing.rewards[:2])
+    np.testing.assert_array_equal(result[2], combine(questions, table, schedule).rewards[2])
 
 
 def test_before_anything_is_learned_blend_is_the_mean_of_z_scores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,9 +43,9 @@ class LastArm(Recorder):
 
 
 def make_learner(table: Table, policy: object, features: Sequence[int] | None = None) -> Learner:
-    places = np.arange(table.x.shape[1]) if features is None else np.array(features)
-    mean = np.array([0.5 if place == 0 else 0.0 for place in places])
-    return Learner(name="learner", policy=policy, features=places, ridge=np.ones(len(places)), mean=mean)  # type: ignore[arg-type]
+    indices = np.arange(table.x.shape[1]) if features is None else np.array(features)
+    mean = np.array([0.5 if index == 0 else 0.0 for index in indices])
+    return Learner(name="learner", policy=policy, features=indices, ridge=np.ones(len(indices)), mean=mean)  # type: ignore[arg-type]
 
 
 def make_schedule(table: Table, *, orders: int = 1, shadow_share: float = 0.25) -> Schedule:
@@ -115,7 +115,7 @@ def test_an_arm_that_combines_earns_its_own_and_lets_a_full_learner_learn_of_all
 
 def test_a_full_learner_compares_the_arms_wherever_it_knows_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[int] = []
-    monkeypatch.setattr(BestArms, "learn", lambda _, order, *told: compared.append(order))
+    monkeypatch.setattr(BestArms, "learn", lambda _, order, *steps: compared.append(order))
     for free, count in (([False, True], 20), ([True, True], 20), ([False, False], 0)):
         compared.clear()
         table = make_table(np.ones((20, 2)), free=np.array(free))
@@ -145,8 +145,8 @@ def test_the_reward_that_arrives_late_is_that_of_its_own_question() -> None:
     table, recorder = make_table(np.stack([rewards, rewards], axis=1)), Recorder()
     schedule = make_schedule(table)
     replay(table, make_learner(table, recorder, features=[0]), Mode(delay=3), schedule)
-    found = np.array(recorder.means)[:, 0]
-    np.testing.assert_allclose(found, means_of(rewards[schedule.orders[0]], delay=3))
+    means = np.array(recorder.means)[:, 0]
+    np.testing.assert_allclose(means, means_of(rewards[schedule.orders[0]], delay=3))
 
 
 @pytest.mark.parametrize(("mode", "delay"), [(PARTIAL, 0), (DELAYED, 50), (Mode(delay=3), 3)])
@@ -165,7 +165,7 @@ def test_arms_without_scores_of_a_question_cannot_be_drawn_for_it() -> None:
     schedule = make_schedule(table)
     run = replay(table, make_learner(table, recorder), FULL, schedule)
     assert [
-        ("a", "c") if place % 2 == 0 else ("a", "b", "c") for place in schedule.orders[0]
+        ("a", "c") if index % 2 == 0 else ("a", "b", "c") for index in schedule.orders[0]
     ] == recorder.arms
     uniform = make_learner(table, make_linucb(epsilon=1.0))
     random = replay(table, uniform, PARTIAL, schedule)
@@ -216,6 +216,6 @@ def test_a_classifier_learns_from_the_requests_that_all_arms_have_scored() -> No
 
 
 def test_each_position_is_told() -> None:
-    table, told = make_table(np.ones((7, 2))), []
-    replay(table, make_learner(table, LINUCB), PARTIAL, make_schedule(table), lambda: told.append(1))
-    assert len(told) == 7
+    table, steps = make_table(np.ones((7, 2))), []
+    replay(table, make_learner(table, LINUCB), PARTIAL, make_schedule(table), lambda: steps.append(1))
+    assert len(steps) == 7

@@ -29,28 +29,28 @@ def test_means_and_widths_are_those_of_the_service_s_linear_model(
         replays, arms = np.nonzero(taught)
         ours.begin_decision()
         ours.learn(replays, arms, x[replays], rewards[replays, arms])
-        for place, model in enumerate(theirs):
-            updates = [Update(arm=ARMS[k], reward=rewards[place, k]) for k in range(2) if taught[place, k]]
+        for index, model in enumerate(theirs):
+            updates = [Update(arm=ARMS[k], reward=rewards[index, k]) for k in range(2) if taught[index, k]]
             position = model.state.position + 1
-            model.apply(make_teaching(position, x[place], updates, decision_id=str(step), ordinal=step + 1))
+            model.apply(make_teaching(position, x[index], updates, decision_id=str(step), ordinal=step + 1))
     x = rng.normal(size=(3, 3))
     means, widths = ours.predict(x)
-    for place, model in enumerate(theirs):
-        np.testing.assert_allclose(means[place], model.means(x[place], ARMS), atol=1e-9)
-        np.testing.assert_allclose(widths[place], model.widths(x[place], ARMS), atol=1e-9)
-        np.testing.assert_allclose(ours.counts[place], model.counts(ARMS), atol=1e-9)
-        np.testing.assert_allclose(ours.sums[place], ours.counts[place] * model.averages(ARMS), atol=1e-9)
+    for index, model in enumerate(theirs):
+        np.testing.assert_allclose(means[index], model.means(x[index], ARMS), atol=1e-9)
+        np.testing.assert_allclose(widths[index], model.widths(x[index], ARMS), atol=1e-9)
+        np.testing.assert_allclose(ours.counts[index], model.counts(ARMS), atol=1e-9)
+        np.testing.assert_allclose(ours.sums[index], ours.counts[index] * model.averages(ARMS), atol=1e-9)
         np.testing.assert_allclose(ours.evidence, model.evidence)
 
 
 @given(reward=st.floats(0, 1), n=st.floats(0, 100))
 def test_what_an_arm_is_expected_to_earn_counts_as_it_does_in_the_service(reward: float, n: float) -> None:
     ours = LinearModels(replays=2, arms=2, ridge=RIDGE, mean=MEAN)
-    ours.expect(1, reward, n)
+    ours.add_prior(1, reward, n)
     state = BanditState()
     state.apply(make_start(prior_diagonal=RIDGE.tolist()))
-    for place, arm in enumerate(ARMS):
-        state.apply(make_arm_event(2 + place, arm, MEAN))
+    for index, arm in enumerate(ARMS):
+        state.apply(make_arm_event(2 + index, arm, MEAN))
     state.arms["b"].expect(reward, n)
     theirs, x = LinearModel(state), np.array([1.0, 0.5, -2.0])
     means, widths = ours.predict(np.tile(x, (2, 1)))
@@ -63,8 +63,8 @@ def test_what_an_arm_is_expected_to_earn_counts_as_it_does_in_the_service(reward
 def alone(discount: float) -> LinearModel:
     model = LinearModel(BanditState())
     model.apply(make_start(prior_diagonal=RIDGE.tolist(), discount=discount))
-    for place, arm in enumerate(ARMS):
-        model.apply(make_arm_event(2 + place, arm, MEAN))
+    for index, arm in enumerate(ARMS):
+        model.apply(make_arm_event(2 + index, arm, MEAN))
     return model
 
 

@@ -20,53 +20,53 @@ def resampled(table: Table, *, late: bool = False, task: str | None = None) -> R
 
 def test_a_value_is_the_mean_and_every_policy_is_resampled_alike() -> None:
     table = make_table(np.random.default_rng(0).random((40, 3)))
-    found = resampled(table)
-    assert found.value("fixed:a")[0] == pytest.approx(table.rewards[:, 0].mean())
-    assert found.value("random").shape == (1 + RESAMPLES,)
-    np.testing.assert_allclose(found.singles().mean(axis=0), found.value("random"))
+    result = resampled(table)
+    assert result.value("fixed:a")[0] == pytest.approx(table.rewards[:, 0].mean())
+    assert result.value("random").shape == (1 + RESAMPLES,)
+    np.testing.assert_allclose(result.singles().mean(axis=0), result.value("random"))
 
 
 def test_an_interval_is_that_of_a_bootstrap_over_sources() -> None:
     rng = np.random.default_rng(0)
-    sources = tuple(f"s{place // 4}" for place in range(120))
+    sources = tuple(f"s{index // 4}" for index in range(120))
     rewards = np.repeat(rng.random((30, 2)), 4, axis=0)
-    found = interval(resampled(make_table(rewards, sources=sources)).value("fixed:a"))
+    result = interval(resampled(make_table(rewards, sources=sources)).value("fixed:a"))
     other = mean(rewards[:, 0], sources)
-    assert found.value == pytest.approx(other.value)
-    assert found.low == pytest.approx(other.low, abs=0.015)
-    assert found.high == pytest.approx(other.high, abs=0.015)
+    assert result.value == pytest.approx(other.value)
+    assert result.low == pytest.approx(other.low, abs=0.015)
+    assert result.high == pytest.approx(other.high, abs=0.015)
     alone = interval(resampled(make_table(rewards)).value("fixed:a"))
-    assert alone.high - alone.low < 0.7 * (found.high - found.low), "as if rows were independent"
+    assert alone.high - alone.low < 0.7 * (result.high - result.low), "as if rows were independent"
 
 
 @given(seed=st.integers(0, 30))
 def test_the_best_single_arm_is_at_least_every_arm_and_at_most_the_best_of_each_task(seed: int) -> None:
     table = two_tasks(20, arms=((0.6, 0.4), (0.4, 0.5)))
-    found = resampled(table)
-    assert (found.best_single() >= found.singles() - 1e-12).all()
-    assert (found.best_arm() >= found.best_single() - 1e-12).all()
-    assert (found.best_candidate() >= found.best_arm() - 1e-12).all()
+    result = resampled(table)
+    assert (result.best_single() >= result.singles() - 1e-12).all()
+    assert (result.best_arm() >= result.best_single() - 1e-12).all()
+    assert (result.best_candidate() >= result.best_arm() - 1e-12).all()
 
 
 def test_the_best_single_arm_is_chosen_anew_in_each_resample() -> None:
     rng = np.random.default_rng(0)
     table = make_table(rng.random((30, 2)))  # as good as each other
-    found = resampled(table)
-    assert len(set(found.singles().argmax(axis=0).tolist())) == 2
-    assert interval(found.best_single() - found.value("fixed:a")).low >= 0.0
+    result = resampled(table)
+    assert len(set(result.singles().argmax(axis=0).tolist())) == 2
+    assert interval(result.best_single() - result.value("fixed:a")).low >= 0.0
 
 
 def test_the_best_arm_of_each_task_is_named() -> None:
-    found = resampled(two_tasks(40))
-    assert found.best_arms() == {"a": "a", "b": "b"}
-    assert found.best_arm()[0] == pytest.approx(0.9, abs=0.05)
-    assert found.best_single()[0] == pytest.approx(0.5, abs=0.05)
+    result = resampled(two_tasks(40))
+    assert result.best_arms() == {"a": "a", "b": "b"}
+    assert result.best_arm()[0] == pytest.approx(0.9, abs=0.05)
+    assert result.best_single()[0] == pytest.approx(0.5, abs=0.05)
 
 
 def test_only_the_rows_asked_for_count() -> None:
-    found = resampled(two_tasks(40), task="a")
-    assert (found.questions, found.sources, found.tasks) == (20, 20, ("a",))
-    assert found.value("fixed:a")[0] == pytest.approx(0.9, abs=0.05)
+    result = resampled(two_tasks(40), task="a")
+    assert (result.questions, result.sources, result.tasks) == (20, 20, ("a",))
+    assert result.value("fixed:a")[0] == pytest.approx(0.9, abs=0.05)
 
 
 def test_the_last_third_weighs_questions_by_how_often_they_came_late() -> None:

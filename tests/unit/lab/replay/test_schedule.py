@@ -4,7 +4,7 @@ import numpy as np
 
 from laserve.lab.replay.schedule import Schedule
 
-IDS = [f"q{place}" for place in range(600)]
+IDS = [f"q{index}" for index in range(600)]
 
 
 def test_every_order_asks_every_question_once() -> None:

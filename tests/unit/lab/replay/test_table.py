@@ -37,8 +37,8 @@ def test_the_best_score_wins_and_ties_go_as_in_the_service(
 def test_a_pool_returns_the_candidate_that_the_service_returns(rows: list[tuple[int, int, int]]) -> None:
     scores = np.array([float(score) for score, _, _ in rows])
     candidates = [
-        make_candidate(place, f"text {place}", logprob=float(logprob), tokens=tokens)
-        for place, (_, logprob, tokens) in enumerate(rows)
+        make_candidate(index, f"text {index}", logprob=float(logprob), tokens=tokens)
+        for index, (_, logprob, tokens) in enumerate(rows)
     ]
     question = make_pool_question(
         {},

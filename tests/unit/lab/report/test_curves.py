@@ -21,23 +21,23 @@ def test_a_prior_that_knows_the_bad_arm_gains_in_the_first_requests(tmp_path: Pa
     path = tmp_path / "prior.json"
     path.write_text('{"lost": {"reward": 0.1, "n": 20}, "long": {"reward": 0.7, "n": 20}}')
     plan = make_plan(policy=POLICY.model_copy(update={"prior": path}), orders=2)
-    told = all_figures(run(make_report_pool(), plan))
-    found = told["prior"]
-    assert found["requests"] == 100
-    assert found["difference"]["value"] > 0
-    assert found["difference"]["low"] <= found["difference"]["value"] <= found["difference"]["high"]
-    assert abs(found["prior"]["value"] - found["cold"]["value"] - found["difference"]["value"]) < 1e-9
-    assert "linucb:prior" in told["policies"]
-    assert "linucb:prior:full" not in told["policies"]
-    assert "What the prior is worth" in markdown(told)
+    report = all_figures(run(make_report_pool(), plan))
+    result = report["prior"]
+    assert result["requests"] == 100
+    assert result["difference"]["value"] > 0
+    assert result["difference"]["low"] <= result["difference"]["value"] <= result["difference"]["high"]
+    assert abs(result["prior"]["value"] - result["cold"]["value"] - result["difference"]["value"]) < 1e-9
+    assert "linucb:prior" in report["policies"]
+    assert "linucb:prior:full" not in report["policies"]
+    assert "What the prior is worth" in markdown(report)
 
 
 def test_curves_of_best_of_k_tell_where_they_fall() -> None:
-    found = best_of_k(make_report_pool(400))
-    short = found["single-doc-qa"]
+    result = best_of_k(make_report_pool(400))
+    short = result["single-doc-qa"]
     assert short["k"] == [1, 2, 3, 4, 5, 6]
     assert short["arms"]["short"][-1] == max(short["arms"]["short"])
     assert "short" not in short["falls"]
     assert short["arms"]["short"][0] == pytest.approx(short["arms"]["lost"][0]), "k = 1 is a random candidate"
     assert all(p >= v for p, v in zip(short["possible"], short["arms"]["short"], strict=True))
-    assert found["harmless"]["k"] == [1, 2]
+    assert result["harmless"]["k"] == [1, 2]

@@ -121,7 +121,7 @@ def test_the_weakest_arm_is_that_with_the_lowest_f1_and_is_left_out(study: Study
 
 def test_a_pool_without_f1_has_no_figures_in_f1() -> None:
     questions = tuple(one for one in make_report_pool(80).questions if one.metric == "preference")
-    told = all_figures(run(make_report_pool(questions=questions), make_plan(orders=1)))
-    assert (told["questions"], told["policies"]) == (0, {})
-    assert set(told["metrics"]) == {"preference"}
-    assert told["margins"] == {"weakest": None, "tasks": {}}
+    result = all_figures(run(make_report_pool(questions=questions), make_plan(orders=1)))
+    assert (result["questions"], result["policies"]) == (0, {})
+    assert set(result["metrics"]) == {"preference"}
+    assert result["margins"] == {"weakest": None, "tasks": {}}

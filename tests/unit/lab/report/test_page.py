@@ -90,23 +90,23 @@ def test_every_policy_stands_in_every_table_with_its_interval(html: str, figures
 
 
 def test_markdown_has_the_same_tables_and_findings(figures: dict[str, Any]) -> None:
-    told = markdown(figures)
-    assert told.startswith("# ")
+    text = markdown(figures)
+    assert text.startswith("# ")
     for finding in figures["findings"]:
-        assert finding["found"] in told
+        assert finding["found"] in text
     for section in sections(figures):
-        assert f"## {section.title}" in told
-    tables = re.findall(r"(?:^\|.*\|\n)+", told, re.M)
+        assert f"## {section.title}" in text
+    tables = re.findall(r"(?:^\|.*\|\n)+", text, re.M)
     for table in tables:
         columns = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
         assert len(columns) == 1, "every row has as many cells"
-    assert "bad \\| row: 2" in told
+    assert "bad \\| row: 2" in text
 
 
 def test_many_learners_have_a_chart_for_each_mode() -> None:
     names = ("linucb", "lints", "squarecb", "epsilon-greedy")
-    told = all_figures(run(make_report_pool(40), make_plan(learners=names, orders=1)))
-    charts = pictures.learned(told)
+    text = all_figures(run(make_report_pool(40), make_plan(learners=names, orders=1)))
+    charts = pictures.learned(text)
     assert len(charts) == 3
     # Two bounds everywhere, the blind learner partial and full, and the one that blends full alone.
     assert [chart.count("<polyline") for chart in charts] == [7, 8, 6]
@@ -121,5 +121,5 @@ def test_a_chart_of_shares_names_the_arms_that_its_learner_had(figures: dict[str
 
 
 def test_texts_are_escaped(figures: dict[str, Any]) -> None:
-    told = page(figures | {"machine": "<script>alert(1)</script>"})
-    assert "<script>" not in told
+    text = page(figures | {"machine": "<script>alert(1)</script>"})
+    assert "<script>" not in text

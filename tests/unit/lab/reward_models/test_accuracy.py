@@ -16,7 +16,7 @@ REWARDS = st.lists(st.floats(0, 1), min_size=2, max_size=5)
 
 
 def group(*rewards: float, texts: tuple[str, ...] = (), source: str = "a") -> Group:
-    texts = texts or tuple("x" * (place + 1) for place in range(len(rewards)))
+    texts = texts or tuple("x" * (index + 1) for index in range(len(rewards)))
     return Group(id=source, request=REQUEST, texts=texts, rewards=rewards, source=source)
 
 
@@ -33,8 +33,8 @@ def group(*rewards: float, texts: tuple[str, ...] = (), source: str = "a") -> Gr
 def test_accuracy_of_known_cases(
     rewards: tuple[float, ...], scores: list[float], accuracy: float, pairs: int
 ) -> None:
-    found = measure([(group(*rewards), np.array(scores))])
-    assert (found.value, found.pairs) == (pytest.approx(accuracy), pairs)
+    result = measure([(group(*rewards), np.array(scores))])
+    assert (result.value, result.pairs) == (pytest.approx(accuracy), pairs)
 
 
 @given(rewards=REWARDS)
@@ -50,12 +50,12 @@ def test_the_interval_holds_the_value_and_narrows_with_more_sources() -> None:
 
     def width(count: int) -> float:
         scored = [
-            (group(1.0, 0.0, source=str(place)), np.array([float(rng.random() < 0.7), 0.5]))
-            for place in range(count)
+            (group(1.0, 0.0, source=str(index)), np.array([float(rng.random() < 0.7), 0.5]))
+            for index in range(count)
         ]
-        found = measure(scored)
-        assert found.low <= found.value <= found.high
-        return found.high - found.low
+        result = measure(scored)
+        assert result.low <= result.value <= result.high
+        return result.high - result.low
 
     assert width(400) < width(25)
 
@@ -63,8 +63,8 @@ def test_the_interval_holds_the_value_and_narrows_with_more_sources() -> None:
 def test_rows_of_one_source_are_resampled_together() -> None:
     right = [(group(1.0, 0.0, source="a"), np.array([1.0, 0.0]))] * 50
     wrong = [(group(1.0, 0.0, source="b"), np.array([0.0, 1.0]))] * 50
-    found = measure(right + wrong)
-    assert (found.low, found.high, found.sources) == (0.0, 1.0, 2)
+    result = measure(right + wrong)
+    assert (result.low, result.high, result.sources) == (0.0, 1.0, 2)
 
 
 @pytest.mark.parametrize(("better", "worse"), [("long answer", "short"), ("short", "long answer")])

@@ -17,7 +17,7 @@ from laserve.lab.reward_models.evaluate import _picked, run
 
 
 def group(*rewards: float) -> Group:
-    texts = tuple(f"answer {place}" for place in range(len(rewards)))
+    texts = tuple(f"answer {index}" for index in range(len(rewards)))
     return Group(id="1", request=make_request(), texts=texts, rewards=rewards, source="1")
 
 
@@ -40,24 +40,24 @@ async def test_a_file_of_which_nothing_is_held_out_is_refused(tmp_path: Path) ->
 
 PREFERENCES = [
     {
-        "prompt": f"who built clock {place}?",
-        "response_1": f"Ada {place}",
+        "prompt": f"who built clock {index}?",
+        "response_1": f"Ada {index}",
         "response_2": "nobody at all",
-        "winner": ("model_a", "model_b", "tie")[place % 3],
-        "model_a": "abc"[place % 3],
-        "model_b": "abc"[(place + 1) % 3],
-        "hard_prompt": place % 2 == 0,
+        "winner": ("model_a", "model_b", "tie")[index % 3],
+        "model_a": "abc"[index % 3],
+        "model_b": "abc"[(index + 1) % 3],
+        "hard_prompt": index % 2 == 0,
     }
-    for place in range(24)
+    for index in range(24)
 ]
 CORRECTNESS = [
     {
-        "prompt": f"{place} + 1?",
-        "responses": [str(place + 1), "7", "no"],
+        "prompt": f"{index} + 1?",
+        "responses": [str(index + 1), "7", "no"],
         "correct": [1, 0, 0],
         "domain": domain,
     }
-    for place, domain in enumerate(["math", "code", "chat"] * 2)
+    for index, domain in enumerate(["math", "code", "chat"] * 2)
 ]
 
 

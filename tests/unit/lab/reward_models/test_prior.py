@@ -14,9 +14,9 @@ def test_the_reward_is_the_mean_over_all_rows_and_the_count_is_bounded() -> None
         Qualities(by_arm={"a": 0.2, "b": 1.0}, rows=30, sources=30),
         Qualities(by_arm={"a": 0.6, "b": 0.0}, rows=10, sources=10),
     ]
-    found = prior(sets, limit=20)
-    assert {arm: one.reward for arm, one in found.items()} == pytest.approx({"a": 0.3, "b": 0.75})
-    assert {one.n for one in found.values()} == {20}
+    result = prior(sets, limit=20)
+    assert {arm: one.reward for arm, one in result.items()} == pytest.approx({"a": 0.3, "b": 0.75})
+    assert {one.n for one in result.values()} == {20}
 
 
 def test_rows_of_few_sources_count_as_few_observations() -> None:

@@ -25,8 +25,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = random.Random(0)
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     lines = [
-        {"prompt": f"is {rng.choice(COLOURS)} item {place} here?", "chosen": "yes it is", "rejected": "no"}
-        for place in range(60)
+        {"prompt": f"is {rng.choice(COLOURS)} item {index} here?", "chosen": "yes it is", "rejected": "no"}
+        for index in range(60)
     ]
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     return path

@@ -51,7 +51,7 @@ class _Play:
     world: World
     learner: Learner = field(default_factory=lambda: Learner(seed=0))
     #: Feedback on its way: when it comes, the request that it is about, arm and propensity.
-    coming: list[tuple[int, int, int, float]] = field(default_factory=list)
+    pending: list[tuple[int, int, int, float]] = field(default_factory=list)
 
     def regret(self) -> Vector:
         world, regret = self.world, best_means(self.world)
@@ -63,15 +63,15 @@ class _Play:
         }
         self._append("start", body=body)
         for number in range(len(world.x)):
-            for arm in np.flatnonzero(world.joins == number):
+            for arm in np.flatnonzero(world.available_from == number):
                 self._join(ARMS[arm])
             chosen, chance = self._choose(number)
             regret[number] -= world.mean[number, chosen]
-            if world.spoken[number, chosen]:
+            if world.has_feedback[number, chosen]:
                 when = number + int(world.delay[number])
-                heapq.heappush(self.coming, (when, number, chosen, chance))
-            while self.coming and self.coming[0][0] <= number:
-                self._teach(*heapq.heappop(self.coming)[1:])
+                heapq.heappush(self.pending, (when, number, chosen, chance))
+            while self.pending and self.pending[0][0] <= number:
+                self._learn(*heapq.heappop(self.pending)[1:])
         return regret
 
     def _join(self, name: str) -> None:
@@ -81,14 +81,14 @@ class _Play:
 
     def _choose(self, number: int) -> tuple[int, float]:
         """Place of the arm, and its propensity."""
-        there = [arm for arm, joined in zip(ARMS, self.world.joins <= number, strict=True) if joined]
+        arms = [arm for arm, joined in zip(ARMS, self.world.available_from <= number, strict=True) if joined]
         name, model = f"{number}", self.learner.model
-        chances = self.player.policy.probabilities(model, self.world.x[number], there, noise(0, name))
-        place = draw(chances, uniform(0, name))
-        return ARMS.index(there[place]), float(chances[place])
+        chances = self.player.policy.probabilities(model, self.world.x[number], arms, noise(0, name))
+        index = draw(chances, uniform(0, name))
+        return ARMS.index(arms[index]), float(chances[index])
 
-    def _teach(self, number: int, arm: int, chance: float) -> None:
-        reward = float(self.world.said[number, arm])
+    def _learn(self, number: int, arm: int, chance: float) -> None:
+        reward = float(self.world.feedback[number, arm])
         body = {
             "kind": "reward",
             "played": ARMS[arm],
@@ -143,8 +143,8 @@ def _curves(name: str, seeds: int, rounds: int, progress: Callable[[], None]) ->
         for player in players():
             curves.setdefault(player.name, []).append(play(player, world).cumsum())
             progress()
-        there = present(world)
-        random = best_means(world) - np.where(there, world.mean, 0).sum(axis=1) / there.sum(axis=1)
+        arms = present(world)
+        random = best_means(world) - np.where(arms, world.mean, 0).sum(axis=1) / arms.sum(axis=1)
         curves.setdefault("random", []).append(random.cumsum())
     return curves
 

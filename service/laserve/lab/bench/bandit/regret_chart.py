@@ -22,8 +22,8 @@ def draw(scenarios: Mapping[str, Any], file: Path, title: str) -> None:
     pen = ImageDraw.Draw(image, "RGBA")
     names = list(next(iter(scenarios.values()))["policies"])
     colours = dict(zip(names, COLOURS * len(names), strict=False))
-    for place, (scenario, figures) in enumerate(scenarios.items()):
-        row, column = divmod(place, _COLUMNS)
+    for index, (scenario, figures) in enumerate(scenarios.items()):
+        row, column = divmod(index, _COLUMNS)
         left, top = column * _WIDE, row * _HIGH + _LEGEND
         box = (left + _LEFT, top + _TOP, left + _WIDE - _RIGHT, top + _HIGH - _BOTTOM)
         _draw_panel(pen, box, scenario, figures, colours)

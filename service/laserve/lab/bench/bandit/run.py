@@ -201,6 +201,6 @@ def _print(figures: dict[str, Any]) -> None:
     names = list(next(iter(figures["scenarios"].values()))["policies"])
     for name in names:
         regret.add_column(name, justify="right", overflow="fold")
-    for scenario, found in figures["scenarios"].items():
-        regret.add_row(scenario, *(f"{found['policies'][name]['regret']['mean']:.0f}" for name in names))
+    for scenario, row in figures["scenarios"].items():
+        regret.add_row(scenario, *(f"{row['policies'][name]['regret']['mean']:.0f}" for name in names))
     console.print(regret)

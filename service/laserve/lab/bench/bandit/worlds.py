@@ -28,13 +28,13 @@ class World:
     #: Expected reward of each arm, shape (T, K), in [0, 1]: what regret is measured by.
     mean: Matrix
     #: What feedback says if that arm answers, shape (T, K), in [0, 1].
-    said: Matrix
+    feedback: Matrix
     #: Whether any feedback comes, shape (T, K).
-    spoken: npt.NDArray[np.bool_]
+    has_feedback: npt.NDArray[np.bool_]
     #: Requests until it comes, shape (T,), at least 0.
     delay: npt.NDArray[np.int64]
     #: Request from which each arm is there, shape (K,).
-    joins: npt.NDArray[np.int64]
+    available_from: npt.NDArray[np.int64]
 
 
 def _contexts(random: Random, rounds: int) -> Matrix:
@@ -61,10 +61,10 @@ def _world(random: Random, x: Matrix, mean: Matrix) -> World:
     return World(
         x=x,
         mean=mean,
-        said=_noisy(random, mean),
-        spoken=np.ones(mean.shape, dtype=np.bool_),
+        feedback=_noisy(random, mean),
+        has_feedback=np.ones(mean.shape, dtype=np.bool_),
         delay=np.zeros(len(x), dtype=np.int64),
-        joins=np.zeros(len(ARMS), dtype=np.int64),
+        available_from=np.zeros(len(ARMS), dtype=np.int64),
     )
 
 
@@ -92,7 +92,7 @@ def cold_start(random: Random, rounds: int) -> World:
 def sparse(random: Random, rounds: int) -> World:
     """feedback on one request in ten"""
     world = stationary(random, rounds)
-    return replace(world, spoken=np.repeat(random.random((rounds, 1)) < 0.1, len(ARMS), axis=1))
+    return replace(world, has_feedback=np.repeat(random.random((rounds, 1)) < 0.1, len(ARMS), axis=1))
 
 
 def delayed(random: Random, rounds: int) -> World:
@@ -103,8 +103,8 @@ def delayed(random: Random, rounds: int) -> World:
 def censored(random: Random, rounds: int) -> World:
     """bad answers are three times as likely to be spoken of"""
     world = stationary(random, rounds)
-    chance = np.where(world.said < 0.5, 0.6, 0.2)
-    return replace(world, spoken=random.random((rounds, 1)) < chance)
+    chance = np.where(world.feedback < 0.5, 0.6, 0.2)
+    return replace(world, has_feedback=random.random((rounds, 1)) < chance)
 
 
 def poisoned(random: Random, rounds: int) -> World:
@@ -112,23 +112,23 @@ def poisoned(random: Random, rounds: int) -> World:
     world = stationary(random, rounds)
     praised = np.arange(len(ARMS)) == world.mean.mean(axis=0).argmin()
     bought = random.random((rounds, 1)) < 0.1
-    return replace(world, said=np.where(bought, praised.astype(np.float64), world.said))
+    return replace(world, feedback=np.where(bought, praised.astype(np.float64), world.feedback))
 
 
 def noisy_arm(random: Random, rounds: int) -> World:
     """the rewards of one arm are 0 or 1, with the same mean"""
     world = stationary(random, rounds)
-    said = world.said.copy()
-    said[:, 0] = random.random(rounds) < world.mean[:, 0]
-    return replace(world, said=said)
+    feedback = world.feedback.copy()
+    feedback[:, 0] = random.random(rounds) < world.mean[:, 0]
+    return replace(world, feedback=feedback)
 
 
 def late_arm(random: Random, rounds: int) -> World:
     """an arm that is better than the others joins in the middle"""
     x, weights = _contexts(random, rounds), _weights(random)
     weights[-1, 0] = weights[:-1, 0].max() + 0.15
-    joins = np.array([0] * (len(ARMS) - 1) + [rounds // 2])
-    return replace(_world(random, x, _expected(x @ weights.T)), joins=joins)
+    available_from = np.array([0] * (len(ARMS) - 1) + [rounds // 2])
+    return replace(_world(random, x, _expected(x @ weights.T)), available_from=available_from)
 
 
 SCENARIOS: dict[str, Callable[[Random, int], World]] = {
@@ -151,4 +151,4 @@ def best_means(world: World) -> Vector:
 
 def present(world: World) -> npt.NDArray[np.bool_]:
     """Whether each arm is there, shape (T, K)."""
-    return np.asarray(np.arange(len(world.x))[:, None] >= world.joins)
+    return np.asarray(np.arange(len(world.x))[:, None] >= world.available_from)

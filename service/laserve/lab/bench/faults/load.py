@@ -122,8 +122,8 @@ class Clients:
                         if client.done():
                             client.result()
         except TimeoutError:
-            said = f"the clients were answered {dict(self.ledger.refused)}"
-            raise LaserveError(f"{what}: not within {timeout_s:g} s; {said}") from None
+            answers = f"the clients were answered {dict(self.ledger.refused)}"
+            raise LaserveError(f"{what}: not within {timeout_s:g} s; {answers}") from None
 
     def leave(self) -> None:
         """Half of the clients drop the connection on which they wait."""
@@ -140,10 +140,10 @@ class Clients:
             self.ledger.degraded += bool(answer["degraded"])
             self.ledger.decisions.add(decision_id)
             body = {"decision_id": decision_id, "reward": len(answer["text"]) % 11 / 10}
-            told = None
-            while told is None:  # who has heard nothing says it again
-                told = await self._post("/feedback", body, {"Idempotency-Key": decision_id})
-            if "status" in told:
+            acknowledged = None
+            while acknowledged is None:  # who has heard nothing says it again
+                acknowledged = await self._post("/feedback", body, {"Idempotency-Key": decision_id})
+            if "status" in acknowledged:
                 self.ledger.feedback.add(decision_id)
 
     async def _post(
@@ -167,8 +167,8 @@ class Clients:
         if answer.status_code != 200:
             self.ledger.refused[answer.status_code] += 1
         if answer.status_code in (200, _LOST):
-            found: dict[str, Any] = answer.json()
-            return found
+            content: dict[str, Any] = answer.json()
+            return content
         if answer.status_code not in _LATER:
             raise LaserveError(f"{path} was answered {answer.status_code}: {answer.text}")
         await asyncio.sleep(_PAUSE_S)

@@ -82,11 +82,11 @@ def run(
 def judge(results: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise LaserveError when anything that was acknowledged was lost or is there twice."""
     kinds = ("lost_decisions", "lost_feedback", "doubled")
-    found = [
+    losses = [
         f"{name}: {result[kind]} {kind}" for name, result in results.items() for kind in kinds if result[kind]
     ]
-    if found:
-        raise LaserveError("; ".join(found))
+    if losses:
+        raise LaserveError("; ".join(losses))
 
 
 def _table(figures: Mapping[str, Any]) -> Table:

@@ -58,7 +58,7 @@ class Subject:
         self.headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         self._command = [sys.executable, "-m", "laserve", "serve", "--host", "127.0.0.1", "--port", "0"]
         self._command += arguments
-        self._said: deque[str] = deque(maxlen=30)
+        self._output: deque[str] = deque(maxlen=30)
         self._client = httpx.AsyncClient(headers=self.headers, timeout=60)
         self.process: asyncio.subprocess.Process
 
@@ -83,16 +83,16 @@ class Subject:
         self._reading = asyncio.create_task(self._read(self.process, listening))
         while not (listening.is_set() and await self.ready()):
             if self.process.returncode is not None:
-                raise LaserveError("the service ended:\n" + "".join(self._said))
+                raise LaserveError("the service ended:\n" + "".join(self._output))
             await asyncio.sleep(0.02)
 
     async def _read(self, process: asyncio.subprocess.Process, listening: asyncio.Event) -> None:
         """Follow what it says, which also keeps it from waiting for a reader."""
         assert process.stderr is not None  # noqa: S101 - it was asked for
         async for line in process.stderr:
-            self._said.append(line.decode(errors="replace"))
-            if found := re.search(r"listening on (http://\S+?),", self._said[-1]):
-                self.url = found[1]
+            self._output.append(line.decode(errors="replace"))
+            if match := re.search(r"listening on (http://\S+?),", self._output[-1]):
+                self.url = match[1]
                 listening.set()
 
     async def get(self, path: str) -> httpx.Response | None:
@@ -113,7 +113,7 @@ class Subject:
         except TimeoutError:
             raise LaserveError(f"the service did not end within {START_S:g} s") from None
         if status != (0 if number == signal.SIGTERM else -number):
-            raise LaserveError(f"the service ended with {status}:\n" + "".join(self._said))
+            raise LaserveError(f"the service ended with {status}:\n" + "".join(self._output))
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -124,13 +124,13 @@ class Subject:
 
     async def stored(self, decisions: set[str]) -> dict[str, int]:
         """Decision -> feedbacks of clients on it, for those that it still knows."""
-        found = {}
+        counts = {}
         for decision_id in decisions:
             answer = await self.get(f"/decisions/{decision_id}")
             if answer is not None and answer.status_code == 200:
                 rows = answer.json()["feedback"]
-                found[decision_id] = sum("default_reward" not in (row["body"] or {}) for row in rows)
-        return found
+                counts[decision_id] = sum("default_reward" not in (row["body"] or {}) for row in rows)
+        return counts
 
     def below(self, title: str) -> int:
         """Pid of a process below the server, by what it calls itself."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from laserve.lab.reward_models.accuracy import places
+from laserve.lab.reward_models.accuracy import ranks_of
 from laserve.types import Vector
 
 
@@ -19,7 +19,7 @@ def curve(scores: Vector, quality: Vector) -> Vector:
         quality: shape (n,), float64, in [0, 1].
     """
     count = len(scores)
-    ranks = places(scores)
+    ranks = ranks_of(scores)
     values, group = np.unique(ranks, return_inverse=True)
     within = np.bincount(group, minlength=len(values))
     average = np.bincount(group, weights=quality, minlength=len(values)) / within

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from laserve.lab.data.labelled import Row
-from laserve.lab.reward_models.accuracy import Accuracy, measure, places
+from laserve.lab.reward_models.accuracy import Accuracy, measure, ranks_of
 from laserve.lab.reward_models.ppe.best_of import curve
 from laserve.lab.statistics import Interval, mean
 from laserve.types import Vector
@@ -57,28 +57,28 @@ def measure_correctness(scored: Sequence[tuple[Row, Vector]]) -> CorrectnessFigu
     quality = [np.asarray(row.group.rewards) for row, _ in scored]
     curves = np.array([curve(s, q)[:last] for (_, s), q in zip(scored, quality, strict=True)])
     truth = np.mean([curve(q, q)[:last] for q in quality], axis=0)
-    found = curves.mean(axis=0)
+    average = curves.mean(axis=0)
     right = np.concatenate(quality) > 0
     missing = {}
     if right.all() or not right.any():
         missing = dict.fromkeys(("auc", "auc_scaled"), "all answers are right, or all are wrong")
     accuracy = None
     if any(row.group.instructive for row, _ in scored):
-        accuracy = measure([(row.group, places(s)) for row, s in scored if row.group.instructive])
+        accuracy = measure([(row.group, ranks_of(s)) for row, s in scored if row.group.instructive])
     else:
         missing["accuracy"] = "no row has a right and a wrong answer"
-    best = int(found.round(12).argmax())
+    best = int(average.round(12).argmax())
     return CorrectnessFigures(
         rows=len(scored),
         accuracy=accuracy,
         auc=None if missing.get("auc") else auc(np.concatenate([s for _, s in scored]), right),
         auc_scaled=None if missing.get("auc") else auc(np.concatenate([scaled(s) for _, s in scored]), right),
-        curve=tuple(found.tolist()),
+        curve=tuple(average.tolist()),
         truth=tuple(truth.tolist()),
-        maximum=float(found[best]),
+        maximum=float(average[best]),
         maximum_at=best + 1,
         end=mean(curves[:, -1], [row.source for row, _ in scored]),
-        loss=float(((truth - found) ** 2).mean()),
+        loss=float(((truth - average) ** 2).mean()),
         missing=missing,
     )
 
@@ -90,7 +90,7 @@ def auc(scores: Vector, right: Vector) -> float:
         scores: shape (answers,), float64; one that is not finite is below all others.
         right: shape (answers,), bool, both values among them.
     """
-    ranks = places(scores)
+    ranks = ranks_of(scores)
     positives = int(right.sum())
     above = float(ranks[right].sum()) - positives * (positives + 1) / 2
     return above / (positives * (len(right) - positives))

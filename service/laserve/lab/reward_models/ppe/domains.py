@@ -47,15 +47,15 @@ def worst(
     domains: Mapping[str, Mapping[str, Any]], metrics: Sequence[str], less_is_better: Collection[str]
 ) -> dict[str, dict[str, Any]]:
     """For each metric that some domain has, the domain where it is worst."""
-    found = {}
+    result = {}
     for metric in metrics:
         values = {
             name: value for name, domain in domains.items() if (value := plain(domain[metric])) is not None
         }
         if values:
             name = (max if metric in less_is_better else min)(values, key=lambda name: values[name])
-            found[metric] = {"domain": name, "value": values[name]}
-    return found
+            result[metric] = {"domain": name, "value": values[name]}
+    return result
 
 
 def plain(figure: Any) -> float | None:

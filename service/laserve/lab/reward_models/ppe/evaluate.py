@@ -65,20 +65,20 @@ async def evaluate(arms: Arms, kind: Kind, rows: Sequence[Row]) -> dict[str, Any
         rows that the arm could score, and for ``longest answer``, the length as a score; and ``unscored``,
         by name, how many rows an arm could not score.
     """
-    found = await score_all(arms, [row.group for row in rows])
-    found[LONGEST] = _lengths(rows)
+    scores = await score_all(arms, [row.group for row in rows])
+    scores[LONGEST] = _lengths(rows)
     return {
         "rows": len(rows),
         "sources": len({row.source for row in rows}),
         "arms": {
             name: await asyncio.to_thread(
-                _figures, kind, [(rows[place], one) for place, one in by_place.items()]
+                _figures, kind, [(rows[index], one) for index, one in by_index.items()]
             )
-            for name, by_place in found.items()
-            if by_place
+            for name, by_index in scores.items()
+            if by_index
         },
         "unscored": {
-            name: len(rows) - len(by_place) for name, by_place in found.items() if len(by_place) < len(rows)
+            name: len(rows) - len(by_index) for name, by_index in scores.items() if len(by_index) < len(rows)
         },
     }
 
@@ -88,4 +88,4 @@ def _figures(kind: Kind, scored: Scored) -> dict[str, Any]:
 
 
 def _lengths(rows: Sequence[Row]) -> dict[int, Any]:
-    return {place: np.array([float(len(text)) for text in row.group.texts]) for place, row in enumerate(rows)}
+    return {index: np.array([float(len(text)) for text in row.group.texts]) for index, row in enumerate(rows)}

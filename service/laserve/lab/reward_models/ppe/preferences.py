@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from laserve.lab.data.labelled import Row
-from laserve.lab.reward_models.accuracy import Accuracy, measure, places
+from laserve.lab.reward_models.accuracy import Accuracy, measure, ranks_of
 from laserve.lab.reward_models.ppe.calibration import held_out
 from laserve.lab.reward_models.ppe.rankings import Agreement, Battles, absent, compare
 from laserve.lab.statistics import Interval, mean
@@ -41,7 +41,7 @@ def measure_preferences(scored: Sequence[tuple[Row, Vector]]) -> PreferenceFigur
     Args:
         scored: pairs as `read_preferences` gives them, at least one, with scores, shape (2,), float64.
     """
-    ranked = [(row, places(scores)) for row, scores in scored]
+    ranked = [(row, ranks_of(scores)) for row, scores in scored]
     decided = [(row, scores) for row, scores in scored if row.group.instructive]
     missing: dict[str, str] = {}
     accuracy = brier = None
@@ -94,8 +94,8 @@ def _battles(ranked: Sequence[tuple[Row, Vector]]) -> Battles:
     """The rows that name two different models."""
     named = [(row, ranks) for row, ranks in ranked if len(set(row.models)) == 2]
     models = tuple(sorted({model for row, _ in named for model in row.models}))
-    number = {model: place for place, model in enumerate(models)}
-    sources = {source: place for place, source in enumerate(dict.fromkeys(row.source for row, _ in named))}
+    number = {model: index for index, model in enumerate(models)}
+    sources = {source: index for index, source in enumerate(dict.fromkeys(row.source for row, _ in named))}
     ranks = np.array([given for _, given in named], dtype=np.float64).reshape(-1, 2)
     return Battles(
         models=models,

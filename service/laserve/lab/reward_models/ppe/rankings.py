@@ -12,7 +12,7 @@ from laserve.lab.statistics import percentiles, resampled_weights
 from laserve.types import Vector
 
 Matrix = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
+Indices = npt.NDArray[np.intp]
 
 #: Resamples of the strengths.
 RESAMPLES = 1000
@@ -34,13 +34,13 @@ class Battles:
 
     models: tuple[str, ...]
     #: Place in `models` of the first answer's model, and of the second's; shape (battles,), never the same.
-    first: Places
-    second: Places
+    first: Indices
+    second: Indices
     #: 1 where the first answer won, 0 where the second did, 0.5 for a tie; shape (battles,), float64.
     people: Vector
     scorer: Vector
     #: Number of the row's source; shape (battles,).
-    source: Places
+    source: Indices
 
     def wins(self, outcome: Vector, weight: Vector | None = None) -> Matrix:
         """Wins of each model (row) over each other one (column), a tie half a win; shape (models, models)."""
@@ -84,27 +84,27 @@ def compare(battles: Battles) -> Agreement:
     sources = len(np.unique(battles.source))
     if sources < 2:
         return absent("all rows have one source; intervals over sources need two")
-    found: dict[str, float | None] = {}
+    figures: dict[str, float | None] = {}
     missing: dict[str, str] = {}
-    found["row_pearson"] = row_pearson(battles)
-    if found["row_pearson"] is None:
+    figures["row_pearson"] = row_pearson(battles)
+    if figures["row_pearson"] is None:
         missing["row_pearson"] = f"no model has win rates against {AT_LEAST} others that differ"
     ours, theirs = (strengths(battles.wins(outcome)) for outcome in (battles.people, battles.scorer))
     if np.ptp(ours) and np.ptp(theirs):
-        found["spearman"] = float(stats.spearmanr(ours, theirs).statistic)
-        found["kendall"] = float(stats.kendalltau(ours, theirs).statistic)
+        figures["spearman"] = float(stats.spearmanr(ours, theirs).statistic)
+        figures["kendall"] = float(stats.kendalltau(ours, theirs).statistic)
     else:
         reason = "people, or the reward model, find all models equally strong"
         missing |= {"spearman": reason, "kendall": reason}
     by_people, by_scorer = _resampled(battles)
     apart, known = _separated(by_scorer), _separated(by_people)
-    found["separability"] = float(np.abs(apart).mean())
+    figures["separability"] = float(np.abs(apart).mean())
     if known.any():
-        found["confidence_agreement"] = float((apart * known)[known != 0].mean())
+        figures["confidence_agreement"] = float((apart * known)[known != 0].mean())
     else:
         missing["confidence_agreement"] = "people separate no pair of models with 95% confidence"
-    found["rank_brier"] = float(((_above(by_scorer).mean(axis=0) - _above(ours)) ** 2).mean())
-    return Agreement(**found, missing=missing)
+    figures["rank_brier"] = float(((_above(by_scorer).mean(axis=0) - _above(ours)) ** 2).mean())
+    return Agreement(**figures, missing=missing)
 
 
 def absent(reason: str) -> Agreement:
@@ -119,13 +119,13 @@ def row_pearson(battles: Battles) -> float | None:
     """
     people, scorer = battles.wins(battles.people), battles.wins(battles.scorer)
     games = people + people.T
-    found = []
+    correlations = []
     for ours, theirs, number in zip(people, scorer, games, strict=True):
         met = number > 0
         rates = ours[met] / number[met], theirs[met] / number[met]
         if met.sum() >= AT_LEAST and min(np.ptp(rates[0]), np.ptp(rates[1])) > 10.0**-_DECIMALS:
-            found.append(float(stats.pearsonr(*rates).statistic))
-    return float(np.mean(found)) if found else None
+            correlations.append(float(stats.pearsonr(*rates).statistic))
+    return float(np.mean(correlations)) if correlations else None
 
 
 def strengths(wins: Matrix) -> Vector:
@@ -142,19 +142,19 @@ def strengths(wins: Matrix) -> Vector:
         Shape (..., models), float64, rounded to nine decimals so that equals are equal.
     """
     games = wins + np.swapaxes(wins, -1, -2)
-    found = np.zeros(wins.shape[:-1])
+    logits = np.zeros(wins.shape[:-1])
     diagonal = np.arange(wins.shape[-1])
     for _ in range(500):
-        chance = expit(found[..., :, None] - found[..., None, :])
-        slope = (wins - games * chance).sum(axis=-1) - _PRECISION * found
+        chance = expit(logits[..., :, None] - logits[..., None, :])
+        slope = (wins - games * chance).sum(axis=-1) - _PRECISION * logits
         curvature = -games * chance * (1 - chance)
         curvature[..., diagonal, diagonal] += _PRECISION - curvature.sum(axis=-1)
         step = np.linalg.solve(curvature, slope[..., None])[..., 0]
         longest = np.abs(step).max(axis=-1, keepdims=True)
-        found += step / np.maximum(longest / _LONGEST, 1.0)
+        logits += step / np.maximum(longest / _LONGEST, 1.0)
         if longest.max() < 10.0**-_DECIMALS / 10:
             break
-    return np.round(found, _DECIMALS) + 0.0
+    return np.round(logits, _DECIMALS) + 0.0
 
 
 def _resampled(battles: Battles) -> tuple[Matrix, Matrix]:
@@ -173,7 +173,7 @@ def _separated(resampled: Matrix) -> Vector:
     return np.asarray(low[i] > high[j], dtype=np.float64) - np.asarray(low[j] > high[i], dtype=np.float64)
 
 
-def _above(found: Matrix | Vector) -> Matrix:
+def _above(logits: Matrix | Vector) -> Matrix:
     """For each pair i < j, 1 where i is stronger, 0 where j is, 0.5 where neither."""
-    i, j = np.triu_indices(found.shape[-1], k=1)
-    return np.asarray((np.sign(found[..., i] - found[..., j]) + 1) / 2, dtype=np.float64)
+    i, j = np.triu_indices(logits.shape[-1], k=1)
+    return np.asarray((np.sign(logits[..., i] - logits[..., j]) + 1) / 2, dtype=np.float64)

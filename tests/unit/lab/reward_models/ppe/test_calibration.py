@@ -20,7 +20,7 @@ def sampled(slope: float, count: int, seed: int = 0) -> np.ndarray:
 
 @given(differences=DIFFERENCES)
 def test_a_squared_error_of_the_chances_is_in_0_to_1(differences: list[float]) -> None:
-    chance = held_out(np.array(differences), [str(place) for place in range(len(differences))])
+    chance = held_out(np.array(differences), [str(index) for index in range(len(differences))])
     assert ((chance >= 0) & (chance <= 1)).all()
 
 
@@ -31,7 +31,7 @@ def test_the_true_slope_is_found(slope: float) -> None:
 
 def test_an_informative_score_beats_a_coin() -> None:
     differences = sampled(2.0, 500)
-    chance = held_out(differences, [str(place) for place in range(500)])
+    chance = held_out(differences, [str(index) for index in range(500)])
     assert ((1 - chance) ** 2).mean() < 0.2
 
 
@@ -50,12 +50,12 @@ def test_equal_scores_say_nothing() -> None:
 
 @given(unit=st.floats(1e-6, 1e6))
 def test_the_unit_of_the_scores_does_not_matter(unit: float) -> None:
-    differences, sources = sampled(1.0, 40), [str(place // 2) for place in range(40)]
+    differences, sources = sampled(1.0, 40), [str(index // 2) for index in range(40)]
     assert held_out(unit * differences, sources) == pytest.approx(held_out(differences, sources), abs=1e-6)
 
 
 def test_no_source_has_a_part_in_the_slope_that_scales_it() -> None:
-    differences, sources = sampled(1.0, 60), [str(place // 3) for place in range(60)]
+    differences, sources = sampled(1.0, 60), [str(index // 3) for index in range(60)]
     own = np.array([source == "4" for source in sources])
     slope = logit(held_out(differences, sources)[own]) / differences[own]
     changed = np.where(own, -5 * differences, differences)

@@ -25,7 +25,7 @@ def answers(right: list[int], scores: list[float], *, source: str = "a") -> tupl
     group = Group(
         id=source,
         request=make_request(),
-        texts=tuple(str(place) for place in range(len(right))),
+        texts=tuple(str(index) for index in range(len(right))),
         rewards=tuple(float(one) for one in right),
         source=source,
     )
@@ -36,13 +36,13 @@ def sampled(count: int = 40, seed: int = 0) -> Scored:
     """Rows of four answers whose scores tell with noise what is right, some rows all right or all wrong."""
     rng = np.random.default_rng(seed)
     rows = []
-    for place in range(count):
+    for index in range(count):
         right = (rng.random(4) < rng.random()).astype(int)
-        rows.append(answers(list(right), list(right + rng.normal(size=4)), source=str(place)))
+        rows.append(answers(list(right), list(right + rng.normal(size=4)), source=str(index)))
     return rows
 
 
-def told(rows: Scored, metric: str) -> float:
+def metric_of(rows: Scored, metric: str) -> float:
     value = getattr(measure_correctness(rows), metric)
     return float(getattr(value, "value", value))
 
@@ -52,18 +52,18 @@ def told(rows: Scored, metric: str) -> float:
 
 def test_the_figures_of_a_reward_model_that_picks_the_wrong_answer() -> None:
     # Curves 1/2, 0 and 1/2, 1: the mean squared difference is (0 + 1) / 2.
-    found = measure_correctness([answers([1, 0], [1, 2])])
-    assert found.curve == (0.5, 0.0)
-    assert found.truth == (0.5, 1.0)
-    assert (found.maximum, found.maximum_at, found.end.value, found.loss) == (0.5, 1, 0.0, 0.5)
-    assert found.accuracy is not None
-    assert (found.accuracy.value, found.auc) == (0.0, 0.0)
+    result = measure_correctness([answers([1, 0], [1, 2])])
+    assert result.curve == (0.5, 0.0)
+    assert result.truth == (0.5, 1.0)
+    assert (result.maximum, result.maximum_at, result.end.value, result.loss) == (0.5, 1, 0.0, 0.5)
+    assert result.accuracy is not None
+    assert (result.accuracy.value, result.auc) == (0.0, 0.0)
 
 
 def test_accuracy_is_over_right_and_wrong_answers_of_one_row_with_ties_half() -> None:
-    found = measure_correctness([answers([1, 1, 0], [3, 1, 1]), answers([1, 1, 1], [1, 2, 3], source="b")])
-    assert found.accuracy is not None
-    assert (found.accuracy.value, found.accuracy.pairs) == (0.75, 2)
+    result = measure_correctness([answers([1, 1, 0], [3, 1, 1]), answers([1, 1, 1], [1, 2, 3], source="b")])
+    assert result.accuracy is not None
+    assert (result.accuracy.value, result.accuracy.pairs) == (0.75, 2)
 
 
 def test_a_known_area_under_the_curve() -> None:
@@ -74,8 +74,8 @@ def test_a_known_area_under_the_curve() -> None:
 
 def test_scaled_within_rows_the_area_does_not_ask_which_row_is_hard() -> None:
     # Of the four pairs over both rows, 2 < 10 is in the wrong order; within the rows all are right.
-    found = measure_correctness([answers([0, 1], [10, 11]), answers([0, 1], [1, 2], source="b")])
-    assert (found.auc, found.auc_scaled) == (0.75, 1.0)
+    result = measure_correctness([answers([0, 1], [10, 11]), answers([0, 1], [1, 2], source="b")])
+    assert (result.auc, result.auc_scaled) == (0.75, 1.0)
 
 
 def test_scores_of_a_row_are_scaled_from_lowest_to_highest() -> None:
@@ -86,19 +86,19 @@ def test_scores_of_a_row_are_scaled_from_lowest_to_highest() -> None:
 def test_over_optimisation_shows_in_where_the_curve_is_highest() -> None:
     # The very best score is a wrong answer's. Of the 15 pairs 9 have their best among the three right ones,
     # of the 20 triples those 10 without the wrong one.
-    found = measure_correctness([answers([0, 0, 1, 1, 1, 0], [1, 2, 3, 4, 5, 6])])
-    assert found.curve[:3] == pytest.approx((1 / 2, 9 / 15, 10 / 20))
-    assert (found.maximum, found.maximum_at, found.end.value) == (pytest.approx(0.6), 2, 0.0)
+    result = measure_correctness([answers([0, 0, 1, 1, 1, 0], [1, 2, 3, 4, 5, 6])])
+    assert result.curve[:3] == pytest.approx((1 / 2, 9 / 15, 10 / 20))
+    assert (result.maximum, result.maximum_at, result.end.value) == (pytest.approx(0.6), 2, 0.0)
 
 
 def test_the_curve_ends_at_the_shortest_row() -> None:
-    found = measure_correctness([answers([0, 1, 0], [1, 2, 3]), answers([0, 1], [1, 2], source="b")])
-    assert len(found.curve) == len(found.truth) == 2
+    result = measure_correctness([answers([0, 1, 0], [1, 2, 3]), answers([0, 1], [1, 2], source="b")])
+    assert len(result.curve) == len(result.truth) == 2
 
 
 def test_the_end_has_an_interval_over_sources() -> None:
-    found = measure_correctness([answers([0, 1], [1, 2]), answers([0, 1], [2, 1], source="b")])
-    assert (found.end.value, found.end.low, found.end.high) == (0.5, 0.0, 1.0)
+    result = measure_correctness([answers([0, 1], [1, 2]), answers([0, 1], [2, 1], source="b")])
+    assert (result.end.value, result.end.low, result.end.high) == (0.5, 0.0, 1.0)
 
 
 # what cannot be told
@@ -106,22 +106,22 @@ def test_the_end_has_an_interval_over_sources() -> None:
 
 @pytest.mark.parametrize("right", [[1, 1], [0, 0]])
 def test_answers_of_one_kind_leave_accuracy_and_areas_out_with_the_reason(right: list[int]) -> None:
-    found = measure_correctness([answers(right, [1, 2])])
-    assert (found.accuracy, found.auc, found.auc_scaled) == (None, None, None)
-    assert set(found.missing) == {"accuracy", "auc", "auc_scaled"}
+    result = measure_correctness([answers(right, [1, 2])])
+    assert (result.accuracy, result.auc, result.auc_scaled) == (None, None, None)
+    assert set(result.missing) == {"accuracy", "auc", "auc_scaled"}
 
 
 def test_rows_without_a_right_and_a_wrong_answer_have_an_area_and_no_accuracy() -> None:
-    found = measure_correctness([answers([1, 1], [2, 3]), answers([0, 0], [0, 1], source="b")])
-    assert (found.accuracy, found.auc) == (None, 1.0)
-    assert found.missing == {"accuracy": "no row has a right and a wrong answer"}
+    result = measure_correctness([answers([1, 1], [2, 3]), answers([0, 0], [0, 1], source="b")])
+    assert (result.accuracy, result.auc) == (None, 1.0)
+    assert result.missing == {"accuracy": "no row has a right and a wrong answer"}
 
 
 def test_a_score_that_is_not_finite_is_never_picked() -> None:
-    found = measure_correctness([answers([1, 0, 0], [1.0, float("nan"), float("inf")])])
-    assert (found.end.value, found.auc, found.auc_scaled) == (1.0, 1.0, 1.0)
-    assert found.accuracy is not None
-    assert found.accuracy.value == 1.0
+    result = measure_correctness([answers([1, 0, 0], [1.0, float("nan"), float("inf")])])
+    assert (result.end.value, result.auc, result.auc_scaled) == (1.0, 1.0, 1.0)
+    assert result.accuracy is not None
+    assert result.accuracy.value == 1.0
 
 
 # properties
@@ -144,13 +144,13 @@ def test_a_monotone_change_of_the_scores_changes_no_metric_of_order(
 ) -> None:
     rows = sampled()
     changed = [(row, change(scores)) for row, scores in rows]
-    assert told(changed, metric) == pytest.approx(told(rows, metric))
+    assert metric_of(changed, metric) == pytest.approx(metric_of(rows, metric))
 
 
 @given(seed=st.integers(0, 9))
 def test_a_perfect_reward_model_reaches_the_ground_truth_curve(seed: int) -> None:
     rows = [(row, np.array(row.group.rewards)) for row, _ in sampled(10, seed)]
-    found: CorrectnessFigures = measure_correctness(rows)
-    assert found.curve == pytest.approx(found.truth)
-    assert found.loss == pytest.approx(0.0)
-    assert found.maximum == found.end.value == pytest.approx(found.truth[-1])
+    result: CorrectnessFigures = measure_correctness(rows)
+    assert result.curve == pytest.approx(result.truth)
+    assert result.loss == pytest.approx(0.0)
+    assert result.maximum == result.end.value == pytest.approx(result.truth[-1])

@@ -26,7 +26,7 @@ def measure(scored: Scored) -> Measured:
     return Measured(high=Interval(value=value, low=value, high=value), low=value, absent=None)
 
 
-def told(**domains: list[float]) -> dict[str, Any]:
+def figures_of(**domains: list[float]) -> dict[str, Any]:
     group = Group(id="1", request=make_request(), texts=("x",), rewards=(1.0,), source="1")
     scored = [
         (Row(group=group, domains=() if name == "none" else tuple(name.split("_"))), np.array([score]))
@@ -37,23 +37,23 @@ def told(**domains: list[float]) -> dict[str, Any]:
 
 
 def test_each_domain_is_measured_on_its_own_rows_and_all_rows_together() -> None:
-    found = told(math=[1.0, 2.0], code=[6.0])
-    assert found["overall"]["low"] == 3.0
-    assert {name: domain["low"] for name, domain in found["domains"].items()} == {"math": 1.5, "code": 6.0}
+    result = figures_of(math=[1.0, 2.0], code=[6.0])
+    assert result["overall"]["low"] == 3.0
+    assert {name: domain["low"] for name, domain in result["domains"].items()} == {"math": 1.5, "code": 6.0}
 
 
 def test_a_row_counts_for_each_of_its_domains() -> None:
-    found = told(math_code=[1.0], code=[3.0])
-    assert {name: domain["low"] for name, domain in found["domains"].items()} == {"math": 1.0, "code": 2.0}
+    result = figures_of(math_code=[1.0], code=[3.0])
+    assert {name: domain["low"] for name, domain in result["domains"].items()} == {"math": 1.0, "code": 2.0}
 
 
 def test_from_three_domains_on_the_worst_is_told_in_each_metric_s_own_direction() -> None:
-    assert told(math=[1.0], code=[2.0])["worst"] is None
-    worst = told(math=[1.0], code=[2.0], chat=[3.0])["worst"]
+    assert figures_of(math=[1.0], code=[2.0])["worst"] is None
+    worst = figures_of(math=[1.0], code=[2.0], chat=[3.0])["worst"]
     assert worst == {"high": {"domain": "math", "value": 1.0}, "low": {"domain": "chat", "value": 3.0}}
 
 
 def test_a_row_without_a_domain_counts_overall_alone() -> None:
-    found = told(none=[1.0], math=[3.0])
-    assert found["overall"]["low"] == 2.0
-    assert list(found["domains"]) == ["math"]
+    result = figures_of(none=[1.0], math=[3.0])
+    assert result["overall"]["low"] == 2.0
+    assert list(result["domains"]) == ["math"]

@@ -51,59 +51,59 @@ def rescored(rows: Scored, change: Change) -> PreferenceFigures:
 
 
 def test_accuracy_counts_pairs_and_a_tie_of_the_scores_is_half() -> None:
-    found = measure_preferences(
+    result = measure_preferences(
         [pair(1.0, (2, 1), source="a"), pair(0.0, (2, 1), source="b"), pair(0.0, (3, 3), source="c")]
     )
-    assert found.accuracy is not None
-    assert (found.accuracy.value, found.accuracy.pairs) == (0.5, 3)
+    assert result.accuracy is not None
+    assert (result.accuracy.value, result.accuracy.pairs) == (0.5, 3)
 
 
 def test_pairs_that_people_saw_as_equal_count_in_the_win_rates_alone() -> None:
     rows = league()
-    tied = [pair(0.5, (2, 1), source=f"tie {place}", models=("a", "b")) for place in range(5)]
-    without, found = measure_preferences(rows), measure_preferences(rows + tied)
-    assert (found.rows, found.ties) == (len(rows) + 5, 5)
-    assert (found.accuracy, found.brier) == (without.accuracy, without.brier)
-    assert found.row_pearson != without.row_pearson
+    tied = [pair(0.5, (2, 1), source=f"tie {index}", models=("a", "b")) for index in range(5)]
+    without, result = measure_preferences(rows), measure_preferences(rows + tied)
+    assert (result.rows, result.ties) == (len(rows) + 5, 5)
+    assert (result.accuracy, result.brier) == (without.accuracy, without.brier)
+    assert result.row_pearson != without.row_pearson
 
 
 def test_where_people_saw_ties_alone_accuracy_and_brier_are_absent_with_the_reason() -> None:
-    found = measure_preferences([pair(0.5, (1, 2), source=name) for name in "ab"])
-    assert (found.accuracy, found.brier) == (None, None)
-    assert found.missing["accuracy"] == found.missing["brier"] == "people saw a tie in every row"
+    result = measure_preferences([pair(0.5, (1, 2), source=name) for name in "ab"])
+    assert (result.accuracy, result.brier) == (None, None)
+    assert result.missing["accuracy"] == result.missing["brier"] == "people saw a tie in every row"
 
 
 def test_without_model_names_the_rankings_are_absent_with_the_reason() -> None:
-    found = measure_preferences([pair(1.0, (2, 1), source=str(place)) for place in range(4)])
-    assert [getattr(found, name) for name in OF_MODELS] == [None] * len(OF_MODELS)
-    assert set(found.missing) == set(OF_MODELS)
-    assert all("chosen_model" in reason for reason in found.missing.values())
-    assert found.accuracy is not None
-    assert found.brier is not None
+    result = measure_preferences([pair(1.0, (2, 1), source=str(index)) for index in range(4)])
+    assert [getattr(result, name) for name in OF_MODELS] == [None] * len(OF_MODELS)
+    assert set(result.missing) == set(OF_MODELS)
+    assert all("chosen_model" in reason for reason in result.missing.values())
+    assert result.accuracy is not None
+    assert result.brier is not None
 
 
 def test_answers_of_one_model_to_itself_say_nothing_of_models() -> None:
-    rows = [pair(1.0, (2, 1), source=str(place), models=("a", "a")) for place in range(4)]
+    rows = [pair(1.0, (2, 1), source=str(index), models=("a", "a")) for index in range(4)]
     assert measure_preferences(rows).models == 0
 
 
 def test_a_reward_model_that_sees_what_people_see_reaches_the_best_of_each_metric() -> None:
     rows = [(row, np.array(row.group.rewards)) for row, _ in league()]
-    found = measure_preferences(rows)
-    assert found.accuracy is not None
-    assert found.accuracy.value == 1.0
-    assert found.row_pearson == pytest.approx(1.0)
-    assert (found.spearman, found.kendall) == (pytest.approx(1.0), pytest.approx(1.0))
-    assert found.confidence_agreement == 1.0
-    assert found.brier is not None
-    assert found.brier.value < 0.01
-    assert found.missing == {}
+    result = measure_preferences(rows)
+    assert result.accuracy is not None
+    assert result.accuracy.value == 1.0
+    assert result.row_pearson == pytest.approx(1.0)
+    assert (result.spearman, result.kendall) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert result.confidence_agreement == 1.0
+    assert result.brier is not None
+    assert result.brier.value < 0.01
+    assert result.missing == {}
 
 
 def test_an_informative_reward_model_has_a_brier_score_below_that_of_a_coin() -> None:
-    found = measure_preferences(league())
-    assert found.brier is not None
-    assert 0 < found.brier.low < found.brier.value < found.brier.high < 0.25
+    result = measure_preferences(league())
+    assert result.brier is not None
+    assert 0 < result.brier.low < result.brier.value < result.brier.high < 0.25
 
 
 @pytest.mark.parametrize("change", [np.exp, np.cbrt, lambda scores: 7 * scores - 3])
@@ -117,14 +117,14 @@ def test_the_order_of_two_answers_does_not_matter(swapped: set[int]) -> None:
     rows = league(rounds=5)
     turned = [
         pair(row.group.rewards[1], tuple(scores[::-1]), source=row.source, models=row.models[::-1])
-        if place in swapped
+        if index in swapped
         else (row, scores)
-        for place, (row, scores) in enumerate(rows)
+        for index, (row, scores) in enumerate(rows)
     ]
-    found, expected = measure_preferences(turned), measure_preferences(rows)
-    assert (found.accuracy, found.brier) == (expected.accuracy, expected.brier)
-    assert found.spearman == pytest.approx(expected.spearman)
-    assert found.row_pearson == pytest.approx(expected.row_pearson)
+    result, expected = measure_preferences(turned), measure_preferences(rows)
+    assert (result.accuracy, result.brier) == (expected.accuracy, expected.brier)
+    assert result.spearman == pytest.approx(expected.spearman)
+    assert result.row_pearson == pytest.approx(expected.row_pearson)
 
 
 def test_a_score_that_is_not_finite_loses_as_in_the_service() -> None:

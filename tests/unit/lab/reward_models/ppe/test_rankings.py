@@ -33,8 +33,8 @@ def round_robin(by_people: str, by_scorer: str, rounds: int = 40) -> Battles:
     return battles(
         [
             (a, b, 1.0, float(by_scorer.index(a) < by_scorer.index(b)), rounds)
-            for place, a in enumerate(by_people)
-            for b in by_people[place + 1 :]
+            for index, a in enumerate(by_people)
+            for b in by_people[index + 1 :]
         ]
     )
 
@@ -48,8 +48,8 @@ def round_robin(by_people: str, by_scorer: str, rounds: int = 40) -> Battles:
 )
 def test_known_rank_correlations(by_scorer: str, spearman: float, kendall: float) -> None:
     # With ranks 1 2 3 and 1 3 2: 1 - 6 * 2 / (3 * 8), and two pairs in order against one.
-    found = compare(round_robin("abc", by_scorer))
-    assert (found.spearman, found.kendall) == (pytest.approx(spearman), pytest.approx(kendall))
+    result = compare(round_robin("abc", by_scorer))
+    assert (result.spearman, result.kendall) == (pytest.approx(spearman), pytest.approx(kendall))
 
 
 def test_a_known_correlation_of_one_row_of_the_win_rates() -> None:
@@ -90,10 +90,10 @@ def test_a_reward_model_that_agrees_with_confidence_has_one_and_its_opposite_min
 
 def test_a_reward_model_that_separates_nothing_has_zero() -> None:
     games: list[Game] = [(a, b, 1.0, 0.5, 40) for a, b in ("ab", "ac", "bc")]
-    found = compare(battles(games))
-    assert (found.separability, found.confidence_agreement, found.rank_brier) == (0.0, 0.0, 0.25)
-    assert (found.spearman, found.kendall, found.row_pearson) == (None, None, None)
-    assert "equally strong" in found.missing["spearman"]
+    result = compare(battles(games))
+    assert (result.separability, result.confidence_agreement, result.rank_brier) == (0.0, 0.0, 0.25)
+    assert (result.spearman, result.kendall, result.row_pearson) == (None, None, None)
+    assert "equally strong" in result.missing["spearman"]
 
 
 def test_one_pair_of_three_in_the_other_order_costs_two_thirds() -> None:
@@ -102,10 +102,10 @@ def test_one_pair_of_three_in_the_other_order_costs_two_thirds() -> None:
 
 def test_where_people_separate_nothing_there_is_no_agreement_to_tell() -> None:
     games: list[Game] = [(a, b, 0.5, 1.0, 40) for a, b in ("ab", "ac", "bc")]
-    found = compare(battles(games))
-    assert found.confidence_agreement is None
-    assert "people separate no pair" in found.missing["confidence_agreement"]
-    assert found.separability == 1.0
+    result = compare(battles(games))
+    assert result.confidence_agreement is None
+    assert "people separate no pair" in result.missing["confidence_agreement"]
+    assert result.separability == 1.0
 
 
 # what cannot be told
@@ -121,9 +121,9 @@ def test_where_people_separate_nothing_there_is_no_agreement_to_tell() -> None:
 def test_too_few_models_or_sources_leave_all_metrics_out_with_the_reason(
     given_battles: Battles, reason: str
 ) -> None:
-    found = compare(given_battles)
-    assert [getattr(found, name) for name in METRICS] == [None] * len(METRICS)
-    assert all(reason in found.missing[name] for name in METRICS)
+    result = compare(given_battles)
+    assert [getattr(result, name) for name in METRICS] == [None] * len(METRICS)
+    assert all(reason in result.missing[name] for name in METRICS)
 
 
 def test_the_same_battles_give_the_same_figures() -> None:
@@ -139,22 +139,22 @@ WINS = st.lists(st.lists(st.integers(0, 30), min_size=4, max_size=4), min_size=4
 def test_strengths_are_where_the_log_posterior_is_flat_and_sum_to_zero(wins: list[list[int]]) -> None:
     counts = np.array(wins, dtype=float)
     np.fill_diagonal(counts, 0.0)
-    found = strengths(counts)
-    chance = expit(found[:, None] - found[None, :])
-    slope = (counts - (counts + counts.T) * chance).sum(axis=1) - 0.1 * found
+    result = strengths(counts)
+    chance = expit(result[:, None] - result[None, :])
+    slope = (counts - (counts + counts.T) * chance).sum(axis=1) - 0.1 * result
     assert slope == pytest.approx(0.0, abs=1e-6)
-    assert found.sum() == pytest.approx(0.0, abs=1e-6)
+    assert result.sum() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_three_wins_in_four_are_nearly_log_three() -> None:
-    found = strengths(np.array([[0.0, 3000.0], [1000.0, 0.0]]))
-    assert found[0] - found[1] == pytest.approx(np.log(3), abs=1e-3)
+    result = strengths(np.array([[0.0, 3000.0], [1000.0, 0.0]]))
+    assert result[0] - result[1] == pytest.approx(np.log(3), abs=1e-3)
 
 
 def test_a_model_that_never_loses_stays_finite() -> None:
-    found = strengths(np.array([[0.0, 1e6, 1e6], [0.0, 0.0, 1e6], [0.0, 0.0, 0.0]]))
-    assert found[0] > found[1] > found[2]
-    assert np.abs(found).max() < 100
+    result = strengths(np.array([[0.0, 1e6, 1e6], [0.0, 0.0, 1e6], [0.0, 0.0, 0.0]]))
+    assert result[0] > result[1] > result[2]
+    assert np.abs(result).max() < 100
 
 
 def test_many_are_fitted_at_once_as_each_alone() -> None:
