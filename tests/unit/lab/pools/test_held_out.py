@@ -22,7 +22,7 @@ def pool(*sources: str) -> Pool:
 
 
 @pytest.mark.parametrize(
-    ("rows", "found"), [({"q7"}, True), ({"article"}, True), ({"q8"}, False), (set(), False)]
+    ("rows", "seen_before"), [({"q7"}, True), ({"article"}, True), ({"q8"}, False), (set(), False)]
 )
 def test_a_row_was_seen_by_its_id_or_by_its_source(rows: set[str], seen_before: bool) -> None:
     seen = Seen(rows={"one": frozenset(rows)})
