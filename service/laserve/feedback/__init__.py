@@ -1,1 +1,1 @@
-"""Feedback and default rewards: what they say of each arm, and their entries in the event log."""
+"""Feedback and default rewards: the rewards of the arms, and the entries in the event log."""

@@ -1,4 +1,4 @@
-"""Default rewards: learned where a decision's feedback window closes and no feedback has taught."""
+"""The worker of default rewards, learned where a feedback window closes and no feedback has taught."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from laserve.storage.base import Store
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
-#: Most decisions that are looked up at once.
+#: Most decisions that one query returns.
 _PAGE = 100
 
 
 class DefaultRewards:
-    """Learns default rewards as they fall due.
+    """The worker that learns default rewards when they fall due.
 
-    Every process on a store may do so: a decision's default is learned once.
+    Every process on a store may run one: a decision's default is learned once.
     """
 
     def __init__(self, *, store: Store, log: EventLog, metrics: Metrics) -> None:
@@ -38,7 +38,7 @@ class DefaultRewards:
             await asyncio.gather(self._worker, return_exceptions=True)
 
     async def learn_due(self) -> None:
-        """Learn all that are due now. Raises StoreError when the database refuses."""
+        """Learn all default rewards that are due now. Raises StoreError when the database refuses."""
         while due := await self._store.due(_PAGE):
             await asyncio.gather(*(self.learn(decision_id) for decision_id in due))
         await self._count()
@@ -63,6 +63,6 @@ class DefaultRewards:
         while True:
             try:
                 await self.learn_due()
-            except Exception as error:  # noqa: BLE001 - they stay due, and the next look tries again
+            except Exception as error:  # noqa: BLE001 - they stay due, and the next round tries again
                 logger.warning("default rewards could not be learned: %s", error)
             await asyncio.sleep(_LOOK_EVERY_S)

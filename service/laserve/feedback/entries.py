@@ -1,4 +1,4 @@
-"""Entries of the event log that are about feedback: a feedback, a refused one, and a default reward."""
+"""The log entries of feedback: a feedback, a refused feedback, and a default reward."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,35 +18,35 @@ from laserve.storage.base import LogWriter, StoredFeedback
 from laserve.storage.rows import dumps
 from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, Update
 
-#: No feature comes near it, since they are standardised, or parts of a vector of unit norm; nor does NaN.
+#: Bound that no intact feature reaches: features are standardised, or parts of a vector of unit norm.
 _LARGEST_FEATURE = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackEntry(Entry[FeedbackOutcome]):
-    """A feedback whose rewards are resolved."""
+    """A feedback with its rewards resolved."""
 
     feedback: Feedback
     decision: Decision
     #: Rewards of the arms.
     resolved: Resolved
-    #: What the candidates' qualities say of the arms' scores.
+    #: Lesson for the blends, from the candidates' qualities.
     lesson: Lesson | None = None
-    #: The unit in which its rewards were said.
+    #: Range of the rewards that the client sent.
     reward_range: RewardRange = UNIT
-    #: The kind of feedback that teaches, where the log has not settled it yet; None lets this one.
+    #: Kind of feedback that teaches, unless the log has fixed it; None lets this kind teach.
     learn_from: str | None = None
 
     async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[FeedbackOutcome]:
-        """Append the feedback, unless it is known.
+        """Append the feedback, unless it is a duplicate.
 
         Raises:
-            Conflict: the same identity came before with another body.
+            Conflict: an earlier feedback has the same identity and another body.
             Gone: the decision was deleted meanwhile.
             Damaged: the decision's context cannot be learned.
         """
-        if (known := await _find_known(log, self.feedback)) is not None:
-            return Written(result=known)
+        if (duplicate := await _find_duplicate(log, self.feedback)) is not None:
+            return Written(result=duplicate)
         # The decision, or its texts, may have been deleted since it was read.
         decision = await log.decision(self.decision.id)
         event = await self._append(log, decision, state, now)
@@ -58,18 +58,18 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
 
     async def _append(self, log: LogWriter, decision: Decision, state: BanditState, now: float) -> Event:
         feedback, resolved = self.feedback, self.resolved
-        kept = decision.retention == self.decision.retention
+        intact = decision.retention == self.decision.retention
         learned = decision.learnable and (state.learn_from or self.learn_from) in (None, feedback.kind)
         late = decision.closes_at is not None and now > decision.closes_at
         if learned and decision.due_at is not None:
             await log.settle(decision.id)
         before = await log.taught(decision.id) if learned else None
-        scale = _scale(before, state)
+        scale = _reward_scale(before, state)
         return await _append(
             log,
             decision,
             now=now,
-            updates=_learned(resolved.updates, scale) if learned else (),
+            updates=_scale_updates(resolved.updates, scale) if learned else (),
             replaces=before.updates if before else (),
             body={
                 "kind": feedback.kind,
@@ -78,7 +78,7 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
                 "learned": learned,
             }
             | (
-                _lesson(decision, before, state.decisions) | _scaled(resolved.reward, scale)
+                _teaching_fields(decision, before, state.decisions) | _scale_fields(resolved.reward, scale)
                 if learned
                 else {}
             )
@@ -86,22 +86,27 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
             | ({"late": True} if late else {}),
             key=feedback.key,
             identity=feedback.identity,
-            digest=_digest(_said(feedback)) if kept else None,
-            stored=_said(feedback) | self.reward_range.of(feedback) if kept else None,
+            digest=_digest(_body(feedback)) if intact else None,
+            stored=_body(feedback) | self.reward_range.to_json(feedback) if intact else None,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedEntry(Entry[FeedbackOutcome]):
-    """A feedback that does not fit its decision; it is answered all the same where it is known."""
+    """A feedback that does not fit its decision; a duplicate of it still has its outcome."""
 
     feedback: Feedback
     reason: InvalidRequest
 
     async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[FeedbackOutcome]:
-        """Raises Conflict when the same identity came before with another body, else the reason."""
-        if (known := await _find_known(log, self.feedback)) is not None:
-            return Written(result=known)
+        """Return the outcome of a duplicate.
+
+        Raises:
+            Conflict: an earlier feedback has the same identity and another body.
+            InvalidRequest: the reason of the refusal, when no earlier feedback has the identity.
+        """
+        if (duplicate := await _find_duplicate(log, self.feedback)) is not None:
+            return Written(result=duplicate)
         raise self.reason
 
 
@@ -112,58 +117,58 @@ class DefaultEntry(Entry[FeedbackOutcome]):
     decision_id: str
 
     async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[FeedbackOutcome]:
-        """Append the default, unless feedback has taught.
+        """Append the default reward, unless feedback has taught.
 
         Raises:
             Gone: the decision was deleted.
-            Conflict: feedback has taught, or the default is there already.
-            Damaged: what is stored of the decision cannot be used; its default is not due any more.
+            Conflict: feedback has taught, or the log has the default reward already.
+            Damaged: the stored decision cannot be read; its default reward is not due any more.
         """
         await log.settle(self.decision_id)
         decision = await log.decision(self.decision_id)
         identity, played, reward = f"default:{decision.id}", decision.scored_by, decision.default_reward
-        said = {"default_reward": reward}
-        known = await log.feedback("", identity) or await log.taught(decision.id)
-        if known or played is None or reward is None:
+        stored = {"default_reward": reward}
+        earlier = await log.feedback("", identity) or await log.taught(decision.id)
+        if earlier or played is None or reward is None:
             raise Conflict("decision_id: no default reward is due", param="decision_id")
-        scale = _scale(None, state)
+        scale = _reward_scale(None, state)
         event = await _append(
             log,
             decision,
             now=now,
-            updates=_learned((Update(arm=played, reward=reward),), scale),
+            updates=_scale_updates((Update(arm=played, reward=reward),), scale),
             replaces=(),
             body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
-            | _lesson(decision, None, state.decisions)
-            | _scaled(reward, scale),
+            | _teaching_fields(decision, None, state.decisions)
+            | _scale_fields(reward, scale),
             key="",
             identity=identity,
-            digest=_digest(said),
-            stored=said,
+            digest=_digest(stored),
+            stored=stored,
         )
-        # Nobody's word on the answer, so that neither the delay nor the arm's rewards take notice.
+        # A default reward is not a client's rating, so the metrics of delay and reward leave it out.
         return Written(result=_outcome_of(event), events=(event,), observe=_count_default)
 
     async def abandon(self, log: LogWriter) -> None:
-        """Let the default be due no more; else it would be due again at once, for ever."""
+        """End the wait for the default reward, which would otherwise fall due again at once, for ever."""
         await log.settle(self.decision_id)
 
 
-async def _find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
-    """The outcome of the same feedback, if it came before. Raises Conflict when its body differs."""
+async def _find_duplicate(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
+    """The outcome of an earlier feedback of the same identity. Raises Conflict when its body differs."""
     stored = await log.feedback(feedback.key, feedback.identity)
     if stored is None:
         return None
     if stored.decision_id != feedback.decision_id:
         raise Conflict(
-            "Idempotency-Key: came before with feedback on another decision",
+            "Idempotency-Key: was used before, with feedback on another decision",
             stored=stored.body,
             param="Idempotency-Key",
         )
-    if stored.digest is not None and stored.digest != _digest(_said(feedback)):
+    if stored.digest is not None and stored.digest != _digest(_body(feedback)):
         raise Conflict(
-            "the same idempotency key, or the same decision, source and kind, came before with another body; "
-            "send a new Idempotency-Key to correct it",
+            "an earlier feedback with the same idempotency key, or the same decision, source and kind, "
+            "has another body; send a new Idempotency-Key to correct it",
             stored=stored.body,
         )
     return FeedbackOutcome(
@@ -171,55 +176,54 @@ async def _find_known(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | N
     )
 
 
-def _scale(before: Event | None, state: BanditState) -> Scale | None:
-    """By what a decision's rewards are scaled: those learned before it; None leaves them as they are.
+def _reward_scale(before: Event | None, state: BanditState) -> Scale | None:
+    """The scale of a decision's rewards, from the rewards learned before it; None for no scaling.
 
-    A correction keeps the scale of what it corrects, which is what it would have had if it had been right at
-    once. So whoever repeats himself changes nothing.
+    A correction keeps the scale of the feedback that it corrects, so repeating a reward changes nothing.
 
     Args:
         before: the event by which the decision has taught so far.
-        state: the fold of all events in front of the decision's.
+        state: the fold of all events before the entry.
     """
     if before is not None:
         return Scale(*before.body["scale"]) if "scale" in before.body else None
     return state.rewards.scale if state.scales_rewards else None
 
 
-def _learned(updates: tuple[Update, ...], scale: Scale | None) -> tuple[Update, ...]:
+def _scale_updates(updates: tuple[Update, ...], scale: Scale | None) -> tuple[Update, ...]:
     return updates if scale is None else scale.scaled(updates)
 
 
-def _scaled(reward: float, scale: Scale | None) -> dict[str, Any]:
-    """The returned answer's reward as it is learned, beside ``reward``, which stays what it was worth."""
+def _scale_fields(reward: float, scale: Scale | None) -> dict[str, Any]:
+    """Fields of the scale and of the scaled reward; the field ``reward`` keeps the unscaled one."""
     return {} if scale is None else {"scale": [scale.low, scale.high], "scaled_reward": scale.of(reward)}
 
 
-def _lesson(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
-    """What the fold must know of a decision that teaches, beside its updates.
+def _teaching_fields(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
+    """Fields of a decision that teaches, which the fold needs beside the updates.
 
-    ``ordinal`` says which of the learned decisions it is, so that a correction weighs what its original does
-    by now; ``drawn`` and ``propensity`` are what losses are estimated from, and ``replaced_reward`` is what
-    they were estimated with; ``replaced_blend`` is what the original said of the arms' scores.
+    ``ordinal`` is the number of the decision among the learned ones, so that a correction has the present
+    weight of its original. Losses are estimated from ``drawn`` and ``propensity``. A correction undoes the
+    reward ``replaced_reward`` and the lesson ``replaced_blend`` of its original.
 
     Args:
         before: the event by which the decision has taught so far.
-        decisions: learned so far.
+        decisions: number of decisions learned so far.
     """
-    lesson: dict[str, Any] = {"drawn": decision.arm, "propensity": decision.propensity}
+    fields: dict[str, Any] = {"drawn": decision.arm, "propensity": decision.propensity}
     if before is None:
-        return lesson | {"ordinal": decisions + 1}
+        return fields | {"ordinal": decisions + 1}
     if "drawn" in before.body:
-        lesson["replaced_reward"] = before.body.get("scaled_reward", before.body["reward"])
+        fields["replaced_reward"] = before.body.get("scaled_reward", before.body["reward"])
     if "blend" in before.body:
-        lesson["replaced_blend"] = before.body["blend"]
+        fields["replaced_blend"] = before.body["blend"]
     if "ordinal" in before.body:  # not in events of older versions
-        lesson["ordinal"] = before.body["ordinal"]
-    return lesson
+        fields["ordinal"] = before.body["ordinal"]
+    return fields
 
 
 def _check_context(decision: Decision) -> None:
-    """Raise Damaged when the context is not one that was ever computed; learning it would spoil an arm."""
+    """Raise Damaged when a feature is NaN or too large: learning a damaged context would spoil an arm."""
     if not (np.abs(decision.x) < _LARGEST_FEATURE).all():
         raise Damaged(f"decision {decision.id!r} cannot teach: its context is damaged")
 
@@ -277,7 +281,7 @@ def _count_default(metrics: Metrics) -> None:
 
 
 def _outcome_of(event: Event) -> FeedbackOutcome:
-    """The answer to what was appended."""
+    """The outcome of the feedback that the event records."""
     return FeedbackOutcome(
         status="late" if event.body.get("late") else "recorded",
         learned=event.body["learned"],
@@ -286,11 +290,11 @@ def _outcome_of(event: Event) -> FeedbackOutcome:
     )
 
 
-def _said(feedback: Feedback) -> dict[str, Any]:
-    """What makes a repeat the same; not the unit, which is no client's word."""
-    said = {"decision_id": feedback.decision_id, feedback.kind: feedback.value, "source": feedback.source}
-    return said | ({"metric": feedback.metric} if feedback.kind == "references" else {})
+def _body(feedback: Feedback) -> dict[str, Any]:
+    """The client's body, by which duplicates are compared; the reward range is a setting and left out."""
+    body = {"decision_id": feedback.decision_id, feedback.kind: feedback.value, "source": feedback.source}
+    return body | ({"metric": feedback.metric} if feedback.kind == "references" else {})
 
 
-def _digest(said: dict[str, Any]) -> str:
-    return hashlib.sha256(dumps(said).encode()).hexdigest()
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(dumps(body).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""One feedback top to bottom: its decision, the rewards of the arms, its entry in the log, its outcome."""
+"""The stages of one feedback: its decision, the rewards of the arms, its entry in the log, its outcome."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,14 +14,15 @@ from laserve.types import Decision, Feedback, FeedbackOutcome, task_label
 
 
 class Recorder:
-    """Records feedback in the event log.
+    """The recorder of feedback in the event log.
 
     Args:
-        tasks: the declared ones, whose blends are learned apart.
-        learn_from: the kind that teaches, where the log has not settled it yet; None for the first to come.
-        settled: waits for scores of a decision that are still outstanding.
-        alone: whether an arm's scores are its own, not made of the others'.
-        reward_range: what rewards may be, and stand for.
+        tasks: declared tasks, each with blend weights of its own.
+        learn_from: kind of feedback that teaches, unless the log has fixed it; None for the kind that
+            arrives first.
+        wait_for_scores: waits until no scores of a decision are outstanding, by the decision's id.
+        scores_alone: whether the arm of this name scores by itself, and does not combine other arms' scores.
+        reward_range: range of the rewards that clients send.
     """
 
     def __init__(
@@ -32,8 +33,8 @@ class Recorder:
         metrics: Metrics,
         tasks: Sequence[str] = (),
         learn_from: str | None = None,
-        settled: Callable[[str], Awaitable[None]] | None = None,
-        alone: Callable[[str], bool] = lambda name: True,
+        wait_for_scores: Callable[[str], Awaitable[None]] | None = None,
+        scores_alone: Callable[[str], bool] = lambda name: True,
         reward_range: RewardRange = UNIT,
     ) -> None:
         self._store = store
@@ -41,48 +42,48 @@ class Recorder:
         self._metrics = metrics
         self._tasks = tuple(tasks)
         self._learn_from = learn_from
-        self._settled = settled
-        self._alone = alone
+        self._wait_for_scores = wait_for_scores
+        self._scores_alone = scores_alone
         self._reward_range = reward_range
 
     async def record(self, feedback: Feedback) -> FeedbackOutcome:
-        """Acknowledge a feedback once it is durable.
+        """The outcome of a feedback, once the feedback is durable.
 
         Raises:
             NotFound: the decision is unknown.
             Gone: the decision was deleted.
-            Conflict: the same identity came before with another body.
+            Conflict: an earlier feedback has the same identity and another body.
             InvalidRequest: the value does not fit the decision.
             StoreError: the database refused; nothing was recorded.
         """
         return await self._submit(feedback, await self._entry(feedback))
 
     async def record_all(self, batch: Sequence[Feedback]) -> list[FeedbackOutcome | LaserveError]:
-        """Acknowledge many, in their order; an error stands in its place and does not stop the others."""
+        """The outcome or the error of each feedback, in order; an error does not stop the others."""
         entries: dict[int, Entry[FeedbackOutcome]] = {}
-        answers: dict[int, FeedbackOutcome | LaserveError] = {}
-        for place, feedback in enumerate(batch):
+        outcomes: dict[int, FeedbackOutcome | LaserveError] = {}
+        for index, feedback in enumerate(batch):
             try:
-                entries[place] = await self._entry(feedback)
+                entries[index] = await self._entry(feedback)
             except LaserveError as error:
-                answers[place] = error
+                outcomes[index] = error
 
-        async def answer(place: int) -> None:
+        async def submit(index: int) -> None:
             try:
-                answers[place] = await self._submit(batch[place], entries[place])
+                outcomes[index] = await self._submit(batch[index], entries[index])
             except LaserveError as error:
-                answers[place] = error
+                outcomes[index] = error
 
-        await asyncio.gather(*map(answer, entries))
-        return [answers[place] for place in range(len(batch))]
+        await asyncio.gather(*map(submit, entries))
+        return [outcomes[index] for index in range(len(batch))]
 
     async def _entry(self, feedback: Feedback) -> Entry[FeedbackOutcome]:
-        """Look the decision up and resolve, before the log is opened.
+        """The entry of a feedback, with its rewards resolved before the log is opened.
 
-        Measuring long texts would hold the log, and the event loop, for long.
+        Measuring long texts takes long: it must block neither the log nor the event loop.
         """
-        if self._settled is not None:
-            await self._settled(feedback.decision_id)
+        if self._wait_for_scores is not None:
+            await self._wait_for_scores(feedback.decision_id)
         decision = await self._store.decision(feedback.decision_id)
         try:
             if feedback.kind == "references":
@@ -101,10 +102,10 @@ class Recorder:
         )
 
     def _lesson(self, decision: Decision, resolved: Resolved) -> Lesson | None:
-        """What a feedback says of the arms' scores; None where it speaks of the returned answer alone."""
+        """The blends' lesson from a feedback; None where it rates only the returned answer."""
         if resolved.qualities is None:
             return None
-        scores = {arm: each for arm, each in decision.scores.items() if self._alone(arm)}
+        scores = {arm: each for arm, each in decision.scores.items() if self._scores_alone(arm)}
         return Lesson.of(task_label(decision.task, self._tasks), scores, resolved.qualities)
 
     async def _submit(self, feedback: Feedback, entry: Entry[FeedbackOutcome]) -> FeedbackOutcome:

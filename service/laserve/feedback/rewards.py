@@ -1,4 +1,4 @@
-"""From what a client said of a decision to rewards of arms."""
+"""The rewards of the arms, resolved from a client's feedback on a decision."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,13 @@ from laserve import textmetrics
 from laserve.errors import InvalidRequest
 from laserve.types import Decision, Feedback, Update
 
-#: Kinds of feedback whose numbers are in that unit; the others speak of right and wrong.
+#: Kinds of feedback whose numbers are in the unit of the reward range; the other kinds are in [0, 1].
 _NUMBERS = ("reward", "candidate_rewards")
 
 
 @dataclass(frozen=True)
 class RewardRange:
-    """Rewards of `low` teach 0, rewards of `high` teach 1, and those between in proportion.
+    """The range of the rewards that clients send: `low` teaches 0, `high` teaches 1, linear in between.
 
     Args:
         low: finite.
@@ -26,11 +26,11 @@ class RewardRange:
         """(reward - low) / (high - low), in [0, 1].
 
         Args:
-            reward: as it was said.
-            field: what to call it.
+            reward: as the client sent it.
+            field: name of the reward in the error.
 
         Raises:
-            InvalidRequest: it is outside the range.
+            InvalidRequest: the reward is outside the range.
         """
         if not self.low <= reward <= self.high:
             raise InvalidRequest(
@@ -40,10 +40,10 @@ class RewardRange:
             )
         return (reward - self.low) / (self.high - self.low)
 
-    def of(self, feedback: Feedback) -> dict[str, list[float]]:
-        """What a stored feedback must say of its unit, so that it can be read when the setting has changed.
+    def to_json(self, feedback: Feedback) -> dict[str, list[float]]:
+        """The field of the range in a stored feedback, which stays readable when the setting changes.
 
-        Nothing where its kind has no numbers in that unit, or they are in [0, 1] anyway.
+        The field is left out where the kind has no numbers in that unit, or the range is [0, 1].
         """
         if feedback.kind not in _NUMBERS or self == UNIT:
             return {}
@@ -55,30 +55,30 @@ UNIT = RewardRange()
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A feedback in the unit that policies learn."""
+    """The rewards and qualities of a feedback, in the unit that policies learn."""
 
     #: Reward of the returned answer, in [0, 1].
     reward: float
-    #: A step for each arm whose reward is known, the arm that chose the answer among them.
+    #: An update for each arm whose reward is known, including the arm that chose the answer.
     updates: tuple[Update, ...]
-    #: Quality of each candidate, in [0, 1]; None where only the returned answer is spoken of.
+    #: Quality of each candidate, in [0, 1]; None where the feedback rates only the returned answer.
     qualities: tuple[float, ...] | None = None
 
 
 def resolve(feedback: Feedback, decision: Decision, reward_range: RewardRange = UNIT) -> Resolved:
-    """Tell what a feedback says of each arm.
+    """The rewards of the arms by a feedback.
 
-    A reward or a thumb speaks of the returned answer alone. The other kinds speak of every candidate, and so
-    of every arm whose scores are known: its reward is that of the candidate it would have returned.
+    A reward or a thumb rates only the returned answer. The other kinds rate every candidate, and so every arm
+    whose scores are known: the arm's reward is that of the candidate it would have returned.
 
     Args:
-        reward_range: what a reward may be, and stands for.
+        reward_range: range of the rewards that clients send.
 
     Raises:
         InvalidRequest: the value does not fit the decision; the message names the field and the bound.
     """
     if feedback.kind in ("reward", "thumb"):
-        reward = _said_of_returned(feedback, reward_range)
+        reward = _returned_reward(feedback, reward_range)
         played = () if decision.scored_by is None else (Update(arm=decision.scored_by, reward=reward),)
         return Resolved(reward=reward, updates=played)
     qualities = _qualities(feedback, decision, reward_range)
@@ -92,25 +92,25 @@ def resolve(feedback: Feedback, decision: Decision, reward_range: RewardRange = 
 def candidate_rewards(
     feedback: Feedback, decision: Decision, reward_range: RewardRange = UNIT
 ) -> list[float | None]:
-    """What a feedback says of each candidate, n numbers in [0, 1]; None where it says nothing of one.
+    """The reward of each candidate by a feedback, n numbers in [0, 1]; None where a candidate is not rated.
 
-    A reward or a thumb speaks of the returned answer, and so of every candidate with the same text.
+    A reward or a thumb rates the returned answer, and so every candidate with the same text.
 
     Args:
-        reward_range: what a reward could be, and stood for, when it was said.
+        reward_range: range of the rewards when the client sent the feedback.
 
     Raises:
         InvalidRequest: the value does not fit the decision.
     """
     if feedback.kind in ("reward", "thumb"):
         returned = decision.same_text[decision.index]
-        reward = _said_of_returned(feedback, reward_range)
+        reward = _returned_reward(feedback, reward_range)
         return [reward if same == returned else None for same in decision.same_text]
     return [*_qualities(feedback, decision, reward_range)]
 
 
-def _said_of_returned(feedback: Feedback, reward_range: RewardRange) -> float:
-    """What a reward or a thumb says of the returned answer, in [0, 1]."""
+def _returned_reward(feedback: Feedback, reward_range: RewardRange) -> float:
+    """The reward of the returned answer by a reward or a thumb, in [0, 1]."""
     value = float(feedback.value)
     return reward_range.unit(value, "reward") if feedback.kind == "reward" else value
 
@@ -143,7 +143,7 @@ def _listed(rewards: list[float], decision: Decision, reward_range: RewardRange)
             param="candidate_rewards",
         )
     return [
-        reward_range.unit(float(reward), f"candidate_rewards.{place}") for place, reward in enumerate(rewards)
+        reward_range.unit(float(reward), f"candidate_rewards.{index}") for index, reward in enumerate(rewards)
     ]
 
 

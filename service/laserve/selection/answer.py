@@ -1,4 +1,4 @@
-"""One request top to bottom: context, arm, candidates, scores, the best one, on disk."""
+"""The stages of one request: context, arm, candidates, scores, decision, storage."""
 
 import asyncio
 import time
@@ -33,9 +33,9 @@ class _Clock:
 
 
 class Answerer:
-    """Answers requests with the candidate that the chosen arm scores best.
+    """The service that answers a request with the candidate that the chosen arm scores best.
 
-    Look here for the order of the stages, and for what the clock counts to each.
+    Look here for the order of the stages, and for the work that the clock counts to each.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class Answerer:
         await self._archive.close()
 
     async def answer(self, request: Request, *, key: str) -> AsyncGenerator[str | Candidate | Decision]:
-        """Yield the decision's id once the request is taken, each candidate as it finishes, and the decision.
+        """The decision's id as soon as an arm is drawn, each candidate as it finishes, then the decision.
 
-        The decision is durable by then.
+        The decision is durable when it is yielded.
 
         Args:
-            key: name of the API key that asks.
+            key: name of the client's API key.
 
         Raises:
             InvalidRequest: the request names an unknown arm or policy, or does not fit the model.
-            NoCandidate: nothing finished by ``timeout_s``.
-            Unavailable: no arm is ready, the engine failed, or the store refused.
+            NoCandidate: no candidate finished within ``timeout_s``.
+            Unavailable: no arm is ready, the engine failed, or the store refused the decision.
         """
         self._generator.check()
         policy = self._chooser.policy(request)
@@ -89,7 +89,7 @@ class Answerer:
         except TimeoutError:
             raise out_of_time(request) from None
         draw = self._chooser.draw(request, policy, x, decision_id)
-        with self._panels.seated(request, policy, draw) as panel:
+        with self._panels.open(request, policy, draw) as panel:
             clock.lap("choose")
             yield decision_id
 
@@ -113,19 +113,19 @@ class Answerer:
             draw=draw,
             verdict=verdict,
             window=self._window,
-            shadowed=self._shadows.wants(decision_id),
+            shadowed=self._shadows.selects(decision_id),
             timings=clock.spent,
         )
         await self._archive.add(decision)
         clock.lap("store")
-        answered = replace(decision, timings=clock.spent)
-        self._observer.decided(answered, draw, verdict)
-        if answered.shadowed:
-            self._shadows.submit(request, answered)
-        yield answered
+        timed = replace(decision, timings=clock.spent)
+        self._observer.decided(timed, draw, verdict)
+        if timed.shadowed:
+            self._shadows.submit(request, timed)
+        yield timed
 
     async def _generate(self, rendered: Rendered, *, deadline: float) -> AsyncGenerator[Candidate]:
-        """Candidates until all have finished or the deadline passes."""
+        """The candidates that finish before the deadline, on the clock of `time.perf_counter`."""
         stream = self._generator.stream(rendered)
         try:
             while True:

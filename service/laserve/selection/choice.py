@@ -1,4 +1,4 @@
-"""The arm of a request: named by the client, drawn by a policy, or an ensemble of all arms."""
+"""The choice of a request's policy and arm: the client's, a policy's draw, or an ensemble of all arms."""
 
 from laserve.arms.arms import Arms
 from laserve.bandit.policies.base import Policy
@@ -10,10 +10,10 @@ from laserve.types import Request, Vector
 
 
 class Chooser:
-    """Chooses the policy and the arm of a request.
+    """The choice of the policy and the arm of each request.
 
-    Look here for the order of precedence: a pinned arm, an ensemble, the arms whose circuits admit requests,
-    all that are ready.
+    Look here for the order of precedence: a pinned arm, an ensemble, the ready arms whose circuits admit
+    requests, all ready arms.
     """
 
     def __init__(self, *, arms: Arms, learner: Learner, policies: Policies) -> None:
@@ -22,10 +22,10 @@ class Chooser:
         self._policies = policies
 
     def policy(self, request: Request) -> Policy | Ensemble:
-        """The policy that the request names, or the configured one; nothing is spent on it yet.
+        """The policy that the request names, or the configured one; no random number is drawn here.
 
         Raises:
-            InvalidRequest: the arm that the request names is not ready, or there is no policy of the name.
+            InvalidRequest: the arm that the request names is not ready, or the policy does not exist.
             NotReady: no arm is ready.
         """
         if not self._arms.ready:
@@ -43,11 +43,11 @@ class Chooser:
         """
         ready = self._arms.ready
         if request.arm is not None:
-            self._arms.check(request.arm)  # it may have been drained since
+            self._arms.check(request.arm)  # the arm may have been drained since `policy`
             return self._learner.pin(request.arm, x, ready, decision_id)
         if isinstance(policy, Ensemble):
             return self._learner.pin(policy.name, x, ready, decision_id)
-        for arms in (self._arms.eligible, ready):  # a policy of one arm draws it with an open circuit too
+        for arms in (self._arms.eligible, ready):  # a policy of one arm draws it although its circuit is open
             draw = self._learner.draw(policy, x, arms, decision_id)
             if draw is not None:
                 return draw

@@ -1,4 +1,4 @@
-"""The decision on a request, with all that explains, replays and teaches it; and its metrics."""
+"""The decision on a request, with the data to explain it, replay it and learn from it; and its metrics."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,18 @@ from laserve.types import Decision, Request, Vector, task_label
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """How long feedback on a decision is waited for.
+    """The time in which feedback on a decision may arrive, and the default reward after it.
 
     Args:
-        wait_s: seconds from the decision; None for ever.
-        default_reward: learned then if no feedback has taught, in [0, 1]; None for nothing.
+        wait_s: seconds from the decision; None for no limit.
+        default_reward: reward in [0, 1] that is learned at the end if no feedback has taught; None for none.
     """
 
     wait_s: float | None = None
     default_reward: float | None = None
 
     def closes_at(self, created_at: float) -> float | None:
-        """Unix seconds after which feedback on a decision made then is late; None where it never is."""
+        """Unix seconds after which feedback is late, from those of the decision; None without a limit."""
         return None if self.wait_s is None else created_at + self.wait_s
 
 
@@ -42,12 +42,12 @@ def decide(
     shadowed: bool,
     timings: Mapping[str, float],
 ) -> Decision:
-    """The decision, whole but for the time that it takes to store it.
+    """The complete decision, except for the time that storing it takes.
 
     Args:
-        key: name of the API key that asks.
-        policy: name of the policy that draws, where the request names no arm.
-        shadowed: whether all arms are to score the request, if the policy drew an arm.
+        key: name of the client's API key.
+        policy: name of the policy that drew the arm; unused where the request names an arm.
+        shadowed: whether all arms are to score the request, provided that the policy drew an arm.
         timings: seconds by stage so far.
     """
     created_at = time.time()
@@ -90,7 +90,7 @@ def decide(
 
 
 def _texts(request: Request) -> dict[str, Any]:
-    """What the client asked, as JSON values."""
+    """The texts of the client's request, as JSON values."""
     if request.question is not None:
         documents = [{"title": document.title, "text": document.text} for document in request.documents]
         return {"question": request.question, "documents": documents}
@@ -100,12 +100,12 @@ def _texts(request: Request) -> dict[str, Any]:
 
 
 class Observer:
-    """Counts decisions in the metrics.
+    """The metrics of decisions.
 
-    Look here for the metric that a decision moves; those of arms and of feedback are counted where they are.
+    Look here for each metric that a decision changes; `arms` and `feedback` count their own metrics.
 
     Args:
-        tasks: tasks with a label of their own; others count as ``other``.
+        tasks: declared tasks, each with its own label; all others count as ``other``.
     """
 
     def __init__(self, metrics: Metrics, *, tasks: Sequence[str]) -> None:

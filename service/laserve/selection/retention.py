@@ -1,4 +1,4 @@
-"""The decisions on disk, with their texts kept in full, as keyed hashes, or not at all."""
+"""The archive of decisions, with their texts in full, as keyed hashes, or left out."""
 
 import hashlib
 import hmac
@@ -15,14 +15,14 @@ from laserve.types import Decision
 
 
 class Retention:
-    """Applies the retention setting to a decision before it is stored.
+    """The retention setting, applied to a decision before it is stored.
 
     Look here for which fields of a decision hold texts.
 
     Args:
-        mode: ``full`` keeps texts, ``hash`` keeps HMAC-SHA256 of each (so that equal texts can be told
-            without being read), ``none`` keeps nothing.
-        key: of the hashes.
+        mode: ``full`` keeps texts, ``hash`` keeps the HMAC-SHA256 of each (equal texts have equal hashes),
+            ``none`` keeps no text.
+        key: key of the hashes.
     """
 
     def __init__(self, *, mode: Literal["full", "hash", "none"], key: bytes) -> None:
@@ -30,7 +30,7 @@ class Retention:
         self._key = key
 
     def redact(self, decision: Decision) -> Decision:
-        """The decision as it may be stored."""
+        """The decision as the mode allows it to be stored."""
         if self.mode == "full":
             return decision
         keep = self._hash if self.mode == "hash" else _drop
@@ -64,7 +64,7 @@ def _each_text(value: Any, change: Any) -> Any:
 
 
 class Archive:
-    """Keeps decisions on disk: each redacted, those that come at the same time in one commit."""
+    """The writer of decisions: each is redacted, and those that arrive together share one commit."""
 
     def __init__(self, *, store: Store, retention: Retention) -> None:
         self._store = store
@@ -75,11 +75,11 @@ class Archive:
         self._batches.start()
 
     async def close(self) -> None:
-        """Commit what waits, then stop."""
+        """Commit the decisions that wait, then stop."""
         await self._batches.close()
 
     async def add(self, decision: Decision) -> None:
-        """Store a decision; once this returns it is durable. Raises StoreError when the store refuses."""
+        """Store a decision; it is durable when this returns. Raises StoreError when the store refuses."""
         await self._batches.submit(self._retention.redact(decision))
 
     async def _commit(self, batch: Sequence[Decision]) -> Sequence[None]:
@@ -88,7 +88,7 @@ class Archive:
 
 
 def hash_key(folder: Path) -> bytes:
-    """The folder's own random key, made on first use and readable by its owner alone.
+    """The random key of a folder, created on first use and readable only by its owner.
 
     Raises:
         ConfigError: the folder cannot be written.

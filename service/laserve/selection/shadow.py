@@ -1,4 +1,4 @@
-"""Shadow scoring: what the arms that were not asked would have returned, found out behind the answer."""
+"""Shadow scoring: scores of the arms that did not score a request, computed after its answer."""
 
 import asyncio
 import logging
@@ -12,17 +12,17 @@ from laserve.arms.blends import Blends
 from laserve.bandit.policies.base import uniform
 from laserve.errors import ArmFailed, LaserveError
 from laserve.metrics import Metrics
-from laserve.selection.panel import together
+from laserve.selection.panel import combined
 from laserve.storage.base import Store
 from laserve.types import Decision, Request
 
 logger = logging.getLogger(__name__)
 
-#: Most requests that wait to be scored, and seconds that one waits for the service to have time.
+#: Most requests in the queue, and most seconds that a request waits there while the service is busy.
 _QUEUE, _PATIENCE_S = 32, 30.0
-#: Seconds between two looks at whether it has.
+#: Seconds between two checks whether the service is still busy.
 _LOOK_EVERY_S = 0.05
-#: Seconds that feedback waits for the scores that it could teach by.
+#: Most seconds that feedback waits for the shadow scores of its decision.
 _FEEDBACK_WAITS_S = 30.0
 
 
@@ -35,16 +35,16 @@ class _Job:
 
 
 class Shadows:
-    """Has every arm score a share of the requests, so that feedback on their candidates teaches all arms.
+    """Scores of every arm for a share of the requests, so that feedback on candidates teaches all arms.
 
-    Whether a request is among them is drawn from a hash of its id, whichever arm was drawn. They are scored
-    one after another behind their answers, while the service is not busy; what finds no time is dropped and
-    counted.
+    A hash of the decision's id selects the request, independently of the drawn arm. The requests are scored
+    one after another after their answers, while the service is not busy; a request that waits too long is
+    dropped and counted.
 
     Args:
-        share: of the requests, in [0, 1].
-        seed: of the draws.
-        busy: whether requests now need all the service has.
+        share: share of the requests that is selected, in [0, 1].
+        seed: seed of the selection.
+        busy: whether the requests under way need the whole service.
     """
 
     def __init__(
@@ -69,15 +69,15 @@ class Shadows:
         self._pending: dict[str, asyncio.Future[None]] = {}
         self._worker: asyncio.Task[None] | None = None
 
-    def wants(self, decision_id: str) -> bool:
-        """Whether all arms are to score this request."""
+    def selects(self, decision_id: str) -> bool:
+        """Whether the request of this decision is among those that all arms score."""
         return uniform(self._seed, f"shadow:{decision_id}") < self._share
 
     def submit(self, request: Request, decision: Decision) -> None:
-        """Have a request scored by the arms that have not, once its decision is on disk.
+        """Queue a request for the arms that have not scored it. Its decision must be stored already.
 
         Args:
-            decision: with its candidates' texts.
+            decision: the decision with its candidates' texts.
         """
         done = asyncio.get_running_loop().create_future()
         job = _Job(request=request, decision=decision, queued_at=time.monotonic(), done=done)
@@ -88,8 +88,8 @@ class Shadows:
         else:
             self._pending[decision.id] = done
 
-    async def settled(self, decision_id: str) -> None:
-        """Wait, though not for ever, until no scores of a decision are outstanding."""
+    async def wait(self, decision_id: str) -> None:
+        """Wait until no shadow scores of a decision are outstanding, but for a limited time."""
         if (pending := self._pending.get(decision_id)) is not None:
             await asyncio.wait({pending}, timeout=_FEEDBACK_WAITS_S)
 
@@ -107,7 +107,7 @@ class Shadows:
         while True:
             job = await self._jobs.get()
             try:
-                self._count(await self._done(job))
+                self._count(await self._process(job))
             except LaserveError as error:  # the decision was deleted, or the database refuses
                 logger.warning("shadow scores of %s are lost: %s", job.decision.id, error.message)
                 self._count("failed")
@@ -115,8 +115,8 @@ class Shadows:
                 del self._pending[job.decision.id]
                 job.done.set_result(None)
 
-    async def _done(self, job: _Job) -> str:
-        """Score and store one request; the outcome that the metric counts."""
+    async def _process(self, job: _Job) -> str:
+        """Score and store one request, and return the outcome for the metric."""
         while self._busy():
             if time.monotonic() - job.queued_at > _PATIENCE_S:
                 return "dropped"
@@ -124,8 +124,8 @@ class Shadows:
         alone = self._blends.alone
         missing = [name for name in alone if name not in job.decision.scores]
         with self._arms.holding(missing):
-            found = await asyncio.gather(*(self._scored(name, job) for name in missing))
-        by_arm = {name: scored for name, scored in zip(missing, found, strict=True) if scored is not None}
+            results = await asyncio.gather(*(self._score(name, job) for name in missing))
+        by_arm = {name: scored for name, scored in zip(missing, results, strict=True) if scored is not None}
         complete = len(by_arm) == len(missing)
         if complete:
             by_arm |= self._combined(job.decision, alone, by_arm)
@@ -139,16 +139,16 @@ class Shadows:
     def _combined(
         self, decision: Decision, alone: Sequence[str], by_arm: Mapping[str, Scored]
     ) -> dict[str, Scored]:
-        """What the arms that combine others would have made of their scores."""
+        """The scores of the arms that combine the scores of others."""
         known = {**{name: Scored.logged(decision, name) for name in decision.scores}, **by_arm}
         parts = {name: known[name] for name in alone}
         return {
-            name: together(ensemble, parts, decision.candidates)
+            name: combined(ensemble, parts, decision.candidates)
             for name, ensemble in self._blends.ensembles(decision.task).items()
             if name not in known
         }
 
-    async def _scored(self, name: str, job: _Job) -> Scored | None:
+    async def _score(self, name: str, job: _Job) -> Scored | None:
         try:
             return await self._arms.score(name, job.request, job.decision.candidates)
         except ArmFailed as error:

@@ -1,4 +1,4 @@
-"""The verdict on a request's candidates: who scored them, which is best, and what fell short."""
+"""The verdict on a request's candidates: their scores by arm, the best one, and the shortfalls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from laserve.types import Candidate
 
 @dataclass(frozen=True, kw_only=True)
 class Shortfall:
-    """Why a decision is less than what the request wants."""
+    """One way in which a decision falls short of its request."""
 
-    #: What the metrics count it as: ``arm_failed``, ``unscored``, ``non_finite`` or ``timeout``.
+    #: Label in the metrics: ``arm_failed``, ``unscored``, ``non_finite`` or ``timeout``.
     reason: str
     detail: str
 
@@ -25,22 +25,22 @@ class Shortfall:
 class Verdict:
     """Scores of a request's candidates by arm, and the arm whose scores choose.
 
-    Look here for which candidate is returned, also when no arm could score, and for what `degraded` says.
+    Look here for which candidate is returned, also when no arm could score, and for the texts of `degraded`.
     """
 
     #: At least one, by index.
     candidates: tuple[Candidate, ...]
-    #: Candidates that the request wants.
+    #: Number of candidates that the request wants.
     wanted: int
     #: Arm whose scores choose; None when every arm failed.
     scored_by: str | None
     by_arm: Mapping[str, Scored]
-    #: Arm -> why it could not score.
+    #: Arm -> the reason why it could not score.
     failed: Mapping[str, str]
 
     @property
     def winner(self) -> Scored | None:
-        """Scores of the arm that chooses."""
+        """The scores that choose; None when every arm failed."""
         return None if self.scored_by is None else self.by_arm[self.scored_by]
 
     @property
@@ -52,7 +52,7 @@ class Verdict:
 
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
-        """What falls short of the request."""
+        """All ways in which the decision falls short of its request."""
         short = [Shortfall(reason="arm_failed", detail=f"{name}: {why}") for name, why in self.failed.items()]
         if self.winner is None:
             short.append(Shortfall(reason="unscored", detail="every arm failed; best mean log-probability"))

@@ -138,9 +138,9 @@ async def test_a_client_that_leaves_takes_along_what_was_read_ahead(service: Ser
             break
     arm = service.arms.get("ahead")
     assert arm is not None
-    assert arm.holders == 1
+    assert arm.requests == 1
     await steps.aclose()  # type: ignore[attr-defined]
-    assert (arm.holders, arm.circuit.state) == (0, "closed")
+    assert (arm.requests, arm.circuit.state) == (0, "closed")
     async with asyncio.timeout(10):
         while asyncio.all_tasks() - before:
             await asyncio.sleep(0.001)

@@ -76,7 +76,7 @@ async def test_where_all_have_scored_it_is_known_what_it_would_have_returned(ser
 async def test_in_the_shadow_it_learns_what_it_would_have_returned(service: Service) -> None:
     decision = await answered(service, policy="fixed:one")
     assert "blend" not in decision.scores
-    await service.shadows.settled(decision.id)
+    await service.shadows.wait(decision.id)
     whole = await service.store.decision(decision.id)
     itself = await answered(service, policy="fixed:blend")
     assert whole.scores["blend"] == pytest.approx(itself.scores["blend"])

@@ -35,7 +35,7 @@ async def service() -> AsyncIterator[Service]:
 
 async def logged(service: Service, decision: Decision) -> Decision:
     """The decision as it stands once no scores are outstanding."""
-    await service.shadows.settled(decision.id)
+    await service.shadows.wait(decision.id)
     return await service.store.decision(decision.id)
 
 
@@ -92,9 +92,9 @@ async def test_agreement_is_counted_by_the_text_that_was_returned(service: Servi
 async def test_the_share_is_drawn_by_the_decision_and_not_by_the_arm() -> None:
     async with serving(0.25) as service:
         ids = [f"decision {number}" for number in range(4000)]
-        wanted = [service.shadows.wants(each) for each in ids]
+        wanted = [service.shadows.selects(each) for each in ids]
         assert sum(wanted) == pytest.approx(1000, abs=4 * (4000 * 0.25 * 0.75) ** 0.5)
-        assert wanted == [service.shadows.wants(each) for each in ids]
+        assert wanted == [service.shadows.selects(each) for each in ids]
 
 
 async def test_nothing_is_scored_without_a_share_or_for_a_pinned_arm(service: Service) -> None:
@@ -144,5 +144,5 @@ async def test_a_decision_that_was_deleted_meanwhile_stays_deleted(service: Serv
     with busy(service):
         decision = await answered(service, policy="fixed:one")
         await service.store.erase(decision.id, 1.0)
-    await service.shadows.settled(decision.id)
+    await service.shadows.wait(decision.id)
     assert value(service, "laserve_shadow_total", outcome="failed") == 1
