@@ -361,7 +361,7 @@ class UnloadableModel(StubModel):
 
 
 def make_circuit(*, failures: int = 5, open_s: float = 10.0) -> Circuit:
-    return Circuit(failures=failures, open_s=open_s, changed=lambda state: None)
+    return Circuit(failures=failures, open_s=open_s, on_change=lambda state: None)
 
 
 def make_arm(name: str, model: Any, **changes: Any) -> Arm:

@@ -43,9 +43,9 @@ class Arm:
     #: As the log has it.
     status: ArmStatus = "enabled"
     #: Requests under way that may still ask it.
-    holders: int = 0
+    requests: int = 0
     #: Set while there are none.
-    unheld: asyncio.Event = field(default_factory=_free)
+    idle: asyncio.Event = field(default_factory=_free)
 
     @property
     def state(self) -> ArmState:
@@ -71,14 +71,14 @@ class Arm:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep its model while a request may ask it."""
-        self.holders += 1
-        self.unheld.clear()
+        self.requests += 1
+        self.idle.clear()
         try:
             yield
         finally:
-            self.holders -= 1
-            if not self.holders:
-                self.unheld.set()
+            self.requests -= 1
+            if not self.requests:
+                self.idle.set()
 
 
 def make_arm(settings: ArmSettings, shared: Mapping[str, Any], metrics: Metrics) -> Arm:
@@ -102,8 +102,10 @@ def make_arm(settings: ArmSettings, shared: Mapping[str, Any], metrics: Metrics)
         name=name,
         model=model,
         timeout_s=settings.timeout_s,
-        circuit=Circuit(failures=settings.circuit_failures, open_s=settings.circuit_open_s, changed=publish),
-        overlap=Overlap(settings.overlap if ahead else "off", changed=metrics.rm_overlap.labels(name).set),
+        circuit=Circuit(
+            failures=settings.circuit_failures, open_s=settings.circuit_open_s, on_change=publish
+        ),
+        overlap=Overlap(settings.overlap if ahead else "off", on_change=metrics.rm_overlap.labels(name).set),
     )
 
 
@@ -133,5 +135,5 @@ class UnavailableModel:
 
 def unavailable_arm(name: str, kind: str, why: str) -> Arm:
     """An arm of which there is nothing but its name."""
-    circuit = Circuit(failures=1, open_s=1.0, changed=lambda state: None)
+    circuit = Circuit(failures=1, open_s=1.0, on_change=lambda state: None)
     return Arm(name=name, model=UnavailableModel(kind, why), timeout_s=1.0, circuit=circuit)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 
 from laserve.arms.arm import STATES, Arm
-from laserve.arms.attempt import Scored, Scoring, reason, score_distinct, within
+from laserve.arms.attempt import Attempt, Scored, reason, score_distinct, within
 from laserve.arms.circuit import STATES as CIRCUIT_STATES
 from laserve.errors import ArmFailed, InvalidRequest
 from laserve.metrics import Metrics
@@ -119,9 +119,9 @@ class Arms:
             self._metrics.rm_circuit.remove(arm.name, state)
         self._metrics.rm_overlap.remove(arm.name)
 
-    def scoring(self, name: str, request: Request) -> Scoring:
+    def attempt(self, name: str, request: Request) -> Attempt:
         """One attempt of an arm at a request."""
-        return Scoring(self._arms[name], request, metrics=self._metrics, opened=self._watch)
+        return Attempt(self._arms[name], request, metrics=self._metrics, on_open=self._watch)
 
     async def score(self, name: str, request: Request, candidates: Sequence[Candidate]) -> Scored:
         """Score all candidates by one arm; equal texts are scored once.
@@ -129,7 +129,7 @@ class Arms:
         Raises:
             ArmFailed: the arm raised, took longer than it may, gave no finite score, or its circuit is open.
         """
-        return await self.scoring(name, request).result(candidates)
+        return await self.attempt(name, request).result(candidates)
 
     def publish(self) -> None:
         """Bring the metric of the arms' states up to date."""

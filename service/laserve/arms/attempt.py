@@ -49,25 +49,25 @@ class Scored:
         return float(finite[-1] - finite[-2]) if len(finite) > 1 else None
 
 
-class Scoring:
+class Attempt:
     """One attempt of one arm at one request. `close` it, whatever becomes of it.
 
     Once it has begun, the arm reads the prompt and scores candidates as they are added; otherwise it does all
     of that in `result`. The scores are the same.
 
     Args:
-        opened: told when the arm's circuit opens.
+        on_open: told when the arm's circuit opens.
     """
 
     def __init__(
-        self, arm: Arm, request: Request, *, metrics: Metrics, opened: Callable[[Arm], None]
+        self, arm: Arm, request: Request, *, metrics: Metrics, on_open: Callable[[Arm], None]
     ) -> None:
         #: Whether candidates are scored as they finish.
         self.overlapping = False
         self.arm = arm
         self._request = request
         self._metrics = metrics
-        self._opened = opened
+        self._on_open = on_open
         #: What the circuit gave for this attempt; None before it, and once the circuit knows the end.
         self._begun: int | None = None
         self._reading: Reading | None = None
@@ -179,7 +179,7 @@ class Scoring:
         why = arm.error
         if begun is not None and arm.circuit.failed(begun):
             logger.error("arm %s: circuit open for %g s: %s", arm.name, arm.circuit.open_s, why)
-            self._opened(arm)
+            self._on_open(arm)
         return why
 
 

@@ -17,21 +17,21 @@ class Circuit:
     Args:
         failures: in a row, that open it.
         open_s: first stay in the open state, in seconds; each one that follows is twice as long, 600 at most.
-        changed: told of each new state.
+        on_change: told of each new state.
     """
 
-    def __init__(self, *, failures: int, open_s: float, changed: Callable[[CircuitState], None]) -> None:
+    def __init__(self, *, failures: int, open_s: float, on_change: Callable[[CircuitState], None]) -> None:
         self.state: CircuitState = "closed"
         #: Seconds that the present stay in the open state lasts.
         self.open_s = open_s
         self._limit = failures
         self._first_open_s = open_s
-        self._changed = changed
+        self._on_change = on_change
         self._failures = 0
         self._trying = False
         #: States entered so far.
         self._entered = 0
-        changed("closed")
+        on_change("closed")
 
     @property
     def admits(self) -> bool:
@@ -88,4 +88,4 @@ class Circuit:
         self._entered += 1
         self._trying = False
         self._failures = 0
-        self._changed(state)
+        self._on_change(state)

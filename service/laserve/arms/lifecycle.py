@@ -223,8 +223,8 @@ class Lifecycle:
 
     async def _put_away(self, arm: Arm) -> None:
         """Close a retired arm when the requests that may ask it have ended, unless it is enabled by then."""
-        while arm.holders:
-            await arm.unheld.wait()
+        while arm.requests:
+            await arm.idle.wait()
         if arm.status == "retired" and arm.loading != "unloaded":
             await self._arms.unload(arm)
             logger.info("arm %s: retired, its model is closed", arm.name)

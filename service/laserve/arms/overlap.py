@@ -23,26 +23,26 @@ class Overlap:
 
     Args:
         mode: ``on`` and ``off`` settle it; ``auto`` takes both ways in turn, then keeps the faster one.
-        changed: told whether the arm overlaps, now and whenever that changes.
+        on_change: told whether the arm overlaps, now and whenever that changes.
     """
 
-    def __init__(self, mode: OverlapMode, changed: Callable[[bool], None] = lambda on: None) -> None:
+    def __init__(self, mode: OverlapMode, on_change: Callable[[bool], None] = lambda on: None) -> None:
         self.mode = mode
         #: The way that is kept for now.
         self.on = mode == "on"
-        self._changed = changed
-        self._asked = 0
+        self._on_change = on_change
+        self._requests = 0
         self._times = {True: _Average(), False: _Average()}
-        changed(self.on)
+        on_change(self.on)
 
     def choose(self) -> bool:
         """Whether the next request overlaps."""
         if self.mode != "auto":
             return self.on
-        self._asked += 1
+        self._requests += 1
         if any(times.count < TRIALS for times in self._times.values()):
-            return self._asked % 2 == 1
-        return not self.on if self._asked % RETRY_EVERY == 0 else self.on
+            return self._requests % 2 == 1
+        return not self.on if self._requests % RETRY_EVERY == 0 else self.on
 
     def learn(self, overlapped: bool, *, seconds: float, tokens: int) -> None:
         """What a request took that went well.
@@ -61,7 +61,7 @@ class Overlap:
     def _keep(self, on: bool) -> None:
         if on != self.on:
             self.on = on
-            self._changed(on)
+            self._on_change(on)
 
 
 class _Average:

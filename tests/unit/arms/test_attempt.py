@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builders import StubModel, make_arm, make_candidates, make_request
 from laserve.arms.arm import Arm
-from laserve.arms.attempt import Scored, Scoring
+from laserve.arms.attempt import Attempt, Scored
 from laserve.errors import ArmFailed, Unscorable
 from laserve.metrics import Metrics
 from laserve.scoring.base import Reading
@@ -54,10 +54,10 @@ class Ahead(StubModel):
             raise
 
 
-def scoring_of(
-    arm: Arm, metrics: Metrics | None = None, opened: Callable[[Arm], None] = lambda arm: None
-) -> Scoring:
-    return Scoring(arm, REQUEST, metrics=metrics or Metrics(), opened=opened)
+def attempt_of(
+    arm: Arm, metrics: Metrics | None = None, on_open: Callable[[Arm], None] = lambda arm: None
+) -> Attempt:
+    return Attempt(arm, REQUEST, metrics=metrics or Metrics(), on_open=on_open)
 
 
 async def steps() -> None:
@@ -67,15 +67,15 @@ async def steps() -> None:
 
 async def test_what_is_read_ahead_is_scored_as_it_finishes_and_once() -> None:
     model = Ahead()
-    scoring = scoring_of(make_arm("one", model))
-    scoring.begin()
+    attempt = attempt_of(make_arm("one", model))
+    attempt.begin()
     await steps()
     assert model.prefilled == [REQUEST]
     for candidate in CANDIDATES:
-        scoring.add(candidate)
+        attempt.add(candidate)
         await steps()
     assert model.asked == [["a"], ["b"], ["c"]]
-    scored = await scoring.result(CANDIDATES)
+    scored = await attempt.result(CANDIDATES)
     assert scored.scores.tolist() == [1.0, 3.0, 1.0, 2.0]
     assert scored.best == 1
     assert len(model.asked) == 3
@@ -83,12 +83,12 @@ async def test_what_is_read_ahead_is_scored_as_it_finishes_and_once() -> None:
 
 async def test_without_reading_ahead_all_is_asked_at_the_end_and_at_once() -> None:
     model = Ahead()
-    scoring = scoring_of(make_arm("one", model))
+    attempt = attempt_of(make_arm("one", model))
     for candidate in CANDIDATES:
-        scoring.add(candidate)
+        attempt.add(candidate)
     await steps()
     assert (model.prefilled, model.asked) == ([], [])
-    assert (await scoring.result(CANDIDATES)).scores.tolist() == [1.0, 3.0, 1.0, 2.0]
+    assert (await attempt.result(CANDIDATES)).scores.tolist() == [1.0, 3.0, 1.0, 2.0]
     assert [sorted(texts) for texts in model.asked] == [["a", "b", "c"]]
 
 
@@ -98,13 +98,13 @@ async def test_without_reading_ahead_all_is_asked_at_the_end_and_at_once() -> No
     ids=["reads nothing ahead", "needs all", "reads ahead but needs all"],
 )
 async def test_a_model_that_cannot_read_ahead_is_asked_at_the_end(model: StubModel) -> None:
-    scoring = scoring_of(make_arm("one", model))
-    scoring.begin()
-    assert not scoring.overlapping
-    scoring.add(CANDIDATES[0])
+    attempt = attempt_of(make_arm("one", model))
+    attempt.begin()
+    assert not attempt.overlapping
+    attempt.add(CANDIDATES[0])
     await steps()
     assert model.asked == []
-    assert (await scoring.result(CANDIDATES)).best == 1
+    assert (await attempt.result(CANDIDATES)).best == 1
 
 
 @given(
@@ -118,16 +118,16 @@ def test_scores_are_the_same_whichever_way(texts: list[str], order: Any, missed:
     candidates = make_candidates(*texts)
 
     async def ask(ahead: bool) -> Any:
-        scoring = scoring_of(make_arm("one", Ahead(scores)))
+        attempt = attempt_of(make_arm("one", Ahead(scores)))
         if ahead:
-            scoring.begin()
+            attempt.begin()
         finished = list(candidates)
         order.shuffle(finished)
         for candidate in finished[missed:]:
-            scoring.add(candidate)
+            attempt.add(candidate)
             await asyncio.sleep(0)
         try:
-            scored = await scoring.result(candidates)
+            scored = await attempt.result(candidates)
         except ArmFailed as error:
             return error.message
         return [str(score) for score in scored.scores], scored.best
@@ -138,22 +138,22 @@ def test_scores_are_the_same_whichever_way(texts: list[str], order: Any, missed:
 async def test_what_was_spent_during_generation_does_not_count_against_the_timeout() -> None:
     model = Ahead()
     model.go.clear()
-    scoring = scoring_of(make_arm("one", model, timeout_s=0.4))
-    scoring.begin()
-    scoring.add(CANDIDATES[0])
+    attempt = attempt_of(make_arm("one", model, timeout_s=0.4))
+    attempt.begin()
+    attempt.add(CANDIDATES[0])
     await asyncio.sleep(0.5)
     asyncio.get_running_loop().call_later(0.01, model.go.set)
-    assert (await scoring.result(CANDIDATES)).best == 1
+    assert (await attempt.result(CANDIDATES)).best == 1
 
 
 async def test_from_the_last_candidate_on_the_timeout_counts() -> None:
     model, metrics = Ahead(), Metrics()
     model.go.clear()
-    scoring = scoring_of(make_arm("one", model, timeout_s=0.02), metrics)
-    scoring.begin()
-    scoring.add(CANDIDATES[0])
+    attempt = attempt_of(make_arm("one", model, timeout_s=0.02), metrics)
+    attempt.begin()
+    attempt.add(CANDIDATES[0])
     with pytest.raises(ArmFailed, match=r"^no scores within 0\.02 s$"):
-        await scoring.result(CANDIDATES)
+        await attempt.result(CANDIDATES)
     await steps()
     assert model.cancelled == 4  # the prompt and each text
     assert metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) == 1
@@ -164,17 +164,17 @@ async def test_giving_up_gives_up_all_that_is_under_way(waited_for: bool) -> Non
     model, metrics = Ahead(), Metrics()
     model.go.clear()
     arm = make_arm("one", model, failures=1)
-    scoring = scoring_of(arm, metrics)
-    scoring.begin()
-    scoring.add(CANDIDATES[0])
+    attempt = attempt_of(arm, metrics)
+    attempt.begin()
+    attempt.add(CANDIDATES[0])
     await steps()
     if waited_for:
-        task = asyncio.create_task(scoring.result(CANDIDATES[:1]))
+        task = asyncio.create_task(attempt.result(CANDIDATES[:1]))
         await steps()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    scoring.close()
+    attempt.close()
     await steps()
     assert model.cancelled == 2
     assert len(asyncio.all_tasks()) == 1
@@ -196,17 +196,17 @@ async def test_a_failure_counts_once_whichever_way(scores: Any, message: str, ah
     opened: list[str] = []
     metrics = Metrics()
     arm = make_arm("one", Ahead(scores), failures=2)
-    for attempt in (1, 2):
-        scoring = scoring_of(arm, metrics, lambda arm: opened.append(arm.name))
+    for number in (1, 2):
+        attempt = attempt_of(arm, metrics, lambda arm: opened.append(arm.name))
         if ahead:
-            scoring.begin()
+            attempt.begin()
             for candidate in CANDIDATES[:2]:
-                scoring.add(candidate)
+                attempt.add(candidate)
         await steps()
         with pytest.raises(ArmFailed, match=message):
-            await scoring.result(CANDIDATES[:2])
-        scoring.close()
-        assert metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) == attempt
+            await attempt.result(CANDIDATES[:2])
+        attempt.close()
+        assert metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) == number
     assert (arm.circuit.state, opened) == ("open", ["one"])
 
 
@@ -215,12 +215,12 @@ async def test_a_request_that_is_not_for_the_model_fails_it_there_and_opens_no_c
     metrics = Metrics()
     arm = make_arm("one", Ahead(Unscorable("9 tokens too long")), failures=1)
     for _ in range(3):
-        scoring = scoring_of(arm, metrics)
+        attempt = attempt_of(arm, metrics)
         if ahead:
-            scoring.begin()
-            scoring.add(CANDIDATES[0])
+            attempt.begin()
+            attempt.add(CANDIDATES[0])
         with pytest.raises(ArmFailed, match=r"^9 tokens too long$"):
-            await scoring.result(CANDIDATES)
+            await attempt.result(CANDIDATES)
     assert (arm.state, arm.error) == ("ready", None)
     assert metrics.registry.get_sample_value("laserve_rm_failed_total", {"arm": "one"}) == 3
 
@@ -232,17 +232,17 @@ async def test_a_half_open_circuit_is_held_by_one_attempt_and_left_by_one_that_i
     arm = make_arm("one", Ahead(Unscorable("too long")), failures=1)
     arm.circuit.failed(arm.circuit.begin())
     arm.circuit.passed()
-    scoring = scoring_of(arm)
+    attempt = attempt_of(arm)
     if ahead:
-        scoring.begin()
+        attempt.begin()
         assert not arm.circuit.admits
-        other = scoring_of(arm)
+        other = attempt_of(arm)
         other.begin()
         assert not other.overlapping
         with pytest.raises(ArmFailed, match="its circuit is half-open"):
             await other.result(CANDIDATES)
     with pytest.raises(ArmFailed, match="too long"):
-        await scoring.result(CANDIDATES)
+        await attempt.result(CANDIDATES)
     assert arm.circuit.state == "half-open"
     assert arm.circuit.admits
 
@@ -251,12 +251,12 @@ async def test_a_half_open_circuit_is_held_by_one_attempt_and_left_by_one_that_i
 @pytest.mark.parametrize("cut", [False, True])
 async def test_what_was_cut_for_the_arm_is_told_and_counted(ahead: bool, cut: bool) -> None:
     metrics, model = Metrics(), Ahead(truncated=cut)
-    scoring = scoring_of(make_arm("one", model), metrics)
+    attempt = attempt_of(make_arm("one", model), metrics)
     if ahead:
-        scoring.begin()
+        attempt.begin()
     else:
         model.prefilled.append(REQUEST)
-    scored = await scoring.result(CANDIDATES)
+    scored = await attempt.result(CANDIDATES)
     assert scored.truncated == cut
     assert metrics.registry.get_sample_value("laserve_rm_truncated_total", {"arm": "one"}) == cut
 
@@ -266,10 +266,10 @@ async def test_a_prompt_that_could_not_be_read_ahead_is_left_to_the_scoring() ->
         async def prefill(self, request: Request) -> None:
             raise RuntimeError("no memory just now")
 
-    scoring = scoring_of(make_arm("one", Forgetful()))
-    scoring.begin()
+    attempt = attempt_of(make_arm("one", Forgetful()))
+    attempt.begin()
     await steps()
-    assert (await scoring.result(CANDIDATES)).best == 1
+    assert (await attempt.result(CANDIDATES)).best == 1
 
 
 async def test_a_score_that_arrives_with_the_prompt_still_unread_waits_for_nothing_else() -> None:
@@ -277,9 +277,9 @@ async def test_a_score_that_arrives_with_the_prompt_still_unread_waits_for_nothi
         async def prefill(self, request: Request) -> None:
             await asyncio.Event().wait()
 
-    scoring = scoring_of(make_arm("one", Slow()))
-    scoring.begin()
-    assert (await scoring.result(CANDIDATES)).best == 1
+    attempt = attempt_of(make_arm("one", Slow()))
+    attempt.begin()
+    assert (await attempt.result(CANDIDATES)).best == 1
     await steps()
     assert len(asyncio.all_tasks()) == 1
 
@@ -328,22 +328,22 @@ async def test_an_attempt_has_one_reading_and_closes_it_whatever_becomes_of_it(
 ) -> None:
     scores = {"failed": ArmFailed("no"), "unscorable": Unscorable("too long")}.get(ends)
     model = Opening(scores)
-    scoring = scoring_of(make_arm("one", model, timeout_s=0.02 if ends == "timed out" else 30.0))
+    attempt = attempt_of(make_arm("one", model, timeout_s=0.02 if ends == "timed out" else 30.0))
     if ends in ("timed out", "given up", "left alone"):
         model.go.clear()
     if ahead:
-        scoring.begin()
-        scoring.add(CANDIDATES[0])
+        attempt.begin()
+        attempt.add(CANDIDATES[0])
         await steps()
     if ends == "given up":
-        task = asyncio.create_task(scoring.result(CANDIDATES))
+        task = asyncio.create_task(attempt.result(CANDIDATES))
         await steps()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     elif ends != "left alone":
-        await asyncio.gather(scoring.result(CANDIDATES), return_exceptions=True)
-    scoring.close()
-    scoring.close()
+        await asyncio.gather(attempt.result(CANDIDATES), return_exceptions=True)
+    attempt.close()
+    attempt.close()
     opened = ahead or ends != "left alone"
     assert [reading.closed for reading in model.readings] == [1] * opened
 
@@ -353,10 +353,10 @@ async def test_two_attempts_at_one_request_do_not_share_a_reading(ahead: bool) -
     model = Opening()
     arm = make_arm("one", model)
     for _ in range(2):
-        scoring = scoring_of(arm)
+        attempt = attempt_of(arm)
         if ahead:
-            scoring.begin()
-        await scoring.result(CANDIDATES)
+            attempt.begin()
+        await attempt.result(CANDIDATES)
     assert [reading.asked > 0 for reading in model.readings] == [True, True]
     assert [reading.closed for reading in model.readings] == [1, 1]
 
@@ -367,17 +367,17 @@ async def test_a_reading_that_cannot_be_opened_costs_the_arm(ahead: bool) -> Non
         def open(self, request: Request) -> Reading:
             raise ZeroDivisionError
 
-    scoring = scoring_of(make_arm("one", Shut()))
+    attempt = attempt_of(make_arm("one", Shut()))
     if ahead:
-        scoring.begin()
-        scoring.add(CANDIDATES[0])
+        attempt.begin()
+        attempt.add(CANDIDATES[0])
     with pytest.raises(ArmFailed, match="raised ZeroDivisionError"):
-        await scoring.result(CANDIDATES)
+        await attempt.result(CANDIDATES)
 
 
 async def test_a_reading_that_cannot_be_closed_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    scoring = scoring_of(make_arm("one", Opening(closing=OSError("busy"))))
-    assert (await scoring.result(CANDIDATES)).best == 1
+    attempt = attempt_of(make_arm("one", Opening(closing=OSError("busy"))))
+    assert (await attempt.result(CANDIDATES)).best == 1
     assert "arm one: a reading could not be closed: it raised OSError" in caplog.text
     assert "busy" not in caplog.text
 

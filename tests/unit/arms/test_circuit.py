@@ -15,7 +15,7 @@ class Watched(Circuit):
 
     def __init__(self, *, failures: int = 3, open_s: float = 1.0) -> None:
         self.told: list[CircuitState] = []
-        super().__init__(failures=failures, open_s=open_s, changed=self.told.append)
+        super().__init__(failures=failures, open_s=open_s, on_change=self.told.append)
 
     def fail(self, times: int = 1) -> list[bool]:
         """So many requests that the arm fails."""
