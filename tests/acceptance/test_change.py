@@ -45,7 +45,7 @@ def test_another_generator_widens_all_arms_once_and_is_told_everywhere(tmp_path:
         assert before != after
         told = {"position": learned["log_position"] + 1, "decisions": 6, "arm": None}
         assert policy["changes"] == [change | told]
-        assert f"the generator is another than before ({after}, was {before}); 50%" in service.server.output()
+        assert f"the generator has changed ({after}, was {before}); 50%" in service.server.output()
         assert [arm["mean_reward"] for arm in policy["arms"]] == [1, 1]
 
     with started(tmp_path, **salted("b")) as service:

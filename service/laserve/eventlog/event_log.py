@@ -1,4 +1,4 @@
-"""The one writer of the event log: entries are committed in groups, and folded before they are committed."""
+"""The only writer of the event log: it folds entries and commits them in groups."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -23,76 +23,76 @@ R_co = TypeVar("R_co", covariant=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Written(Generic[R_co]):
-    """What an entry has written in a transaction."""
+    """The result and the events of an entry, once written in a transaction."""
 
-    #: The answer to the entry's submitter.
+    #: Return value for the entry's submitter.
     result: R_co
-    #: Events as the log has placed them, in its order.
+    #: Events with their positions, in the order of the log.
     events: tuple[Event, ...] = ()
-    #: Counts the entry in the metrics; called once its events are durable and learned.
+    #: Counts the entry in the metrics; called when its events are durable and learned.
     observe: Callable[[Metrics], None] = lambda metrics: None
 
 
 class Entry(ABC, Generic[R_co]):
-    """Something that is written into the log as a whole or not at all."""
+    """A unit of writing, which is appended to the log as a whole or not at all."""
 
     @abstractmethod
     async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[R_co]:
-        """Append the entry's events. The state stays as it is: the log's writer folds the events into it.
+        """Append the entry's events, without changing the state: the log's writer folds the events into it.
 
         Args:
             log: the open transaction.
-            state: the fold of all events in front of the entry, those of the same transaction included.
+            state: the fold of all events before the entry, including those of its transaction.
             now: Unix seconds by the store's clock.
 
         Raises:
             StoreError: the database refused; the transaction ends.
-            LaserveError: the entry refuses itself, before it has appended an event.
+            LaserveError: the entry cannot be written; it has appended no event yet.
         """
 
     async def abandon(self, log: LogWriter) -> None:
-        """Write what must be known of an entry whose events cannot be folded in; by default nothing."""
+        """Write the consequence of an entry whose events cannot be folded in; by default nothing."""
 
 
 @dataclass(frozen=True)
 class Events(Entry[tuple[Event, ...]]):
-    """Plain events, which are appended together; their positions and their time are given by the log."""
+    """Plain events, which are appended together; the log sets their positions and their time."""
 
     events: Sequence[Event]
 
     async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[tuple[Event, ...]]:
-        placed = tuple([await log.append(replace(event, created_at=now)) for event in self.events])
-        return Written(result=placed, events=placed)
+        appended = tuple([await log.append(replace(event, created_at=now)) for event in self.events])
+        return Written(result=appended, events=appended)
 
 
 async def write_entry(log: LogWriter, state: BanditState, entry: Entry[R], now: float) -> Written[R]:
     """Write an entry, and fold its events into the state before the transaction commits.
 
     Args:
-        state: a fork of the learned state, which is adopted after the commit.
+        state: a fork of the learned state, which the learner adopts after the commit.
 
     Raises:
-        CorruptLog: an event cannot be folded in, or none can be made of what is stored of its decision. The
-            state is of no further use, and the transaction must not commit.
+        CorruptLog: an event cannot be folded in, or the stored decision is damaged, so that no event can be
+            made. The state is invalid from then on, and the transaction must not commit.
         LaserveError: see `Entry.write`.
     """
     try:
         written = await entry.write(log, state, now)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise CorruptLog(f"no event can be made of it: {error!r}") from error
+        raise CorruptLog(f"the entry cannot be made an event: {error!r}") from error
     for event in written.events:
         state.apply(event)
     return written
 
 
 class EventLog:
-    """Appends entries to the event log, and learns from what was committed.
+    """The event log: it appends entries, and learns from the committed events.
 
     Nothing else appends while the service runs, so the order of commits is the order of the log and of the
     fold. Entries that arrive together are committed together.
 
     Args:
-        snapshot_every: events between two snapshots.
+        snapshot_every: number of events between two snapshots.
     """
 
     def __init__(self, *, store: Store, learner: Learner, metrics: Metrics, snapshot_every: int) -> None:
@@ -101,29 +101,29 @@ class EventLog:
         self._metrics = metrics
         self._snapshot_every = snapshot_every
         self._snapshot_at = 0
-        #: Position and checksum of an event that was acknowledged, by which the log is known again.
-        self._known = (0, "")
+        #: Position and checksum of the last acknowledged event, by which the log is recognised.
+        self._acknowledged = (0, "")
         self._batches: GroupCommit[Entry[Any], Any] = GroupCommit(self._commit)
 
     async def start(self) -> None:
         snapshot = await self._store.latest_snapshot()
         self._snapshot_at = snapshot.position if snapshot else 0
         async with self._store.writing() as log:
-            self._known = (await log.tip(), await log.checksum(await log.tip()))
+            self._acknowledged = (await log.tip(), await log.checksum(await log.tip()))
         self._publish(self._learner.state)
         self._batches.start()
 
     async def close(self) -> None:
-        """Commit what waits; nothing is taken any more."""
+        """Commit the entries that wait; no further entry is accepted."""
         await self._batches.close()
 
     async def submit(self, entry: Entry[R]) -> R:
-        """Write an entry; once this returns, its events are durable and learned.
+        """Write an entry; its events are durable and learned when this returns.
 
         Raises:
             StoreError: the database refused; nothing was appended.
             Damaged: the entry's events cannot be folded in; nothing was appended.
-            LaserveError: the entry refused itself.
+            LaserveError: the entry could not be written; see `Entry.write`.
         """
         result: R = await self._batches.submit(entry)
         return result
@@ -133,18 +133,18 @@ class EventLog:
         await self.submit(Events(events))
 
     async def _commit(self, batch: Sequence[Entry[Any]]) -> Sequence[Any]:
-        """Each entry's result, or its own error."""
+        """The result or the error of each entry."""
         try:
             return await self._write(batch)
-        except CorruptLog as error:  # raised before the commit: nothing of the batch is in the log
+        except CorruptLog as error:  # raised before the commit: the log has no event of the batch
             if len(batch) == 1:
                 return [await self._refuse(batch[0], error)]
-        # Each by itself, so that the one that cannot be folded in costs nobody else his answer.
+        # Each entry is committed by itself, so that only the one that cannot be folded in fails.
         return [result for entry in batch for result in await self._commit([entry])]
 
     async def _refuse(self, entry: Entry[Any], error: CorruptLog) -> Damaged:
-        """The answer to an entry with whose events the log could not be replayed."""
-        logger.error("an event is refused, since it cannot be folded in: %s", error.message)
+        """The error of an entry whose events cannot be folded in, after the entry has cleaned up."""
+        logger.error("an event was refused, because it cannot be folded in: %s", error.message)
         async with self._store.writing() as log:
             await entry.abandon(log)
         return Damaged(f"nothing was recorded: {error.message}")
@@ -171,52 +171,56 @@ class EventLog:
                 else:
                     results.append(written.result)
                     done.append(written)
-            known = (state.position, await log.checksum(state.position))
+            acknowledged = (state.position, await log.checksum(state.position))
         if events := [event for written in done for event in written.events]:
-            self._adopt(state, events, known)
+            self._adopt(state, events, acknowledged)
             for written in done:
                 written.observe(self._metrics)
             await self._snapshot(now)
         return results
 
     async def _fence(self, log: LogWriter) -> None:
-        """Make sure that the state is that of the log's end, whoever else has written to it.
+        """Bring the state to the end of the log, which other processes may have written to.
 
         Raises:
             StoreError: the log is not the one that was folded; the store stops.
         """
-        position, (known, checksum) = self._learner.state.position, self._known
-        if await log.checksum(known) != checksum:
-            reason = f"event {known} of the log is not the one that was acknowledged"
+        position, (acknowledged, checksum) = self._learner.state.position, self._acknowledged
+        if await log.checksum(acknowledged) != checksum:
+            reason = f"event {acknowledged} of the log is not the one that was acknowledged"
         elif await log.tip() == position:
             return
         else:
             try:
                 await self._learner.catch_up(self._store)
             except CorruptLog as error:
-                reason = f"the log has events of another process that do not follow: {error.message}"
+                reason = f"the log has events of another process that cannot be folded in: {error.message}"
             else:
-                logger.warning("events %d to %d are another process's", position + 1, await log.tip())
+                logger.warning(
+                    "events %d to %d were written by another process", position + 1, await log.tip()
+                )
                 return
         self._store.stop(reason)
         await self._store.check()
 
-    def _adopt(self, state: BanditState, events: Sequence[Event], known: tuple[int, str]) -> None:
-        """Go on from what is committed now."""
+    def _adopt(self, state: BanditState, events: Sequence[Event], acknowledged: tuple[int, str]) -> None:
+        """Replace the learned state by that of the committed log."""
         try:
             self._learner.adopt(state, events)
-        except Exception as error:  # whatever it is: a state that is not the log's must not be added to
+        except (
+            Exception
+        ) as error:  # any error: a state that differs from the log must not learn further events
             self._store.stop(f"event {state.position} cannot be learned: {error!r}")
             raise
-        self._known = known
+        self._acknowledged = acknowledged
         self._publish(state)
 
     def _publish(self, state: BanditState) -> None:
         self._metrics.events_position.set(state.position)
         self._metrics.snapshot_position.set(self._snapshot_at)
-        noted = [change.what for change in state.changes.made]
+        changed = [change.what for change in state.changes.made]
         for what in SUBJECTS:
-            self._metrics.changes.labels(what).set(noted.count(what))
+            self._metrics.changes.labels(what).set(changed.count(what))
         for name, arm in state.arms.items():
             self._metrics.arm_pulls.labels(name).set(arm.pulls)
 

@@ -15,18 +15,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprints:
-    """What candidates and scores come from now; None, or no entry, where that cannot be known."""
+    """Fingerprints of the parts in use; None, or no entry, where a part has no fingerprint."""
 
     generator: str | None = None
     template: str | None = None
-    #: Arm -> its reward model's.
+    #: Arm -> the fingerprint of its reward model.
     arms: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def shared(self) -> dict[Subject, str]:
-        """Those that all arms depend on."""
+        """Fingerprints of the parts that all arms depend on."""
         both: dict[Subject, str | None] = {"generator": self.generator, "template": self.template}
-        return {what: known for what, known in both.items() if known is not None}
+        return {what: fingerprint for what, fingerprint in both.items() if fingerprint is not None}
 
 
 def take_fingerprints(
@@ -37,30 +37,29 @@ def take_fingerprints(
     arm: Callable[[str, Mapping[str, Any]], str | None],
     configured: Iterable[ArmSettings],
 ) -> Fingerprints:
-    """Fingerprints of the configured parts, and of the arms that the log alone has.
+    """Fingerprints of the configured parts, and of the arms that only the log has.
 
     Retired arms are left out: their fingerprints are taken when they are enabled again.
 
     Args:
         generator: takes the generator's fingerprint; it may read files, as the other two may.
-        template: takes that of the prompt's template.
-        arm: takes that of a reward model, by its arm's kind and options.
+        template: takes the fingerprint of the prompt's template.
+        arm: takes the fingerprint of a reward model, by its arm's kind and options.
     """
     arms = {each.name: arm(each.kind, each.options) for each in configured}
-    for name, known in state.arms.items():
-        if name not in arms and known.settings is not None and known.status != "retired":
-            arms[name] = arm(str(known.settings.get("kind")), known.settings.get("options") or {})
+    for name, logged in state.arms.items():
+        if name not in arms and logged.settings is not None and logged.status != "retired":
+            arms[name] = arm(str(logged.settings.get("kind")), logged.settings.get("options") or {})
     return Fingerprints(generator=generator(), template=template(), arms=arms)
 
 
 def change_events(state: BanditState, now: Fingerprints, *, kept: float) -> list[Event]:
     """An event for each part whose fingerprint differs from the one in the log.
 
-    The first fingerprint of a part that the log has never known, as logs of older versions, keeps all that
-    was learned.
+    The first fingerprint of a part keeps all that was learned; logs of older versions have no fingerprints.
 
     Args:
-        kept: share of what was learned that a change keeps, in [0, 1].
+        kept: share of the learned evidence that a change keeps, in [0, 1].
     """
     events = [
         _event(what, None, state.fingerprints.get(what), after, kept) for what, after in now.shared.items()
@@ -74,13 +73,13 @@ def change_events(state: BanditState, now: Fingerprints, *, kept: float) -> list
 
 
 def log_changes(events: Iterable[Event]) -> None:
-    """Warn of each change among the events, in the service's own log."""
+    """Log a warning for each change among the events."""
     for event in events:
         if event.kind == "change" and event.body["before"] is not None:
             body = event.body
             name = f"arm {body['arm']}: its reward model" if body["what"] == "arm" else f"the {body['what']}"
             logger.warning(
-                "%s is another than before (%s, was %s); %g%% of what was learned of %s is kept",
+                "%s has changed (%s, was %s); %g%% of what was learned of %s is kept",
                 name,
                 body["after"],
                 body["before"],

@@ -1,4 +1,4 @@
-"""Opening the log: an empty one is started, a used one must agree with the configuration."""
+"""The opening of the log: an empty log is started, another must agree with the configuration."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -15,27 +15,27 @@ from laserve.eventlog.model_changes import Fingerprints, change_events, log_chan
 from laserve.storage.base import Store
 from laserve.types import Event, Vector
 
-#: Settings of older versions' logs, which do not name them.
-_SINCE_THEN = {"policy.discount": 1.0, "policy.reward_scaling": "none"}
-_WAYS_OUT = "or start another log in another data_dir"
+#: Values of settings that the logs of older versions do not record.
+_UNRECORDED = {"policy.discount": 1.0, "policy.reward_scaling": "none"}
+_OR_NEW_LOG = "or start another log in another data_dir"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """The configuration that a log is started with, or must agree with."""
+    """The configuration that a new log is started with, and that an existing log must agree with."""
 
     context: ContextBuilder
     #: Names of the configured arms.
     arms: Sequence[str]
-    #: The prior, the discount, the scaling, the kind of feedback that teaches, and what a change keeps.
+    #: Prior, discount, scaling, kind of feedback that teaches, and share that is kept on a change.
     policy: PolicySettings
-    #: What an arm that joins now is expected to earn, by an evaluation offline.
+    #: Arm -> its expected reward by an offline evaluation, used when the arm joins.
     expected: Mapping[str, Expected] = field(default_factory=dict)
-    #: Takes the fingerprints of now, also those of arms that the log alone has; it may read files.
+    #: Takes the present fingerprints, including those of arms that only the log has; it may read files.
     fingerprints: Callable[[BanditState], Fingerprints] = lambda state: Fingerprints()
 
     def missing(self, learner: Learner, now: Fingerprints) -> list[Event]:
-        """Events that are missing at the end of the log, not placed yet. Raises ConfigError."""
+        """Events that the log lacks, without positions yet. Raises ConfigError as `open_log` does."""
         state = learner.state
         if state.position == 0:
             events, prior_mean = [self._start(now)], self.context.prior_mean(self.policy.prior_reward)
@@ -63,8 +63,8 @@ class Opening:
             "reward_scaling": policy.reward_scaling,
             "learn_from": policy.learn_from,
         }
-        known = now.shared
-        return Event(kind="start", created_at=0.0, body=body | ({"fingerprints": known} if known else {}))
+        shared = now.shared
+        return Event(kind="start", created_at=0.0, body=body | ({"fingerprints": shared} if shared else {}))
 
     def _join(self, name: str, prior_mean: Vector, fingerprint: str | None) -> Event:
         body: dict[str, Any] = {"name": name, "prior_mean": prior_mean.tolist()}
@@ -75,21 +75,21 @@ class Opening:
         return Event(kind="arm", created_at=0.0, body=body)
 
     def _check(self, state: BanditState) -> None:
-        """Raise ConfigError where the log was started with something else."""
-        _agree(_SINCE_THEN | state.parameters["settings"], self._settings)
+        """Raise ConfigError where the log was started with other settings."""
+        _check_settings(_UNRECORDED | state.parameters["settings"], self._settings)
         if state.learn_from is not None and self.policy.learn_from not in (None, state.learn_from):
             raise ConfigError.at(
                 "policy.learn_from",
                 f"is {self.policy.learn_from!r}, but this log learns from {state.learn_from!r}; "
-                f"set it back, {_WAYS_OUT}",
+                f"set it back, {_OR_NEW_LOG}",
             )
 
 
 async def open_log(store: Store, learner: Learner, opening: Opening) -> None:
-    """Load the state; append the events that this configuration needs.
+    """Load the state, and append the events that this configuration needs.
 
-    Replicas that start together each find that these are missing, so it is looked again, at all that others
-    have appended, while nobody else can.
+    Replicas that start together see the same events missing. So each checks again while it holds the log for
+    writing, after it has folded the events that the others have appended.
 
     Raises:
         ConfigError: the log was started with other features, prior, discount, scaling or kind of feedback.
@@ -108,11 +108,13 @@ async def open_log(store: Store, learner: Learner, opening: Opening) -> None:
     log_changes(written.events)
 
 
-def _agree(logged: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    different = [name for name in sorted({**logged, **wanted}) if logged.get(name) != wanted.get(name)]
+def _check_settings(logged: Mapping[str, Any], configured: Mapping[str, Any]) -> None:
+    different = [
+        name for name in sorted({**logged, **configured}) if logged.get(name) != configured.get(name)
+    ]
     if different:
         lines = [
-            f"{name}: is {wanted.get(name)!r}, but the log was started with {logged.get(name)!r}"
+            f"{name}: is {configured.get(name)!r}, but the log was started with {logged.get(name)!r}"
             for name in different
         ]
-        raise ConfigError("\n".join([*lines, f"set them back, {_WAYS_OUT}"]), param=different[0])
+        raise ConfigError("\n".join([*lines, f"set them back, {_OR_NEW_LOG}"]), param=different[0])

@@ -160,7 +160,7 @@ async def test_an_event_that_cannot_be_folded_is_refused_alone_and_never_reaches
     assert [event.decision_id for event in await house.logged()] == ["a", "b"]
     assert house.learner.state.digest() == (await fold(house.store)).digest()
     assert caplog.messages == [
-        "an event is refused, since it cannot be folded in: event 5 has the unknown kind 'unheard of'"
+        "an event was refused, because it cannot be folded in: event 5 has the unknown kind 'unheard of'"
     ]
 
 
@@ -246,7 +246,7 @@ async def test_events_of_another_process_are_learned_before_the_next_entry_is_wr
     with caplog.at_level(logging.WARNING):
         await house.log.submit(note)
     assert note.seen == [(4, 2)]
-    assert caplog.messages == ["events 3 to 4 are another process's"]
+    assert caplog.messages == ["events 3 to 4 were written by another process"]
     assert house.learner.state.digest() == (await fold(house.store)).digest()
 
 
@@ -254,7 +254,7 @@ async def test_events_of_another_process_that_do_not_follow_stop_the_store(house
     async with house.store.writing() as log:
         await log.append(NEVER)
     note = Note([teaching()])
-    with pytest.raises(StoreError, match="events of another process that do not follow"):
+    with pytest.raises(StoreError, match="events of another process that cannot be folded in"):
         await house.log.submit(note)
     assert note.seen == []
     assert house.store.refusing
