@@ -1,1 +1,1 @@
-"""Reward models as the service holds them: states, attempts, and changes at run time."""
+"""The arms: reward models with their states, their attempts at requests, and their changes at run time."""

@@ -1,4 +1,4 @@
-"""One reward model as the service holds it."""
+"""An arm: one reward model, its state, and the functions that make it."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ ArmState = Literal["loading", "ready", "failed", "open", "half-open", "draining"
 STATES: tuple[ArmState, ...] = ("loading", "ready", "failed", "open", "half-open", "draining", "retired")
 
 
-def _free() -> asyncio.Event:
+def _set_event() -> asyncio.Event:
     event = asyncio.Event()
     event.set()
     return event
@@ -28,28 +28,28 @@ def _free() -> asyncio.Event:
 
 @dataclass(kw_only=True)
 class Arm:
-    """One reward model and what is known of it."""
+    """One reward model and its state."""
 
     name: str
     model: RewardModel
-    #: Seconds it may take for one request.
+    #: Most seconds that it may take for one request.
     timeout_s: float
     circuit: Circuit
     overlap: Overlap = field(default_factory=lambda: Overlap("off"))
-    #: How far its model has come; ``unloaded`` once it is closed, or was never wanted.
+    #: State of its model; ``unloaded`` after it was closed, or where the arm was retired at the start.
     loading: Literal["loading", "ready", "failed", "unloaded"] = "loading"
-    #: Why it failed to load, or last failed to score.
+    #: Reason of the failure to load, or of the last failure to score.
     error: str | None = None
-    #: As the log has it.
+    #: Status in the log.
     status: ArmStatus = "enabled"
-    #: Requests under way that may still ask it.
+    #: Number of requests under way that may still use it.
     requests: int = 0
-    #: Set while there are none.
-    idle: asyncio.Event = field(default_factory=_free)
+    #: Set while there are no requests under way.
+    idle: asyncio.Event = field(default_factory=_set_event)
 
     @property
     def state(self) -> ArmState:
-        """What a client is told: its status, how far it has loaded, or its circuit."""
+        """The state that clients see: of its status, its loading or its circuit."""
         if self.status == "retired":
             return "retired"
         if self.loading in ("loading", "failed"):
@@ -60,17 +60,17 @@ class Arm:
 
     @property
     def usable(self) -> bool:
-        """Whether new requests may ask it, as far as it has loaded and the log lets them."""
+        """Whether it has loaded and is enabled; its circuit is not considered."""
         return self.loading == "ready" and self.status == "enabled"
 
     @property
     def combines(self) -> bool:
-        """Whether its scores are made of the other arms'; `laserve.arms.blends` says how."""
+        """Whether it combines the scores of the other arms; see `laserve.arms.blends`."""
         return self.model.kind in registry.COMBINING
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep its model while a request may ask it."""
+        """Keep its model loaded while a request may use it."""
         self.requests += 1
         self.idle.clear()
         try:
@@ -82,10 +82,10 @@ class Arm:
 
 
 def make_arm(settings: ArmSettings, shared: Mapping[str, Any], metrics: Metrics) -> Arm:
-    """Make an arm; its metrics begin with it.
+    """A new arm, not loaded yet; its metrics are created with it.
 
     Args:
-        shared: parts of the service that a kind may ask for by name.
+        shared: parts of the service that a kind may take, by name.
 
     Raises:
         ConfigError: the kind or an option is unknown, or refused; the message begins with its name.
@@ -110,10 +110,11 @@ def make_arm(settings: ArmSettings, shared: Mapping[str, Any], metrics: Metrics)
 
 
 class UnavailableModel:
-    """In place of a model that could not be made, or is not wanted now: fails to load, and says why.
+    """The stand-in for a model that could not be made, or is not needed: it fails to load with a reason.
 
     Args:
-        kind: of the model that it stands for.
+        kind: kind of the model that it stands for.
+        why: the reason.
     """
 
     free = False
@@ -134,6 +135,6 @@ class UnavailableModel:
 
 
 def unavailable_arm(name: str, kind: str, why: str) -> Arm:
-    """An arm of which there is nothing but its name."""
+    """An arm without a model: it fails to load, for the reason `why`."""
     circuit = Circuit(failures=1, open_s=1.0, on_change=lambda state: None)
     return Arm(name=name, model=UnavailableModel(kind, why), timeout_s=1.0, circuit=circuit)

@@ -1,4 +1,4 @@
-"""The loaded reward models, and how they are asked."""
+"""The collection of all arms: their loading, their self-tests, and the scores of one arm."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ from laserve.types import Candidate, Document, Request, Sampling
 
 logger = logging.getLogger(__name__)
 
-#: Seconds of the self-test at load; a model's first request may compile or warm up.
+#: Most seconds of the self-test at load; a model's first request may compile or warm up.
 SELF_TEST_S = 60.0
 
 
 class Arms:
-    """The arms by name: first those of the configuration, in its order, then those that were added."""
+    """The arms by name: those of the configuration, in its order, then those added at run time."""
 
     def __init__(self, arms: Iterable[Arm], *, metrics: Metrics) -> None:
         self._arms = {arm.name: arm for arm in arms}
@@ -42,12 +42,12 @@ class Arms:
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """Names of the arms that have loaded and may be asked by new requests."""
+        """Names of the arms that have loaded and are enabled, which new requests may use."""
         return tuple(arm.name for arm in self if arm.usable)
 
     @property
     def eligible(self) -> tuple[str, ...]:
-        """Names of the arms that a policy may draw now; all that are ready, when no circuit admits any."""
+        """Names of the arms that a policy may draw now; all ready arms when no circuit admits a request."""
         admitted = tuple(name for name in self.ready if self._arms[name].circuit.admits)
         return admitted or self.ready
 
@@ -61,34 +61,34 @@ class Arms:
         return self._arms.get(name)
 
     def put(self, arm: Arm) -> None:
-        """Add an arm, or replace one of which nothing is asked."""
+        """Add an arm, or replace one that no request uses."""
         self._arms[arm.name] = arm
 
     def check(self, name: str) -> None:
-        """Raise InvalidRequest when no such arm is ready."""
+        """Raise InvalidRequest when no arm of this name is ready."""
         if name not in self.ready:
             raise InvalidRequest(f"arm: no arm {name!r}; ready are: {', '.join(self.ready)}", param="arm")
 
     @contextmanager
     def holding(self, names: Iterable[str]) -> Iterator[None]:
-        """Keep these arms while a request may ask them: they are not closed, whatever becomes of them."""
+        """Keep the models of these arms loaded within the block, also when an arm is retired meanwhile."""
         with ExitStack() as stack:
             for name in names:
                 stack.enter_context(self._arms[name].held())
             yield
 
     async def load(self) -> None:
-        """Load all but the retired, one after another; one that fails is reported by name and left out."""
-        # What is free loads at once, and one arm is enough to begin.
+        """Load all arms but the retired ones, in turn; an arm that fails is logged by name and left out."""
+        # Free arms load at once, and one ready arm is enough for the service to begin.
         for arm in sorted(self, key=lambda arm: not arm.model.free):
             if arm.status != "retired":
                 await self.load_one(arm)
 
     async def load_one(self, arm: Arm, tested: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Load an arm and test it; tell in the arm how that went.
+        """Load an arm and test it; its `loading` and `error` say how that ended.
 
         Args:
-            tested: what remains to be done before it is ready.
+            tested: called after the test, before the arm becomes ready.
         """
         arm.loading, arm.error = "loading", None
         try:
@@ -103,7 +103,7 @@ class Arms:
             arm.loading = "ready"
 
     async def unload(self, arm: Arm) -> None:
-        """Close an arm's model, which nothing asks any more."""
+        """Close the model of an arm that no request uses any more."""
         arm.loading, arm.error = "unloaded", None
         if (probe := self._probes.pop(arm.name, None)) is not None:
             probe.cancel()
@@ -114,17 +114,17 @@ class Arms:
             logger.warning("arm %s could not be closed: %s", arm.name, reason(error))
 
     def hide(self, arm: Arm) -> None:
-        """Drop the metrics of what an arm does now."""
+        """Remove the metrics of an arm's present circuit and overlap."""
         for state in CIRCUIT_STATES:
             self._metrics.rm_circuit.remove(arm.name, state)
         self._metrics.rm_overlap.remove(arm.name)
 
     def attempt(self, name: str, request: Request) -> Attempt:
-        """One attempt of an arm at a request."""
+        """A new attempt of an arm at a request."""
         return Attempt(self._arms[name], request, metrics=self._metrics, on_open=self._watch)
 
     async def score(self, name: str, request: Request, candidates: Sequence[Candidate]) -> Scored:
-        """Score all candidates by one arm; equal texts are scored once.
+        """The scores of all candidates by one arm; equal texts are scored once.
 
         Raises:
             ArmFailed: the arm raised, took longer than it may, gave no finite score, or its circuit is open.
@@ -132,13 +132,13 @@ class Arms:
         return await self.attempt(name, request).result(candidates)
 
     def publish(self) -> None:
-        """Bring the metric of the arms' states up to date."""
+        """Update the metric of the arms' states."""
         states = [arm.state for arm in self]
         for state in STATES:
             self._metrics.arms.labels(state).set(states.count(state))
 
     def _watch(self, arm: Arm) -> None:
-        """Its circuit has opened."""
+        """Start the tests of an arm whose circuit has opened."""
         probe = asyncio.create_task(self._probe(arm), name=f"probe-{arm.name}")
         self._probes[arm.name] = probe
         probe.add_done_callback(lambda done: self._forget(arm.name, done))
@@ -148,7 +148,7 @@ class Arms:
             del self._probes[name]
 
     async def _probe(self, arm: Arm) -> None:
-        """Let an arm whose circuit is open test itself until it passes."""
+        """Test an arm whose circuit is open, again and again until it passes."""
         while True:
             await asyncio.sleep(arm.circuit.open_s)
             try:
@@ -173,7 +173,7 @@ class Arms:
 
 
 async def _self_test(model: RewardModel, seconds: float) -> None:
-    """One known request: the arm must give it finite scores."""
+    """Score a fixed request. Raises ArmFailed when a score is not finite, or the time is over."""
     request = Request(
         question="Who built the harbour clock?",
         documents=(Document(text="Ada Thorn built the harbour clock in 1874."),),

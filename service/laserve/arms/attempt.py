@@ -1,4 +1,4 @@
-"""How one arm scores one request: all candidates at the end, or each as it finishes."""
+"""An arm's attempt to score a request: all candidates at the end, or each as it finishes."""
 
 import asyncio
 import logging
@@ -24,18 +24,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """An arm's verdict on one request."""
+    """The scores of one request's candidates by one arm."""
 
     #: Shape (n,), float64; NaN where the arm gave no finite score.
     scores: Vector
-    #: Index of the candidate it would return.
+    #: Index of the candidate that the arm would return.
     best: int
     #: Whether documents were cut to fit the arm's model.
     truncated: bool = False
 
     @classmethod
     def logged(cls, decision: Decision, arm: str) -> "Scored":
-        """An arm's verdict as a decision holds it."""
+        """The scores of an arm in a stored decision."""
         values = [math.nan if score is None else score for score in decision.scores[arm]]
         return cls(scores=np.array(values, dtype=np.float64), best=decision.choices[arm])
 
@@ -50,13 +50,13 @@ class Scored:
 
 
 class Attempt:
-    """One attempt of one arm at one request. `close` it, whatever becomes of it.
+    """One attempt of one arm at one request. The caller must `close` it in every case.
 
-    Once it has begun, the arm reads the prompt and scores candidates as they are added; otherwise it does all
-    of that in `result`. The scores are the same.
+    After `begin`, the arm reads the prompt and scores candidates as they are added; without it, the arm does
+    all of that in `result`. Both ways give equal scores.
 
     Args:
-        on_open: told when the arm's circuit opens.
+        on_open: receives the arm when its circuit opens.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class Attempt:
         self._request = request
         self._metrics = metrics
         self._on_open = on_open
-        #: What the circuit gave for this attempt; None before it, and once the circuit knows the end.
+        #: Number from `Circuit.begin`; None before it, and after the circuit knows how the attempt ended.
         self._begun: int | None = None
         self._reading: Reading | None = None
         self._prefill: asyncio.Task[None] | None = None
-        #: Text -> its score, on the way.
+        #: Text -> the task that scores it.
         self._early: dict[str, asyncio.Task[Vector]] = {}
 
     def begin(self) -> None:
-        """Read the prompt from now on, where the model can and the circuit lets it."""
+        """Start to read the prompt, where the model can read ahead and the circuit admits the request."""
         model = self.arm.model
         if model.reads_ahead and not model.needs_all and self.arm.circuit.admits:
             self.overlapping = True
@@ -84,16 +84,16 @@ class Attempt:
             self._prefill = _start(self._read_ahead())
 
     def add(self, candidate: Candidate) -> None:
-        """A candidate has finished."""
+        """Add a candidate that has finished."""
         if self.overlapping and candidate.text not in self._early:
-            self._early[candidate.text] = _start(self._ask(candidate))
+            self._early[candidate.text] = _start(self._score_one(candidate))
 
     async def result(self, candidates: Sequence[Candidate]) -> Scored:
-        """Scores of all candidates, those that were added among them; equal texts are scored once.
+        """Scores of all candidates, including those already added; equal texts are scored once.
 
         Raises:
-            ArmFailed: the arm raised, took longer than it may from now on, gave no finite score, or its
-                circuit admits no request.
+            ArmFailed: the arm raised, took longer than its timeout from this call on, gave no finite score,
+                or its circuit admits no request.
         """
         if self._begun is None:
             if not self.arm.circuit.admits:
@@ -115,7 +115,7 @@ class Attempt:
             self.close()
 
     def close(self) -> None:
-        """Give up what is still under way, and free the prompt."""
+        """Cancel the work that is still under way, and close the reading."""
         for task in (self._prefill, *self._early.values()):
             if task is not None:
                 task.cancel()
@@ -124,7 +124,7 @@ class Attempt:
             try:
                 reading.close()
             except Exception as error:  # noqa: BLE001 - a scorer may raise anything: the request goes on
-                # Without its message, which may quote the request.
+                # The error's message is left out, because it may quote the request.
                 name = type(error).__name__
                 logger.warning("arm %s: a reading could not be closed: it raised %s", self.arm.name, name)
         if self._begun is not None:
@@ -132,7 +132,7 @@ class Attempt:
             self._begun = None
 
     def _open_reading(self) -> Reading:
-        """The reading of this attempt; called where a failure is the arm's."""
+        """The reading of this attempt, opened on the first call; an error here counts against the arm."""
         if self._reading is None:
             self._reading = self.arm.model.open(self._request)
         return self._reading
@@ -140,7 +140,7 @@ class Attempt:
     async def _read_ahead(self) -> None:
         await self._open_reading().prefill()
 
-    async def _ask(self, candidate: Candidate) -> Vector:
+    async def _score_one(self, candidate: Candidate) -> Vector:
         return await _scores_of(self._open_reading(), [candidate])
 
     async def _scores(self, candidates: Sequence[Candidate]) -> Vector:
@@ -165,14 +165,14 @@ class Attempt:
         return Scored(scores=scores, best=best_of(scores, candidates), truncated=truncated)
 
     def _failed(self, error: Exception) -> str:
-        """Count it, and say why."""
+        """Count the failure, and return its reason."""
         arm, begun, self._begun = self.arm, self._begun, None
         self._metrics.rm_failed.labels(arm.name).inc()
         arm.error = (
             f"no scores within {arm.timeout_s:g} s" if isinstance(error, TimeoutError) else reason(error)
         )
         if not isinstance(error, LaserveError | TimeoutError):
-            # Its message may quote the request, which must go neither into the log nor past retention.
+            # The error's message may quote the request, which neither the log nor a decision may keep.
             where = "".join(traceback.format_tb(error.__traceback__))
             logger.error("arm %s raised %s:\n%s", arm.name, type(error).__name__, where)
             arm.error = f"raised {type(error).__name__}"
@@ -187,21 +187,21 @@ async def score_distinct(reading: Reading, candidates: Sequence[Candidate], *, n
     """Scores of all candidates in one call, shape (n,); NaN where one is not finite.
 
     Args:
-        needs_all: as the reading's model says; without it, equal texts are scored once.
+        needs_all: `RewardModel.needs_all` of the reading's model; if False, equal texts are scored once.
 
     Raises:
         ArmFailed: the scores do not fit the candidates, or none is finite.
     """
     if needs_all:
         return some_finite(await _scores_of(reading, candidates))
-    asked = list({candidate.text: candidate for candidate in reversed(candidates)}.values())[::-1]
-    scores = some_finite(await _scores_of(reading, asked))
-    by_text = {candidate.text: score for candidate, score in zip(asked, scores, strict=True)}
+    distinct = list({candidate.text: candidate for candidate in reversed(candidates)}.values())[::-1]
+    scores = some_finite(await _scores_of(reading, distinct))
+    by_text = {candidate.text: score for candidate, score in zip(distinct, scores, strict=True)}
     return np.array([by_text[candidate.text] for candidate in candidates])
 
 
 def some_finite(scores: Vector) -> Vector:
-    """The same scores. Raises ArmFailed when none is finite."""
+    """The scores, unchanged. Raises ArmFailed when all are NaN."""
     if np.isnan(scores).all():
         raise ArmFailed("gave no finite score")
     return scores
@@ -215,27 +215,27 @@ async def _scores_of(reading: Reading, candidates: Sequence[Candidate]) -> Vecto
 
 
 def best_of(scores: Vector, candidates: Sequence[Candidate]) -> int:
-    """Highest score; ties go to the higher mean log-probability, then to the lower index."""
+    """Index of the highest score; ties go to the higher mean log-probability, then to the lower index."""
     tied = np.flatnonzero(scores == np.nanmax(scores)).tolist()
-    return int(max(tied, key=lambda place: (candidates[place].mean_logprob, -place)))
+    return int(max(tied, key=lambda index: (candidates[index].mean_logprob, -index)))
 
 
 def _start(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     task = asyncio.ensure_future(work)
     task.add_done_callback(
         lambda done: done.cancelled() or done.exception()
-    )  # nobody may wait for it any more
+    )  # it may have no waiter left: asyncio must not report its error
     return task
 
 
 async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
-    """What comes of it, or TimeoutError. A scorer that does not heed its cancellation is left behind."""
+    """The result of the work, or TimeoutError. Work that ignores its cancellation is left running."""
     task = _start(work)
     try:
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
             raise TimeoutError
-        if task.cancelled():  # by itself: nobody here has given it up
+        if task.cancelled():  # by itself: it was not cancelled from here
             raise ArmFailed("cancelled its own work")
         return task.result()
     finally:
@@ -243,7 +243,7 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
 
 
 def reason(error: Exception) -> str:
-    """Why an arm failed, in a line."""
+    """The reason why an arm failed, in one line."""
     if isinstance(error, LaserveError):
         return error.message
     return f"{type(error).__name__}: {error}"

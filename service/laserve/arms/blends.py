@@ -1,4 +1,4 @@
-"""The arms that combine the others' scores, and how."""
+"""The arms that combine the scores of other arms, and their ensembles."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,9 @@ from laserve.types import Vector, task_label
 
 
 class Blends:
-    """Tells arms that score by themselves from those that combine the others' scores.
+    """The division of the arms into those that score by themselves and those that combine other arms' scores.
 
-    Look here for everything in which an arm of kind ``blend`` differs from the rest; the weights are learned
+    Look here for every way in which an arm of kind ``blend`` differs from other arms; the weights are learned
     in `laserve.bandit.state.blending`.
     """
 
@@ -20,7 +20,7 @@ class Blends:
         self._learner = learner
 
     def scores_alone(self, name: str) -> bool:
-        """Whether there is an arm of this name, and its scores are not made of the others'."""
+        """Whether the arm exists and does not combine the scores of other arms."""
         arm = self._arms.get(name)
         return arm is not None and not arm.combines
 
@@ -30,7 +30,7 @@ class Blends:
         return tuple(name for name in self._arms.eligible if self.scores_alone(name))
 
     def ensembles(self, task: str | None) -> dict[str, Ensemble]:
-        """Each ready arm that combines the others -> how, by what they were worth on the task so far."""
+        """Each ready arm that combines other arms -> its ensemble, with the weights learned for the task."""
         label = task_label(task, self._learner.tasks)
 
         def combine(scores: Mapping[str, Vector]) -> Vector:

@@ -1,4 +1,4 @@
-"""A circuit breaker: an arm that fails again and again is not chosen until it has proved itself."""
+"""The circuit breaker of an arm, which keeps requests from an arm that fails repeatedly."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -10,49 +10,51 @@ _LONGEST_OPEN_S = 600.0
 
 
 class Circuit:
-    """Closed while the arm works. So many failures in a row open it: the arm is not asked for a while, then
-    tests itself. When the test passes the circuit is half open: one request at a time may ask the arm, and
-    how that ends closes the circuit or opens it for twice as long.
+    """A circuit breaker, closed while the arm works.
+
+    A number of failures in a row open the circuit: the arm gets no request for `open_s`, then tests itself.
+    When the test passes, the circuit is half open: one request at a time may use the arm. Its success closes
+    the circuit; its failure opens the circuit for twice as long.
 
     Args:
-        failures: in a row, that open it.
-        open_s: first stay in the open state, in seconds; each one that follows is twice as long, 600 at most.
-        on_change: told of each new state.
+        failures: number of failures in a row that open the circuit.
+        open_s: seconds of the first open state; each later one lasts twice as long, at most 600.
+        on_change: receives each new state.
     """
 
     def __init__(self, *, failures: int, open_s: float, on_change: Callable[[CircuitState], None]) -> None:
         self.state: CircuitState = "closed"
-        #: Seconds that the present stay in the open state lasts.
+        #: Seconds that the open state lasts until the arm's next test.
         self.open_s = open_s
         self._limit = failures
         self._first_open_s = open_s
         self._on_change = on_change
         self._failures = 0
         self._trying = False
-        #: States entered so far.
+        #: Number of states entered so far; it identifies the present one.
         self._entered = 0
         on_change("closed")
 
     @property
     def admits(self) -> bool:
-        """Whether a request may ask the arm now."""
+        """Whether a request may use the arm now."""
         return self.state == "closed" or (self.state == "half-open" and not self._trying)
 
     def begin(self) -> int:
-        """A request asks the arm; `succeeded`, `failed` or `gave_up` follows, with what this returns.
+        """Begin a request; pass the returned number to `succeeded`, `failed` or `gave_up`.
 
-        What was asked in an earlier state says nothing of the present one.
+        The result of a request that began in an earlier state does not change the present state.
         """
         self._trying = True
         return self._entered
 
     def gave_up(self, begun: int) -> None:
-        """The request went before the arm had answered."""
+        """End a request that was cancelled before the arm had answered."""
         if begun == self._entered:
             self._trying = False
 
     def succeeded(self, begun: int) -> bool:
-        """True when it speaks of the present state."""
+        """End a request with success; True when it began in the present state."""
         if begun != self._entered:
             return False
         self._trying = False
@@ -63,7 +65,7 @@ class Circuit:
         return True
 
     def failed(self, begun: int) -> bool:
-        """Count a failure; True when it opens the circuit, and a test is due after `open_s`."""
+        """End a request with failure; True when this opens the circuit, and a test is due after `open_s`."""
         if begun != self._entered:
             return False
         self._trying = False
@@ -76,11 +78,11 @@ class Circuit:
         return True
 
     def prolong(self) -> None:
-        """Stay open for twice as long the next time."""
+        """Double the time of the open state, up to the limit."""
         self.open_s = min(self.open_s * 2, _LONGEST_OPEN_S)
 
     def passed(self) -> None:
-        """The arm's test has passed."""
+        """Half open the circuit, after the arm's test has passed."""
         self._enter("half-open")
 
     def _enter(self, state: CircuitState) -> None:

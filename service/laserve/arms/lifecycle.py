@@ -1,4 +1,4 @@
-"""Arms that come and go while the service runs. The log has what became of them, so a restart knows it."""
+"""The changes of arms while the service runs; the log records them, so that they survive a restart."""
 
 import asyncio
 import logging
@@ -19,20 +19,20 @@ from laserve.types import ArmStatus, Event, Vector
 
 logger = logging.getLogger(__name__)
 
-_UNREADABLE = "its settings in the log are not of this version"
+_UNREADABLE = "its settings in the log cannot be read by this version"
 
 
 class Lifecycle:
-    """Adds arms, drains them, retires them and brings them back.
+    """The lifecycle of arms: adding, enabling, draining and retiring.
 
     Args:
-        configured: settings of the arms that the configuration names.
-        build: makes an arm that has not loaded; it may import and look at files. Raises ConfigError.
-        allowed: what may be added.
-        limit: most arms at once, whatever their state.
-        kept: the arm that the configured policy always plays, if it is of that sort.
-        fingerprint: of the reward model that these settings make; it may read files.
-        on_change: share of what was learned of an arm that is kept when it has another, in [0, 1].
+        configured: settings of the configured arms.
+        build: makes an arm, not loaded yet; it may import modules and read files. Raises ConfigError.
+        allowed: kinds, folders and URLs that added arms may use.
+        limit: most arms at once, in any state.
+        fixed: the arm that the configured policy always plays; None for a policy that draws arms.
+        fingerprint: takes the fingerprint of the reward model of these settings; it may read files.
+        on_change: share of an arm's learned evidence that is kept when its fingerprint changes, in [0, 1].
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Lifecycle:
         build: Callable[[ArmSettings], Arm],
         allowed: Allowed,
         limit: int,
-        kept: str | None,
+        fixed: str | None,
         fingerprint: Callable[[ArmSettings], str | None] = lambda settings: None,
         on_change: float = 1.0,
     ) -> None:
@@ -57,19 +57,19 @@ class Lifecycle:
         self._build = build
         self._allowed = allowed
         self._limit = limit
-        self._kept = kept
+        self._fixed = fixed
         self._fingerprint = fingerprint
         self._on_change = on_change
-        #: One change at a time.
+        #: Held during a change: one change at a time.
         self._gate = asyncio.Lock()
         self._changes: set[asyncio.Task[Arm]] = set()
-        #: Arm -> its loading or closing.
+        #: Arm -> the task that loads or closes its model.
         self._work: dict[str, asyncio.Task[None]] = {}
 
     def restore(self) -> None:
-        """Bring back the arms that the log has and the configuration has not, and every arm's status.
+        """Restore from the log the arms that are not configured, and the status of every arm.
 
-        An arm that is not allowed any more, or cannot be made, fails when it is to be loaded.
+        An arm that is no longer allowed, or cannot be made, fails when it is loaded.
 
         Raises:
             ConfigError: the configured policy plays an arm that was drained or retired.
@@ -78,14 +78,14 @@ class Lifecycle:
             arm = self._arms.get(name)
             if arm is None:
                 if state.settings is None:
-                    continue  # it has left the configuration
-                arm = self._restored(name, dict(state.settings), state.status)
+                    continue  # the arm was removed from the configuration
+                arm = self._restore_arm(name, dict(state.settings), state.status)
                 self._arms.put(arm)
             arm.status = state.status
             if arm.status == "retired":
                 arm.loading = "unloaded"
                 self._arms.hide(arm)
-            if name == self._kept and arm.status != "enabled":
+            if name == self._fixed and arm.status != "enabled":
                 raise ConfigError.at(
                     "policy.name",
                     f"plays {name!r} alone, which is {arm.status} in this log; start with "
@@ -93,26 +93,26 @@ class Lifecycle:
                 )
 
     async def add(self, settings: ArmSettings) -> Arm:
-        """Add an arm and let it load; once it has loaded it joins the log and can be drawn.
+        """Add an arm and start to load it; after loading it enters the log and can be drawn.
 
         Raises:
             Forbidden: the configuration does not allow it.
-            InvalidRequest: its kind does not take these options.
-            ArmConflict: there is an arm of that name, or there are too many.
+            InvalidRequest: its kind does not accept these options.
+            ArmConflict: an arm of this name exists, or the number of arms is at its limit.
         """
         self._allowed.check(settings.kind, settings.options)
-        return await self._whole(self._add(settings))
+        return await self._complete(self._add(settings))
 
     async def move(self, name: str, status: ArmStatus) -> Arm:
         """Enable, drain or retire an arm. Enabling one that has failed loads it again.
 
         Raises:
-            NotFound: there is no such arm.
-            ArmConflict: it is loading, the last one that is ready, or the one that the policy plays.
-            Forbidden: it would have to be loaded again, and the configuration does not allow it any more.
+            NotFound: no arm has this name.
+            ArmConflict: the arm is loading, the last ready one, or the one that the policy always plays.
+            Forbidden: the arm must be loaded again, and the configuration no longer allows it.
             StoreError: the database refused; nothing has changed.
         """
-        return await self._whole(self._move(name, status))
+        return await self._complete(self._move(name, status))
 
     async def close(self) -> None:
         tasks = [*self._changes, *self._work.values()]
@@ -124,26 +124,26 @@ class Lifecycle:
         async with self._gate:
             before = self._replaceable(settings.name)
             try:
-                arm = await asyncio.to_thread(self._made, settings)
+                arm = await asyncio.to_thread(self._build_arm, settings)
             except ConfigError as error:
                 message = error.message if error.param else f"options: {error.message}"
                 raise InvalidRequest(message, param=error.param or "options") from error
             if before is not None:
-                await _closed(before)
+                await _close_model(before)
             self._settings[settings.name] = settings
             self._arms.put(arm)
-            self._begin(arm, lambda: self._arms.load_one(arm, lambda: self._join(settings)))
+            self._start_work(arm, lambda: self._arms.load_one(arm, lambda: self._join(settings)))
             return arm
 
     def _replaceable(self, name: str) -> Arm | None:
-        """The failed or unreadable arm of that name, None when there is none; else raises ArmConflict."""
+        """The failed or unreadable arm of this name, or None for a new name. Raises ArmConflict otherwise."""
         arm = self._arms.get(name)
         if arm is None:
             if len(self._arms) >= self._limit:
                 raise ArmConflict(f"there are {self._limit} arms, as many as scoring.max_arms allows")
             return None
         if name not in self._settings:
-            return arm  # the log has them, but they cannot be read
+            return arm  # the log has its settings, but they cannot be read
         enable = f'PATCH /arms/{name} with {{"state": "enabled"}}'
         if arm.status == "retired":
             raise ArmConflict(f"name: arm {name!r} is retired; {enable} brings it back", param="name")
@@ -156,7 +156,7 @@ class Lifecycle:
         return arm
 
     async def _join(self, settings: ArmSettings) -> None:
-        """It has loaded: put it into the log, unless that has it as it is."""
+        """Record a loaded arm in the log, unless the log has it with these settings."""
         fingerprint = await asyncio.to_thread(self._fingerprint, settings)
         now = Fingerprints(arms={settings.name: fingerprint})
         known = self._learner.state.arms.get(settings.name)
@@ -179,15 +179,17 @@ class Lifecycle:
             arm = self._arms.get(name)
             if arm is None:
                 raise NotFound(f"name: no arm {name!r}", param="name")
-            again = status == "enabled" and arm.loading in ("failed", "unloaded")
-            if status == arm.status and not again:
+            reload = status == "enabled" and arm.loading in ("failed", "unloaded")
+            if status == arm.status and not reload:
                 return arm
             self._check(arm, status)
-            if again and name not in self._configured:
-                settings = self._readable(name)
+            if reload and name not in self._configured:
+                settings = self._settings_of(name)
                 self._allowed.check(settings.kind, settings.options)
             before = arm.status
-            arm.status = status if status != "enabled" else before  # nobody draws it while the log takes it
+            arm.status = (
+                status if status != "enabled" else before
+            )  # it must not be drawn while the event is written
             try:
                 if status != before and name in self._learner.state.arms:
                     body = {"name": name, "state": status}
@@ -196,14 +198,14 @@ class Lifecycle:
                 arm.status = before
                 raise
             arm.status = status
-            if again:
+            if reload:
                 arm.loading = "loading"
-                self._begin(arm, lambda: self._reload(arm))
+                self._start_work(arm, lambda: self._reload(arm))
             elif status == "retired":
-                self._begin(arm, lambda: self._put_away(arm))
+                self._start_work(arm, lambda: self._close_retired(arm))
             return arm
 
-    def _readable(self, name: str) -> ArmSettings:
+    def _settings_of(self, name: str) -> ArmSettings:
         if name not in self._settings:
             raise ArmConflict(f"state: {_UNREADABLE}; post arm {name!r} again (POST /arms)", param="state")
         return self._settings[name]
@@ -212,7 +214,7 @@ class Lifecycle:
         name = arm.name
         if status == "enabled":
             return
-        if name == self._kept:
+        if name == self._fixed:
             raise ArmConflict(f"state: arm {name!r} is the one that the policy plays", param="state")
         if arm.loading == "loading":
             raise ArmConflict(f"state: arm {name!r} is still loading", param="state")
@@ -221,8 +223,8 @@ class Lifecycle:
         if self._arms.ready == (name,):
             raise ArmConflict(f"state: arm {name!r} is the last one that is ready", param="state")
 
-    async def _put_away(self, arm: Arm) -> None:
-        """Close a retired arm when the requests that may ask it have ended, unless it is enabled by then."""
+    async def _close_retired(self, arm: Arm) -> None:
+        """Close a retired arm when no request uses it any more, unless it is enabled by then."""
         while arm.requests:
             await arm.idle.wait()
         if arm.status == "retired" and arm.loading != "unloaded":
@@ -230,11 +232,11 @@ class Lifecycle:
             logger.info("arm %s: retired, its model is closed", arm.name)
 
     async def _reload(self, arm: Arm) -> None:
-        """Make its model anew and load it."""
+        """Make the model of an arm again and load it."""
         settings = self._settings[arm.name]
-        await _closed(arm)
+        await _close_model(arm)
         try:
-            fresh = await asyncio.to_thread(self._made, settings)
+            fresh = await asyncio.to_thread(self._build_arm, settings)
         except LaserveError as error:
             arm.loading, arm.error = "failed", error.message
             return
@@ -242,21 +244,21 @@ class Lifecycle:
         arm.timeout_s = fresh.timeout_s
         await self._arms.load_one(arm, lambda: self._join(settings))
 
-    def _restored(self, name: str, logged: dict[str, Any], status: ArmStatus) -> Arm:
+    def _restore_arm(self, name: str, logged: dict[str, Any], status: ArmStatus) -> Arm:
         kind = str(logged.get("kind"))
         try:
             settings = self._settings[name] = ArmSettings(name=name, **logged)
             if status == "retired":
                 return unavailable_arm(name, kind, "it is retired")
             self._allowed.check(settings.kind, settings.options)
-            return self._made(settings)
+            return self._build_arm(settings)
         except ValidationError:
             return unavailable_arm(name, kind, _UNREADABLE)
         except LaserveError as error:
             return unavailable_arm(name, kind, error.message)
 
-    def _made(self, settings: ArmSettings) -> Arm:
-        """An arm of these settings. Raises ConfigError, also for what other packages raise."""
+    def _build_arm(self, settings: ArmSettings) -> Arm:
+        """An arm of these settings. Errors of other packages are raised as ConfigError."""
         try:
             return self._build(settings)
         except LaserveError:
@@ -264,8 +266,8 @@ class Lifecycle:
         except Exception as error:
             raise ConfigError.at("options", f"{type(error).__name__}: {error}") from error
 
-    def _begin(self, arm: Arm, work: Callable[[], Awaitable[None]]) -> None:
-        """Let an arm's work follow what is under way for it."""
+    def _start_work(self, arm: Arm, work: Callable[[], Awaitable[None]]) -> None:
+        """Start the work on an arm after the earlier work on it has ended."""
         earlier = self._work.get(arm.name)
 
         async def follow() -> None:
@@ -275,16 +277,16 @@ class Lifecycle:
 
         self._work[arm.name] = asyncio.create_task(follow(), name=f"arm-{arm.name}")
 
-    async def _whole(self, change: Coroutine[Any, Any, Arm]) -> Arm:
-        """A change is made whole, also when its client leaves."""
+    async def _complete(self, change: Coroutine[Any, Any, Arm]) -> Arm:
+        """Complete a change, also when its client disconnects."""
         task = asyncio.create_task(change, name="change-arm")
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
         return await asyncio.shield(task)
 
 
-async def _closed(arm: Arm) -> None:
-    """Close the model of an arm that has failed to load."""
+async def _close_model(arm: Arm) -> None:
+    """Close the model of an arm that has failed to load, if it has one."""
     if arm.loading == "unloaded":
         return
     try:

@@ -1,7 +1,7 @@
-"""Whether an arm reads a request while its candidates are still generated, or waits until they are there.
+"""The choice whether an arm reads and scores a request during generation or after it.
 
-Where the arm has hardware of its own, reading ahead hides its time; where it shares a processor with the
-generator, both get slower. So it is measured, on the requests that come.
+Where the arm has hardware of its own, reading ahead hides its time; where the arm shares a processor with the
+generator, both get slower. So both modes are measured on live requests.
 """
 
 import math
@@ -10,25 +10,25 @@ from typing import Literal
 
 OverlapMode = Literal["auto", "on", "off"]
 
-#: Requests of each way before the first choice; the very first may warm something up, and is left out.
+#: Requests in each mode before the first choice; the first one may include a warm-up, and is left out.
 TRIALS = 5
-#: After that, one request in so many is answered the other way, since load and prompts change.
+#: After the first choice, one request in this many uses the other mode, since load and prompts change.
 RETRY_EVERY = 20
-#: Requests that an average remembers.
+#: Requests that an average weighs: the window of the exponential moving average.
 _MEMORY = 16
 
 
 class Overlap:
-    """Decides it for one arm, from seconds per token of the requests so far.
+    """The choice for one arm, from the seconds per token of its requests so far.
 
     Args:
-        mode: ``on`` and ``off`` settle it; ``auto`` takes both ways in turn, then keeps the faster one.
-        on_change: told whether the arm overlaps, now and whenever that changes.
+        mode: ``on`` always overlaps, ``off`` never; ``auto`` alternates at first, then keeps the faster mode.
+        on_change: receives whether the arm overlaps, at once and after each change.
     """
 
     def __init__(self, mode: OverlapMode, on_change: Callable[[bool], None] = lambda on: None) -> None:
         self.mode = mode
-        #: The way that is kept for now.
+        #: Whether the arm overlaps at present.
         self.on = mode == "on"
         self._on_change = on_change
         self._requests = 0
@@ -45,12 +45,12 @@ class Overlap:
         return not self.on if self._requests % RETRY_EVERY == 0 else self.on
 
     def learn(self, overlapped: bool, *, seconds: float, tokens: int) -> None:
-        """What a request took that went well.
+        """Learn from the duration of a request that succeeded.
 
         Args:
-            overlapped: as `choose` had it.
-            seconds: from its arrival until its candidates were scored.
-            tokens: of its prompt and its candidates.
+            overlapped: the result of `choose` for the request.
+            seconds: from the request's arrival until its candidates were scored.
+            tokens: number of tokens of its prompt and its candidates.
         """
         if self.mode != "auto":
             return
@@ -65,7 +65,7 @@ class Overlap:
 
 
 class _Average:
-    """A mean that forgets; its first value is left out."""
+    """An exponential moving average; its first value is left out."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -158,7 +158,7 @@ def make_lifecycle(
     build: Callable[[ArmSettings], Arm],
 ) -> Lifecycle:
     policy, _, fixed = settings.policy.name.partition(":")
-    kept = settings.policy.observe_arm if settings.policy.mode == "observe" else None
+    observed = settings.policy.observe_arm if settings.policy.mode == "observe" else None
     scoring = settings.scoring
     return Lifecycle(
         arms=arms,
@@ -168,7 +168,7 @@ def make_lifecycle(
         build=build,
         allowed=Allowed(kinds=scoring.allow_kinds, folders=settings.arm_folders, urls=scoring.allow_urls),
         limit=scoring.max_arms,
-        kept=fixed if policy == "fixed" else kept,
+        fixed=fixed if policy == "fixed" else observed,
         fingerprint=lambda arm: arm_fingerprint(arm.kind, arm.options),
         on_change=settings.policy.on_change,
     )

@@ -67,7 +67,7 @@ class Life:
         configured: Sequence[ArmSettings] = CONFIGURED,
         kinds: Sequence[str] = ("fake",),
         limit: int = 8,
-        kept: str | None = None,
+        fixed: str | None = None,
         fingerprints: Mapping[str, str] | None = None,
     ) -> None:
         self.store = store
@@ -89,7 +89,7 @@ class Life:
             build=self.build,
             allowed=Allowed(kinds=kinds, folders=[Path("/models")], urls=()),
             limit=limit,
-            kept=kept,
+            fixed=fixed,
             fingerprint=lambda settings: self.fingerprints.get(settings.name),
             on_change=0.5,
         )
@@ -443,7 +443,7 @@ async def test_the_last_arm_that_is_ready_stays(life: Life, status: ArmStatus) -
 
 @pytest.mark.parametrize("status", ["draining", "retired"])
 async def test_the_arm_that_the_policy_plays_stays(lives: Any, status: ArmStatus) -> None:
-    life = await lives(kept="one")
+    life = await lives(fixed="one")
     with pytest.raises(ArmConflict, match="the policy plays"):
         await life.move("one", status)
     await life.move("two", status)
@@ -577,7 +577,7 @@ async def test_an_arm_whose_settings_cannot_be_read_is_not_loaded_with_others(
     await life.log.append(Event(kind="arm_state", created_at=0.0, body={"name": "new", "state": status}))
     again = await lives()
     assert again.states()["new"] == ("failed" if status == "enabled" else "retired")
-    with pytest.raises(ArmConflict, match="not of this version; post arm 'new' again"):
+    with pytest.raises(ArmConflict, match="cannot be read by this version; post arm 'new' again"):
         await again.move("new", "enabled")
     assert (await again.added("new", options={"salt": "t"})).state == "ready"
     assert again.learner.state.arms["new"].settings["options"] == {"salt": "t"}
@@ -609,7 +609,7 @@ async def test_a_policy_of_one_arm_does_not_start_without_it(lives: Any) -> None
     life = await lives()
     await life.move("two", "draining")
     with pytest.raises(ConfigError, match=r"policy\.name: .*'two'.* draining"):
-        await lives(kept="two")
+        await lives(fixed="two")
 
 
 def test_the_errors_are_the_services() -> None:
