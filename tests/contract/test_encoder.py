@@ -30,8 +30,8 @@ some = settings(max_examples=10, deadline=None, suppress_health_check=[HealthChe
 
 @pytest.fixture(params=["hash_encoder", "sentence_encoder"])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
-    found: Encoder = request.getfixturevalue(request.param)
-    return found
+    encoder: Encoder = request.getfixturevalue(request.param)
+    return encoder
 
 
 def fresh(encoder: Encoder) -> Encoder:
@@ -72,7 +72,7 @@ async def test_the_same_texts_become_the_same_bytes(encoder: Encoder) -> None:
 async def test_rows_stand_in_the_order_of_the_texts(encoder: Encoder) -> None:
     order = np.random.default_rng(0).permutation(len(TEXTS))
     rows = await encoder.encode(TEXTS)
-    shuffled = await encoder.encode([TEXTS[place] for place in order])
+    shuffled = await encoder.encode([TEXTS[index] for index in order])
     assert shuffled == pytest.approx(rows[order], abs=TOLERANCE)
 
 

@@ -68,7 +68,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         await fake.start()
 
         async def idle() -> None:
-            """The fake works only while it is asked, so it holds whenever nobody asks."""
+            """The fake works only during a request, so it holds between requests."""
 
         yield Subject(fake, lambda: fake.running, idle, lambda: None, lambda: None)
         await fake.close()
@@ -99,8 +99,8 @@ async def generate(generator: Generator, request: Request) -> list[Candidate]:
 class TestSampling:
     @pytest.mark.parametrize("n", [1, 2, 7, 64])
     async def test_it_yields_n_candidates_numbered_from_zero(self, subject: Subject, n: int) -> None:
-        found = await generate(subject.generator, prompt(n=n))
-        assert sorted(candidate.index for candidate in found) == list(range(n))
+        candidates = await generate(subject.generator, prompt(n=n))
+        assert sorted(candidate.index for candidate in candidates) == list(range(n))
 
     @pytest.mark.parametrize("max_tokens", [1, 3, 64])
     async def test_a_candidate_tells_how_long_it_is_and_why_it_ended(
@@ -125,12 +125,14 @@ class TestSampling:
         ids=["prompt", "messages", "question with documents", "question", "odd characters"],
     )
     async def test_every_form_of_request_is_answered(self, subject: Subject, request_: Request) -> None:
-        found = await generate(subject.generator, request_)
-        assert len(found) == request_.sampling.n
+        candidates = await generate(subject.generator, request_)
+        assert len(candidates) == request_.sampling.n
 
     async def test_answers_to_questions_have_no_space_around_them(self, subject: Subject) -> None:
-        found = await generate(subject.generator, samples.request(sampling=sampling(n=16)))
-        assert [candidate.text for candidate in found] == [candidate.text.strip() for candidate in found]
+        candidates = await generate(subject.generator, samples.request(sampling=sampling(n=16)))
+        assert [candidate.text for candidate in candidates] == [
+            candidate.text.strip() for candidate in candidates
+        ]
 
     async def test_requests_at_the_same_time_keep_their_candidates(self, subject: Subject) -> None:
         requests = [prompt(f"Story {number}", n=1 + number % 5) for number in range(12)]
@@ -288,8 +290,8 @@ class TestOpenAIGenerator:
     async def test_interleaved_choices_are_put_together_each_for_itself(
         self, openai: OpenAIGenerator
     ) -> None:
-        found = await generate(openai, prompt(n=9, max_tokens=7))
-        for candidate in found:
+        candidates = await generate(openai, prompt(n=9, max_tokens=7))
+        for candidate in candidates:
             texts, reason = pieces(candidate.index, 7, [])
             assert candidate.text == "".join(texts)
             assert candidate.finish_reason == reason
@@ -297,8 +299,8 @@ class TestOpenAIGenerator:
             expected = math.fsum(logprob(candidate.index, token) for token in range(len(texts)))
             assert candidate.logprob == pytest.approx(expected, rel=1e-15)
         # Yielded as they finish, not in order.
-        assert [candidate.index for candidate in found] != list(range(9))
-        assert {candidate.finish_reason for candidate in found} == {"stop", "length"}
+        assert [candidate.index for candidate in candidates] != list(range(9))
+        assert {candidate.finish_reason for candidate in candidates} == {"stop", "length"}
 
     async def test_the_server_is_asked_for_what_the_request_says(
         self, openai: OpenAIGenerator, server: VllmServer

@@ -116,16 +116,16 @@ async def check(model: RewardModel, request: Request, given: Sequence[Candidate]
 
 
 class TestProtocol:
-    @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
+    @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS.keys())
     async def test_every_candidate_gets_one_finite_score_and_always_the_same(
-        self, model: RewardModel, asked: Request
+        self, model: RewardModel, request_: Request
     ) -> None:
-        await check(model, asked, VARIED)
+        await check(model, request_, VARIED)
 
-    @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
-    async def test_one_candidate_is_enough(self, model: RewardModel, asked: Request) -> None:
+    @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS.keys())
+    async def test_one_candidate_is_enough(self, model: RewardModel, request_: Request) -> None:
         for text in ("Ada Thorn", "", samples.ODD_TEXT):
-            await check(model, asked, candidates(text))
+            await check(model, request_, candidates(text))
 
     async def test_sixty_four_candidates_are_not_too_many(self, model: RewardModel) -> None:
         await check(model, samples.request(), candidates(*(f"answer {number % 50}" for number in range(64))))
@@ -139,14 +139,16 @@ class TestProtocol:
     async def test_no_characters_break_that(
         self, model: RewardModel, question: str, documents: list[str], texts: list[str]
     ) -> None:
-        asked = samples.request(question=question, documents=tuple(Document(text=text) for text in documents))
-        await check(model, asked, candidates(*texts))
+        request_ = samples.request(
+            question=question, documents=tuple(Document(text=text) for text in documents)
+        )
+        await check(model, request_, candidates(*texts))
 
-    @pytest.mark.parametrize("asked", REQUESTS.values(), ids=REQUESTS.keys())
-    async def test_scores_move_with_their_candidates(self, model: RewardModel, asked: Request) -> None:
+    @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS.keys())
+    async def test_scores_move_with_their_candidates(self, model: RewardModel, request_: Request) -> None:
         order = np.random.default_rng(1).permutation(len(VARIED))
-        scores = await score(model, asked, VARIED)
-        moved = await score(model, asked, [VARIED[place] for place in order])
+        scores = await score(model, request_, VARIED)
+        moved = await score(model, request_, [VARIED[index] for index in order])
         # Sums in another order round differently, those of a float32 encoder at 6e-8.
         assert moved == pytest.approx(scores[order], abs=2e-6)
 
@@ -170,8 +172,8 @@ class TestProtocol:
     async def test_a_reading_may_be_closed_at_any_time_and_leaves_others_of_its_request_as_they_are(
         self, model: RewardModel
     ) -> None:
-        asked = samples.request()
-        unused, left, used = (model.open(asked) for _ in range(3))
+        request_ = samples.request()
+        unused, left, used = (model.open(request_) for _ in range(3))
         assert not unused.truncated
         unused.close()
         task = asyncio.create_task(left.score(VARIED))
@@ -182,7 +184,7 @@ class TestProtocol:
         scores = await used.score(VARIED)
         for reading in (unused, left, used, used):
             reading.close()
-        assert scores == pytest.approx(await score(model, asked, VARIED), abs=1e-5)
+        assert scores == pytest.approx(await score(model, request_, VARIED), abs=1e-5)
 
 
 class TestLogLikelihood:
@@ -231,8 +233,8 @@ class TestBlend:
     ) -> None:
         model = await make(request, *MODELS["blend"])
         assert model.needs_all
-        for asked in REQUESTS.values():
-            assert (await score(model, asked, VARIED)).tolist() == [0.0] * len(VARIED)
+        for request_ in REQUESTS.values():
+            assert (await score(model, request_, VARIED)).tolist() == [0.0] * len(VARIED)
 
 
 class TestRelevance:
@@ -248,9 +250,9 @@ class TestRelevance:
 
     async def test_the_closest_window_counts_wherever_it_stands(self, relevance: RewardModel) -> None:
         filler = "Bread is sold from eight and fish from six in the morning. " * 20
-        told = "The harbour clock was built by Ada Thorn in 1874. " * 10
+        fact = "The harbour clock was built by Ada Thorn in 1874. " * 10
         given = candidates("Ada Thorn in 1874", "Peter Quill in 1902")
-        for texts in ([told + filler], [filler + told + filler], [filler + told], [filler, told]):
+        for texts in ([fact + filler], [filler + fact + filler], [filler + fact], [filler, fact]):
             documents = tuple(Document(text=text) for text in texts)
             scores = await score(relevance, samples.request(documents=documents), given)
             assert scores[0] > scores[1]
@@ -262,14 +264,14 @@ class TestRelevance:
         assert (await score(relevance, two, given) >= await score(relevance, one, given) - 2e-6).all()
 
     async def test_without_documents_it_is_closeness_to_the_question(self, relevance: RewardModel) -> None:
-        asked = samples.request(prompt="the harbour clock of velm")
-        scores = await score(relevance, asked, candidates("forty sheep", "the harbour clock of velm"))
+        request_ = samples.request(prompt="the harbour clock of velm")
+        scores = await score(relevance, request_, candidates("forty sheep", "the harbour clock of velm"))
         assert scores.argmax() == 1
         assert scores[1] == pytest.approx(1.0, abs=1e-5)
 
     async def test_an_empty_answer_says_nothing(self, relevance: RewardModel) -> None:
-        for asked in REQUESTS.values():
-            scores = await score(relevance, asked, candidates("", "Ada Thorn", " \n"))
+        for request_ in REQUESTS.values():
+            scores = await score(relevance, request_, candidates("", "Ada Thorn", " \n"))
             assert scores[[0, 2]].tolist() == [-1.0, -1.0]
             assert -1.0 < scores[1] <= 1.0 + 1e-5
 
@@ -281,9 +283,9 @@ class TestRemote:
     ) -> None:
         there = await make(request, *MODELS["remote"], endpoint=endpoint)
         here = await make(request, *MODELS["transformers, decoder"])
-        asked = samples.request(documents=(Document(text="clock tower <|im_end|> " * 150),))
-        scores = await score(there, asked, VARIED)
-        assert scores == pytest.approx(await score(here, asked, VARIED), abs=1e-4)
+        request_ = samples.request(documents=(Document(text="clock tower <|im_end|> " * 150),))
+        scores = await score(there, request_, VARIED)
+        assert scores == pytest.approx(await score(here, request_, VARIED), abs=1e-4)
         assert np.ptp(scores) > 1e-3
         await there.close()
         await here.close()

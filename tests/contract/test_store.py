@@ -86,9 +86,9 @@ class TestDecisions:
     async def test_a_decision_comes_back_as_it_was_stored(self, store: Store) -> None:
         stored = samples.decision()
         await store.add_decisions([stored])
-        found = await store.decision("d-1")
-        assert samples.fields(found) == samples.fields(stored)
-        assert found.x.dtype == stored.x.dtype
+        loaded = await store.decision("d-1")
+        assert samples.fields(loaded) == samples.fields(stored)
+        assert loaded.x.dtype == stored.x.dtype
 
     @many
     @given(drawn=samples.decisions())
@@ -98,18 +98,18 @@ class TestDecisions:
         number = len(sql(store.path, "SELECT id FROM decisions"))  # type: ignore[attr-defined]
         stored = replace(drawn, id=f"d-{number} {samples.ODD_TEXT}")
         await store.add_decisions([stored])
-        found = await store.decision(stored.id)
-        assert samples.fields(found) == samples.fields(stored)
-        assert samples.spelled(found) == samples.spelled(stored)
+        loaded = await store.decision(stored.id)
+        assert samples.fields(loaded) == samples.fields(stored)
+        assert samples.spelled(loaded) == samples.spelled(stored)
 
     async def test_scores_that_come_later_join_those_that_are_there(self, store: Store) -> None:
         stored = samples.decision("d-1")
         await store.add_decisions([stored])
         await store.add_scores("d-1", choices={"late": 1}, scores={"late": (None, 0.5)})
-        found = await store.decision("d-1")
-        assert found.choices == {**stored.choices, "late": 1}
-        assert found.scores == {**stored.scores, "late": (None, 0.5)}
-        back = replace(found, choices=stored.choices, scores=stored.scores, x=stored.x)
+        loaded = await store.decision("d-1")
+        assert loaded.choices == {**stored.choices, "late": 1}
+        assert loaded.scores == {**stored.scores, "late": (None, 0.5)}
+        back = replace(loaded, choices=stored.choices, scores=stored.scores, x=stored.x)
         assert back == stored
         with pytest.raises(NotFound):
             await store.add_scores("d-2", choices={}, scores={})
@@ -120,10 +120,10 @@ class TestDecisions:
     async def test_a_decision_without_texts_comes_back_without_them(self, store: Store) -> None:
         stored = samples.decision(retention="none")
         await store.add_decisions([stored])
-        found = await store.decision("d-1")
-        assert [candidate.text for candidate in found.candidates] == ["", ""]
-        assert (found.metadata, found.request, found.retention) == ({}, None, "none")
-        assert found.x.tobytes() == stored.x.tobytes()
+        loaded = await store.decision("d-1")
+        assert [candidate.text for candidate in loaded.candidates] == ["", ""]
+        assert (loaded.metadata, loaded.request, loaded.retention) == ({}, None, "none")
+        assert loaded.x.tobytes() == stored.x.tobytes()
 
     async def test_an_unknown_decision_is_not_found(self, store: Store) -> None:
         with pytest.raises(NotFound, match="d-1"):
@@ -199,9 +199,9 @@ class TestErasing:
         await store.add_decisions([samples.decision("d-3", created_at=10.0)])
         assert await store.expire_texts(before=10.0) == 0
         assert await store.expire_texts(before=10.5) == 1
-        found = await store.decision("d-3")
-        assert (found.text, found.request, found.metadata, found.retention) == ("", None, {}, "none")
-        assert found.choices == {"loglik": 1, "consensus": 0}
+        loaded = await store.decision("d-3")
+        assert (loaded.text, loaded.request, loaded.metadata, loaded.retention) == ("", None, {}, "none")
+        assert loaded.choices == {"loglik": 1, "consensus": 0}
         assert (await store.decision("d-1")).text == "secret two"
 
     async def test_expiry_takes_the_words_of_feedback_with_it_and_counts_each_decision_once(
@@ -235,10 +235,10 @@ class TestLog:
         async with store.writing() as log:
             tip = await log.tip()
             placed = [await log.append(event) for event in drawn]
-        found = await read(store, after=tip)
-        assert positions(placed) == [tip + 1 + place for place in range(len(drawn))]
-        assert [samples.fields(event) for event in found] == [samples.fields(event) for event in placed]
-        assert list(map(samples.spelled, found)) == list(map(samples.spelled, placed))
+        loaded = await read(store, after=tip)
+        assert positions(placed) == [tip + 1 + index for index in range(len(drawn))]
+        assert [samples.fields(event) for event in loaded] == [samples.fields(event) for event in placed]
+        assert list(map(samples.spelled, loaded)) == list(map(samples.spelled, placed))
 
     async def test_reading_starts_behind_a_position(self, store: Store) -> None:
         await append(store, *(samples.event(number) for number in range(1, 6)))
@@ -729,8 +729,8 @@ class TestOpening:
 
         async with opened(tmp_path / "laserve.db") as second:
             assert samples.fields(await second.decision("d-1")) == samples.fields(samples.decision())
-            [found] = await read(second)
-            assert samples.fields(found) == samples.fields(samples.event(1, position=1))
+            [loaded] = await read(second)
+            assert samples.fields(loaded) == samples.fields(samples.event(1, position=1))
             assert await second.feedback_rows() == [samples.feedback(1)]
             assert await second.latest_snapshot() == snapshot(1)
             assert positions(await append(second, samples.event(2))) == [2]
@@ -936,7 +936,7 @@ class TestMigrations:
 class TestFirstRevision:
     """A database as it was before decisions had a window; `revision_0001.sql` is one that was served."""
 
-    #: Digest of the state, as that version told it.
+    #: Digest of the state, as that version computed it.
     DIGEST = "5ec2c6a3dac2975ac631fba280e051ed64d4bb653bdae36e9092cd1c489e6885"
 
     @pytest.fixture
@@ -950,10 +950,10 @@ class TestFirstRevision:
     async def test_its_decisions_come_back_and_owe_no_default(self, path: Path) -> None:
         async with opened(path) as store:
             for number in (1, 2, 3):
-                found = await store.decision(f"d-{number}")
-                assert (found.closes_at, found.default_reward, found.due_at) == (None, None, None)
-                assert found.choices == {"loglik": 0, "consensus": 1}
-                assert found.x.tolist() == [1.0, (number if number < 3 else 4) / 8]
+                loaded = await store.decision(f"d-{number}")
+                assert (loaded.closes_at, loaded.default_reward, loaded.due_at) == (None, None, None)
+                assert loaded.choices == {"loglik": 0, "consensus": 1}
+                assert loaded.x.tolist() == [1.0, (number if number < 3 else 4) / 8]
             assert (await store.decision("d-1")).text == "a"
             assert (await store.due(10), await store.pending()) == ([], 0)
 

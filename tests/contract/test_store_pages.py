@@ -40,9 +40,9 @@ async def test_all_are_read_oldest_first_however_many_pages_they_fill(store: Sto
     # Several of the same time, written in no order: within a time they come by id.
     made = [samples.decision(f"d-{n:03}", created_at=float(n // 7)) for n in range(count)]
     await store.add_decisions(made[::-1])
-    found = await read(store)
-    assert [samples.fields(logged.decision) for logged in found] == [samples.fields(each) for each in made]
-    assert {logged.feedback for logged in found} == {()}
+    rows = await read(store)
+    assert [samples.fields(logged.decision) for logged in rows] == [samples.fields(each) for each in made]
+    assert {logged.feedback for logged in rows} == {()}
 
 
 async def test_each_comes_with_its_feedback_in_the_order_of_the_log(store: Store) -> None:

@@ -121,10 +121,10 @@ async def by_transformers(arms: Arms, adapter: Path, request: Request) -> Any:
 
 async def test_each_adapter_scores_with_its_own_head_as_transformers_does(arms: Arms) -> None:
     request = long(60)
-    found = await asyncio.gather(*(score(model, request, GIVEN) for model in arms.models))
-    for scores, adapter in zip(found, arms.adapters, strict=True):
+    results = await asyncio.gather(*(score(model, request, GIVEN) for model in arms.models))
+    for scores, adapter in zip(results, arms.adapters, strict=True):
         assert scores == pytest.approx(await by_transformers(arms, adapter, request), abs=2e-4)
-    assert np.abs(found[0] - found[1]).min() > 1e-3
+    assert np.abs(results[0] - results[1]).min() > 1e-3
 
 
 async def test_both_share_one_engine(arms: Arms) -> None:
@@ -132,7 +132,7 @@ async def test_both_share_one_engine(arms: Arms) -> None:
 
 
 async def test_the_prompt_is_read_once(arms: Arms, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens that the engine had to compute, by what it says it found in its cache."""
+    """Tokens that the engine had to compute, by its count of cache hits."""
     model, computed = arms.models[0], []
     whole = model.engine._llm().encode
 

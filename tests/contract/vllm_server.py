@@ -55,7 +55,7 @@ class VllmServer:
     max_model_len: int = 4096
     failure: Failure | None = None
     url: str = ""
-    #: Bodies of the completions that were asked for.
+    #: Bodies of the completion requests.
     completions: list[dict[str, Any]] = field(default_factory=list)
     authorizations: set[str | None] = field(default_factory=set)
     #: Completions under way.

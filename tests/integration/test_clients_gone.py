@@ -55,9 +55,9 @@ class Exchange:
         head, _, body = self.received.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), self.received
         if self.body.get("stream"):
-            found = re.search(rb"event: decision\r\ndata: (.*?)\r\n\r\n", body, re.DOTALL)
-            assert found, self.received
-            body = found[1]
+            match = re.search(rb"event: decision\r\ndata: (.*?)\r\n\r\n", body, re.DOTALL)
+            assert match, self.received
+            body = match[1]
         parsed: dict[str, Any] = json.loads(body)
         return parsed
 
@@ -103,7 +103,7 @@ class Crowd:
         return await asyncio.gather(*(one(exchange) for exchange in exchanges))
 
     async def seconds(self, path: str, bodies: list[dict[str, Any]]) -> float:
-        """What these take when they are asked at once."""
+        """The duration of these requests when they are sent at once."""
         started = time.monotonic()
         patient = [Exchange(body=body, patience_s=PATIENT_S) for body in bodies]
         assert all(exchange.answer for exchange in await self.send_all(path, patient))
@@ -185,16 +185,16 @@ async def test_clients_that_leave_at_any_moment_leave_whole_decisions_or_none(tm
 async def test_feedback_whose_client_leaves_is_recorded_whole_or_not_at_all(tmp_path: Path) -> None:
     async with crowd(tmp_path) as here:
         body: dict[str, Any] = {"prompt": "north of the river", "n": N}
-        asked = [Exchange(body=body, patience_s=PATIENT_S) for _ in range(FEEDBACKS + AT_ONCE)]
-        answers = [exchange.answer for exchange in await here.send_all("/generate", asked)]
+        exchanges = [Exchange(body=body, patience_s=PATIENT_S) for _ in range(FEEDBACKS + AT_ONCE)]
+        answers = [exchange.answer for exchange in await here.send_all("/generate", exchanges)]
         every = [
             {"decision_id": answer["decision_id"], "reward": here.chance.random()}
             for answer in answers
             if answer
         ]
-        first, told = every[:AT_ONCE], every[AT_ONCE:]
+        first, later = every[:AT_ONCE], every[AT_ONCE:]
         takes_s = await here.seconds("/feedback", first)
-        done = await here.send_all("/feedback", [here.whim(each, takes_s) for each in told])
+        done = await here.send_all("/feedback", [here.whim(each, takes_s) for each in later])
 
         await here.seconds("/feedback", first)  # behind all that was sent before
         acknowledged = [exchange for exchange in done if exchange.answer]

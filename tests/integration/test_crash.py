@@ -37,8 +37,8 @@ class Ledger:
 
     decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
     posts: dict[str, list[Post]] = field(default_factory=dict)
-    #: The decisions as a restarted server told them, feedback apart.
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: The decisions as a restarted server returned them, without feedback.
+    reread: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def all(self) -> list[Post]:
         return [post for posts in self.posts.values() for post in posts]
@@ -125,26 +125,26 @@ async def check_decision(client: httpx.AsyncClient, ledger: Ledger, decision_id:
     async def listed() -> list[str]:
         answer = await client.get(f"/decisions/{decision_id}")
         assert answer.status_code == 200
-        ledger.told[decision_id] = answer.json()
-        return sorted(spelled(row["body"]) for row in ledger.told[decision_id].pop("feedback"))
+        ledger.reread[decision_id] = answer.json()
+        return sorted(spelled(row["body"]) for row in ledger.reread[decision_id].pop("feedback"))
 
-    before = ledger.told.get(decision_id)
-    found = await listed()
-    told = ledger.told[decision_id]
-    assert told["text"] == ledger.decisions[decision_id]["text"]
-    assert before in (None, told)
+    before = ledger.reread.get(decision_id)
+    bodies = await listed()
+    decision = ledger.reread[decision_id]
+    assert decision["text"] == ledger.decisions[decision_id]["text"]
+    assert before in (None, decision)
 
     sent = ledger.posts.get(decision_id, [])
-    assert len(set(found)) == len(found)
-    assert {spelled(one.body) for one in sent if one.acknowledged} <= set(found)
+    assert len(set(bodies)) == len(bodies)
+    assert {spelled(one.body) for one in sent if one.acknowledged} <= set(bodies)
     for one in sent:
-        there = spelled(one.body) in found
+        there = spelled(one.body) in bodies
         assert (await post(client, one))["status"] == ("duplicate" if there else "recorded")
         if not one.acknowledged:
             one.acknowledged = True
             assert (await post(client, one))["status"] == "duplicate"
-            found = await listed()
-    assert found == sorted(spelled(one.body) for one in sent)
+            bodies = await listed()
+    assert bodies == sorted(spelled(one.body) for one in sent)
 
 
 def spelled(body: dict[str, Any]) -> str:
@@ -153,13 +153,13 @@ def spelled(body: dict[str, Any]) -> str:
 
 def learned(ledger: Ledger) -> list[tuple[str, dict[str, float]]]:
     """For each decision that taught: the arm that chose, and the last reward of each arm."""
-    found = []
-    for decision_id, told in ledger.told.items():
+    lessons = []
+    for decision_id, decision in ledger.reread.items():
         rewards = [sent.body[KIND] for sent in ledger.posts.get(decision_id, []) if KIND in sent.body]
         if rewards:
-            known = {arm: rewards[-1][best] for arm, best in told["choices"].items()}
-            found.append((told["scored_by"], known))
-    return found
+            known = {arm: rewards[-1][best] for arm, best in decision["choices"].items()}
+            lessons.append((decision["scored_by"], known))
+    return lessons
 
 
 def check_counters(policy: dict[str, Any], taught: list[tuple[str, dict[str, float]]]) -> None:
@@ -187,8 +187,8 @@ def check_file(folder: Path, ledger: Ledger) -> None:
 
 
 def digest(server: Server) -> str:
-    found: str = server.client.get("/policy").json()["digest"]
-    return found
+    value: str = server.client.get("/policy").json()["digest"]
+    return value
 
 
 async def test_every_acknowledged_feedback_survives_kill_9_exactly_once(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ async def test_every_acknowledged_feedback_survives_kill_9_exactly_once(tmp_path
             server = await asyncio.to_thread(start)
             assert await asyncio.to_thread(digest, server) == left
             last_round = round_ == len(ROUNDS) - 1
-            await check(server, ledger, set(ledger.decisions) - (set() if last_round else set(ledger.told)))
+            await check(server, ledger, set(ledger.decisions) - (set() if last_round else set(ledger.reread)))
             check_file(tmp_path, ledger)
 
         last = await asyncio.to_thread(digest, server)

@@ -69,8 +69,8 @@ def count(folder: Path, query: str) -> int:
 
 
 def decide(server: Server, number: int = 1) -> list[str]:
-    def one(place: int) -> str:
-        answer = server.client.post("/generate", json={"prompt": f"river {place}", "n": 2})
+    def one(number: int) -> str:
+        answer = server.client.post("/generate", json={"prompt": f"river {number}", "n": 2})
         assert answer.status_code == 200, answer.text
         return str(answer.json()["decision_id"])
 
@@ -85,27 +85,27 @@ def tell(server: Server, decision_id: str, reward: float) -> str:
 
 
 def gauge(server: Server, name: str) -> float:
-    found = re.search(rf"^{name} (\S+)$", server.client.get("/metrics").text, re.MULTILINE)
-    assert found is not None
-    return float(found[1])
+    match = re.search(rf"^{name} (\S+)$", server.client.get("/metrics").text, re.MULTILINE)
+    assert match is not None
+    return float(match[1])
 
 
 def assert_each_learned_once(
-    folder: Path, server: Server, decisions: list[str], told: dict[str, float]
+    folder: Path, server: Server, decisions: list[str], rewards: dict[str, float]
 ) -> None:
     """One default for each decision that nobody spoke of in time, and one contribution for each decision."""
     rows = sql(folder, "SELECT decision_id FROM feedback WHERE identity LIKE 'default:%'")
     defaults = [decision_id for (decision_id,) in rows]
     assert len(defaults) == len(set(defaults))
-    assert set(decisions) - set(told) <= set(defaults) <= set(decisions)
+    assert set(decisions) - set(rewards) <= set(defaults) <= set(decisions)
     policy = server.client.get("/policy").json()
-    assert policy["log_position"] == 1 + ARMS + len(defaults) + len(told)
+    assert policy["log_position"] == 1 + ARMS + len(defaults) + len(rewards)
     assert policy["decisions"] == len(decisions)
     assert sum(arm["pulls"] for arm in policy["arms"]) == len(decisions)
     assert sum(arm["updates"] for arm in policy["arms"]) == len(decisions)
     learned = sum((arm["mean_reward"] or 0) * arm["updates"] for arm in policy["arms"])
-    unspoken = len(decisions) - len(told)
-    assert learned == pytest.approx(sum(told.values()) + DEFAULT_REWARD * unspoken)
+    unspoken = len(decisions) - len(rewards)
+    assert learned == pytest.approx(sum(rewards.values()) + DEFAULT_REWARD * unspoken)
     assert verified_digest(folder) == policy["digest"]
 
 
@@ -115,13 +115,13 @@ def test_kill_9_loses_no_default_and_doubles_none(tmp_path: Path) -> None:
     try:
         wait_ready(server)
         decisions = decide(server, 250)
-        told = dict.fromkeys(decisions[::10], 0.75)
-        for decision_id, reward in told.items():
+        rewards = dict.fromkeys(decisions[::10], 0.75)
+        for decision_id, reward in rewards.items():
             assert tell(server, decision_id, reward) == "recorded"
     finally:
         server.kill()
         server.client.close()
-    assert count(tmp_path, PENDING) == len(decisions) - len(told)
+    assert count(tmp_path, PENDING) == len(decisions) - len(rewards)
     verified_digest(tmp_path)
 
     let_the_windows_close(tmp_path)  # more fall due at once than one commit takes
@@ -133,11 +133,11 @@ def test_kill_9_loses_no_default_and_doubles_none(tmp_path: Path) -> None:
     with serving(log_in(tmp_path), *FAKE, env=env) as server:
         until(lambda: count(tmp_path, PENDING) == 0)
         until(lambda: gauge(server, "laserve_feedback_pending") == 0)
-        assert_each_learned_once(tmp_path, server, decisions, told)
+        assert_each_learned_once(tmp_path, server, decisions, rewards)
         for decision_id in decisions[1:4]:
-            told[decision_id] = 1.0
+            rewards[decision_id] = 1.0
             assert tell(server, decision_id, 1.0) == "late"
-        assert_each_learned_once(tmp_path, server, decisions, told)
+        assert_each_learned_once(tmp_path, server, decisions, rewards)
     assert count(tmp_path, "SELECT count(*) FROM snapshots") > 0
 
 
@@ -186,8 +186,8 @@ def downgrade(folder: Path, revision: str) -> None:
 
 def test_a_database_without_windows_is_served_and_learns_on(tmp_path: Path) -> None:
     with serving(log_in(tmp_path), *FAKE, env=on_disk(tmp_path, policy__learn_from="reward")) as server:
-        told, untold = decide(server, 2)
-        tell(server, told, 0.75)
+        rated, unrated = decide(server, 2)
+        tell(server, rated, 0.75)
         digest = server.client.get("/policy").json()["digest"]
     downgrade(tmp_path, "0001")
     assert "due_at" not in [row[1] for row in sql(tmp_path, "PRAGMA table_info(decisions)")]
@@ -195,8 +195,8 @@ def test_a_database_without_windows_is_served_and_learns_on(tmp_path: Path) -> N
 
     with serving(log_in(tmp_path), *FAKE, env=waiting(tmp_path, wait_s=0.5)) as server:
         assert server.client.get("/policy").json()["digest"] == digest
-        assert tell(server, told, 0.75) == "duplicate"
-        assert tell(server, untold, 0.5) == "recorded"  # its window had no end
+        assert tell(server, rated, 0.75) == "duplicate"
+        assert tell(server, unrated, 0.5) == "recorded"  # its window had no end
         (decision_id,) = decide(server)
         until(lambda: count(tmp_path, DEFAULTS) == 1)
         assert (

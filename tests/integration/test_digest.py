@@ -23,7 +23,7 @@ from laserve.types import Event, Update, Vector
 
 ARMS = ("loglik", "consensus", "relevance", "later")
 FEEDBACK = 240
-#: Decisions and corrections before each change, and what it is told to keep of what was learned.
+#: Decisions and corrections before each change, and the share of the learned evidence that it keeps.
 CHANGES: dict[int, dict[str, Any]] = {
     70: {"what": "arm", "arm": "consensus", "before": "a", "after": "b", "kept": 0.7},
     190: {"what": "generator", "before": "a", "after": "b", "kept": 0.3},
@@ -62,7 +62,7 @@ async def main():
 whole, resumed, learner = asyncio.run(main())
 library = re.search(r"\\S*openblas\\S*", pathlib.Path("/proc/self/maps").read_text())[0]
 names = [prefix + "openblas_get_corename" + suffix for prefix in ("", "scipy_") for suffix in ("", "64_")]
-get_corename = next(found for name in names if (found := getattr(ctypes.CDLL(library), name, None)))
+get_corename = next(symbol for name in names if (symbol := getattr(ctypes.CDLL(library), name, None)))
 get_corename.restype = ctypes.c_char_p
 square = whole.arms["loglik"].S @ whole.arms["consensus"].S
 theta = learner.model.theta("loglik")
@@ -220,10 +220,10 @@ def by_hand(log: Sequence[Event], arm: str) -> tuple[list[list[float]], list[flo
 def _step(matrix: list[list[float]], vector: list[float], x: Vector, weight: float, reward: float) -> None:
     values = x.tolist()
     for row, left in zip(matrix, values, strict=True):
-        for place, right in enumerate(values):
-            row[place] += weight * (left * right)
-    for place, value in enumerate(values):
-        vector[place] += (weight * reward) * value
+        for index, right in enumerate(values):
+            row[index] += weight * (left * right)
+    for index, value in enumerate(values):
+        vector[index] += (weight * reward) * value
 
 
 async def test_the_state_is_what_arithmetic_by_hand_gives_to_the_last_bit(log: Path) -> None:

@@ -61,12 +61,12 @@ def service(folder: Path) -> Iterator[Service]:
 
 def descendants(pid: int) -> dict[int, str]:
     """The processes below one, by their pid, with what they call themselves."""
-    found: dict[int, str] = {}
+    processes: dict[int, str] = {}
     for child in Path(f"/proc/{pid}/task").glob("*/children"):
         for each in map(int, child.read_text().split()):
             name = Path(f"/proc/{each}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-            found |= {each: name} | descendants(each)
-    return found
+            processes |= {each: name} | descendants(each)
+    return processes
 
 
 def lives(pid: int) -> bool:
@@ -90,7 +90,7 @@ class Pulse:
     seconds: list[float] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     #: Decision -> rewards that were acknowledged.
-    told: dict[str, list[float]] = field(default_factory=dict)
+    acknowledged: dict[str, list[float]] = field(default_factory=dict)
 
     def timed(self, ask: Any) -> httpx.Response:
         began = time.monotonic()
@@ -114,7 +114,7 @@ def pulse(server: Server, decisions: list[str]) -> Iterator[Pulse]:
                 body = {"decision_id": decision_id, "reward": reward}
                 key = {"Idempotency-Key": f"{decision_id} {time.monotonic()}"}
                 if seen.timed(lambda: client.post("/feedback", json=body, headers=key)).status_code == 200:  # noqa: B023
-                    seen.told.setdefault(decision_id, []).append(reward)
+                    seen.acknowledged.setdefault(decision_id, []).append(reward)
 
     with ThreadPoolExecutor(1) as thread:
         beating = thread.submit(beat)
@@ -125,16 +125,18 @@ def pulse(server: Server, decisions: list[str]) -> Iterator[Pulse]:
         beating.result()
 
 
-def counters(found: Samples) -> Samples:
+def counters(samples: Samples) -> Samples:
     """What must only ever grow."""
     ends = ("_total", "_count", "_bucket")
     return {
-        key: value for key, value in found.items() if key[0].startswith("laserve_") and key[0].endswith(ends)
+        key: value
+        for key, value in samples.items()
+        if key[0].startswith("laserve_") and key[0].endswith(ends)
     }
 
 
-def vllm_names(found: Samples) -> set[str]:
-    return {name for name, _ in found if name.startswith("vllm:")}
+def vllm_names(samples: Samples) -> set[str]:
+    return {name for name, _ in samples if name.startswith("vllm:")}
 
 
 def check_plain(answer: httpx.Response) -> None:
@@ -169,9 +171,9 @@ def test_a_killed_engine_costs_the_answers_under_way_and_is_started_again(servic
         until(lambda: service.samples()["vllm:num_requests_running", model_labels(service)] > 0, timeout_s=60)
         os.kill(named(server, "VLLM::EngineCore"), signal.SIGKILL)
 
-        for asked in plain:
-            check_plain(asked.result(60))
-        for events in (asked.result(60) for asked in streams):
+        for pending in plain:
+            check_plain(pending.result(60))
+        for events in (pending.result(60) for pending in streams):
             assert events[-1].event == "error"
             assert json.loads(events[-1].data)["error"]["code"] == "engine_error"
         check_not_ready(client.get("/readyz"))
@@ -182,10 +184,10 @@ def test_a_killed_engine_costs_the_answers_under_way_and_is_started_again(servic
     assert set(seen.statuses) == {200}
     assert statistics.median(seen.seconds) < 0.1
     assert max(seen.seconds) < 2.0
-    for decision_id, rewards in seen.told.items():
+    for decision_id, rewards in seen.acknowledged.items():
         stored = {row["body"]["reward"] for row in service.decision(decision_id)["feedback"]}
         assert set(rewards) <= stored
-    assert len(seen.told) == len(decisions)
+    assert len(seen.acknowledged) == len(decisions)
 
     assert service.generate(max_tokens=4)["degraded"] == []
     after = service.samples()
@@ -213,10 +215,10 @@ def test_ctrl_c_in_the_terminal_lets_the_engine_finish_what_is_under_way(
     assert any(title.startswith("VLLM::") for title in engine.values())
     with ThreadPoolExecutor(1) as thread:
         body = {"prompt": "Once upon a time", "n": 4, "max_tokens": 60}
-        asked = thread.submit(service.client.post, "/generate", json=body)
+        pending = thread.submit(service.client.post, "/generate", json=body)
         until(lambda: service.sample("laserve_requests_in_flight") == 1, timeout_s=30)
         os.killpg(server.process.pid, signal.SIGINT)
-        answer = asked.result(60)
+        answer = pending.result(60)
     assert answer.status_code == 200, answer.text
     assert answer.json()["degraded"] == []
     assert server.process.wait(60) == 0

@@ -49,13 +49,13 @@ def test_a_question_is_answered_as_the_remote_model_answers_it(
         },
     ).json()
 
-    asked = Request(
+    request = Request(
         question=question,
         documents=(Document(title="Orrin", text=text),),
         sampling=Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=16),
         timeout_s=60.0,
     )
-    prompt = asyncio.run(render(asked, FolderTokenizer(str(language_model)), MAX_MODEL_LEN))
+    prompt = asyncio.run(render(request, FolderTokenizer(str(language_model)), MAX_MODEL_LEN))
     body = {"model": SERVED, "prompt": list(prompt.token_ids), "temperature": 0, "max_tokens": 16}
     said = httpx.post(f"{chat_server}/v1/completions", json=body, timeout=60).json()["choices"][0]["text"]
     assert said.strip().startswith(answer["text"])

@@ -1,4 +1,4 @@
-"""What keeps a server from starting is told in a line, with exit status 1."""
+"""An obstacle to a server's start is reported in one line, with exit status 1."""
 
 import socket
 from collections.abc import Callable
@@ -116,15 +116,15 @@ def test_a_wrong_file_of_settings_is_told_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("LASERVE_SEVER__PORT", "1", "LASERVE_SEVER__PORT"),
         ("LASERVE_SERVER__PROT", "1", "server.prot"),
     ],
 )
-def test_a_wrong_variable_is_told_in_one_line(tmp_path: Path, name: str, value: str, told: str) -> None:
+def test_a_wrong_variable_is_told_in_one_line(tmp_path: Path, name: str, value: str, message: str) -> None:
     said = refused(tmp_path / "log", env=on_disk(tmp_path) | {name: value})
-    assert_one_line(said, told)
+    assert_one_line(said, message)
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:

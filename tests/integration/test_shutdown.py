@@ -1,4 +1,4 @@
-"""A server that is told to stop finishes what it has begun and says no more."""
+"""A server that gets a signal to stop finishes the requests under way and accepts no more."""
 
 import json
 import signal
@@ -49,12 +49,12 @@ def is_stored(folder: Path, answer: dict[str, Any]) -> bool:
     return sql(folder, "SELECT count(*) FROM decisions WHERE id = ?", answer["decision_id"]) == [(1,)]
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_server_ends_with_status_zero(tmp_path: Path, told: signal.Signals) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_server_ends_with_status_zero(tmp_path: Path, signum: signal.Signals) -> None:
     with serving(tmp_path / "log", *FAKE, env=on_disk(tmp_path)) as server:
         answer = server.client.post("/generate", json={"prompt": "Once"}).json()
         policy = server.client.get("/policy").json()
-        server.process.send_signal(told)
+        server.process.send_signal(signum)
         assert_stops_clean(server)
     assert is_stored(tmp_path, answer)
     # The database was closed: what a reader finds in the file alone is all there is.
@@ -84,11 +84,11 @@ def test_a_server_that_is_told_while_it_loads_ends_with_status_zero(tmp_path: Pa
 
 def test_a_request_in_flight_is_answered_while_nobody_else_is_let_in(slow: Server, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(slow.client.post, "/generate", json={"prompt": "Once", "n": 2})
+        pending = threads.submit(slow.client.post, "/generate", json={"prompt": "Once", "n": 2})
         until_in_flight(slow)
         slow.process.send_signal(signal.SIGTERM)
         until_deaf(slow)
-        answer = asked.result(60)
+        answer = pending.result(60)
     assert answer.status_code == 200
     assert_stops_clean(slow)
     assert is_stored(tmp_path, answer.json())
@@ -120,8 +120,8 @@ def endless(tmp_path: Path) -> Iterator[tuple[Server, str]]:
     env = on_disk(tmp_path, arms=arms, server__drain_s="1")
     with serving(tmp_path / "log", *FAKE, env=env) as server:
         decision_id = server.client.post("/generate", json={"prompt": "Once"}).json()["decision_id"]
-        told = server.client.post("/feedback", json={"decision_id": decision_id, "reward": 0.5})
-        assert told.status_code == 200
+        reply = server.client.post("/feedback", json={"decision_id": decision_id, "reward": 0.5})
+        assert reply.status_code == 200
         (tmp_path / "hang").touch()
         yield server, decision_id
 
@@ -166,19 +166,19 @@ def test_what_does_not_finish_in_time_is_ended_with_an_error_and_nothing_acknowl
     assert verified_digest(tmp_path)
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_is_told_twice_ends_with_status_zero_too(
-    endless: tuple[Server, str], tmp_path: Path, told: signal.Signals
+    endless: tuple[Server, str], tmp_path: Path, signum: signal.Signals
 ) -> None:
     server, decision_id = endless
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(server.client.post, "/generate", json={"prompt": "Once", "timeout_s": 100})
+        pending = threads.submit(server.client.post, "/generate", json={"prompt": "Once", "timeout_s": 100})
         until_in_flight(server)
-        server.process.send_signal(told)
+        server.process.send_signal(signum)
         until_deaf(server)
-        server.process.send_signal(told)
+        server.process.send_signal(signum)
         until_ended(server, 15)
-        assert asked.result(5).status_code == 503
+        assert pending.result(5).status_code == 503
     assert is_stored(tmp_path, {"decision_id": decision_id})
     assert verified_digest(tmp_path)
 

@@ -34,7 +34,7 @@ class Ledger:
     """What the clients of one server know."""
 
     answered: set[str] = field(default_factory=set)
-    told: dict[str, str] = field(default_factory=dict)
+    acknowledged: dict[str, str] = field(default_factory=dict)
     #: Paths that were answered 503, in order.
     refused: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ def clients(server: Server, prompt: str = "north of the river") -> Iterator[Ledg
                 key = f"{name} {number}"
                 body = {"decision_id": decision_id, "reward": 0.5}
                 if ledger.heard(client.post("/feedback", json=body, headers={"Idempotency-Key": key})):
-                    ledger.told[key] = decision_id
+                    ledger.acknowledged[key] = decision_id
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         working = [pool.submit(work, f"client {number}") for number in range(CLIENTS)]
@@ -99,8 +99,10 @@ def check_database(folder: Path, ledger: Ledger) -> None:
     """All that was acknowledged, and nothing that was refused."""
     assert {row[0] for row in sql(folder, "SELECT id FROM decisions")} == ledger.answered
     rows = sql(folder, "SELECT identity, decision_id FROM feedback")
-    assert {identity.removeprefix("key:"): decision_id for identity, decision_id in rows} == ledger.told
-    assert len(rows) == len(ledger.told)
+    assert {
+        identity.removeprefix("key:"): decision_id for identity, decision_id in rows
+    } == ledger.acknowledged
+    assert len(rows) == len(ledger.acknowledged)
 
 
 def check_not_ready(server: Server, decision_id: str) -> None:
@@ -154,16 +156,19 @@ def test_what_was_acknowledged_around_an_outage_is_there_and_what_was_refused_is
     env = on_disk(tmp_path, storage__snapshot_every="20", policy__learn_from="reward")
     with serving(tmp_path / "log", *FAKE, env=env) as server:
         with clients(server) as ledger:
-            until(lambda: len(ledger.answered) >= 30 and len(ledger.told) >= 30, timeout_s=60)
+            until(lambda: len(ledger.answered) >= 30 and len(ledger.acknowledged) >= 30, timeout_s=60)
             with outage(fault, server, tmp_path):
                 until(lambda: {"/generate", "/feedback"} <= set(ledger.refused), timeout_s=60)
                 refused = len(ledger.refused)
                 until(lambda: len(ledger.refused) >= refused + CLIENTS, timeout_s=60)
                 check_not_ready(server, min(ledger.answered))
             until_ready(server)
-            answered, told = len(ledger.answered), len(ledger.told)
+            answered, acknowledged = len(ledger.answered), len(ledger.acknowledged)
             until(
-                lambda: len(ledger.answered) >= answered + 30 and len(ledger.told) >= told + 30, timeout_s=60
+                lambda: (
+                    len(ledger.answered) >= answered + 30 and len(ledger.acknowledged) >= acknowledged + 30
+                ),
+                timeout_s=60,
             )
         check_database(tmp_path, ledger)
         check_sound(server, tmp_path)
@@ -177,8 +182,8 @@ def test_a_write_that_is_taken_does_not_hide_that_another_was_refused(tmp_path: 
         with disk_full(server, tmp_path / "laserve.db"):
             check_refusal(server.client.post("/generate", json={"prompt": "a"}))
         # Nobody has looked since: only the store's own test clears it.
-        told = server.client.post("/feedback", json={"decision_id": decision["decision_id"], "reward": 1})
-        assert told.status_code == 200
+        reply = server.client.post("/feedback", json={"decision_id": decision["decision_id"], "reward": 1})
+        assert reply.status_code == 200
         assert metric(server, "laserve_store_refusing") == 1
         assert metric(server, "laserve_ready") == 0
         # A request looks for itself.
@@ -195,8 +200,8 @@ def stream(server: Server) -> tuple[int, list[tuple[str, Any]]]:
         answer.read()
         if answer.status_code != 200:
             check_refusal(answer)
-        found = re.findall(r"event: (\w+)\r\ndata: (.*)\r\n", answer.text)
-        return answer.status_code, [(name, json.loads(data)) for name, data in found]
+        events = re.findall(r"event: (\w+)\r\ndata: (.*)\r\n", answer.text)
+        return answer.status_code, [(name, json.loads(data)) for name, data in events]
 
 
 def test_a_stream_whose_decision_is_refused_ends_with_the_error_and_the_next_does_not_begin(
@@ -283,10 +288,10 @@ def test_writes_of_all_kinds_that_find_a_locked_database_do_not_wait_for_one_ano
 def test_a_lock_that_is_released_in_time_is_waited_for(tmp_path: Path) -> None:
     with serving(tmp_path / "log", *FAKE, env=on_disk(tmp_path)) as server, ThreadPoolExecutor(1) as pool:
         with locked(tmp_path):
-            asked = pool.submit(server.client.post, "/generate", json={"prompt": "a", "n": 2})
+            pending = pool.submit(server.client.post, "/generate", json={"prompt": "a", "n": 2})
             with pytest.raises(TimeoutError):
-                asked.result(1)
-        answer = asked.result(30)
+                pending.result(1)
+        answer = pending.result(30)
         assert answer.status_code == 200
         assert sql(tmp_path, "SELECT id FROM decisions") == [(answer.json()["decision_id"],)]
         assert metric(server, "laserve_store_refusing") == 0
@@ -328,8 +333,8 @@ def test_a_deletion_without_room_to_clean_up_behind_it_is_done_and_harms_no_late
             assert server.client.get(deleted).status_code == 410
         with locked(tmp_path):
             started = time.monotonic()
-            told = server.client.post("/feedback", json={"decision_id": decisions[0], "reward": 1})
-            check_refusal(told)
+            reply = server.client.post("/feedback", json={"decision_id": decisions[0], "reward": 1})
+            check_refusal(reply)
             assert time.monotonic() - started >= BUSY_S - 0.5
         until_ready(server)
         assert server.client.delete(f"/decisions/{decisions.pop()}").status_code == 204
@@ -370,8 +375,8 @@ def test_a_database_at_its_largest_size_refuses_until_decisions_are_deleted(tmp_
             answer = ask()
             assert answer.status_code == 200, answer.text
             decisions.append(answer.json()["decision_id"])
-        told = server.client.post("/feedback", json={"decision_id": decisions[-1], "reward": 1})
-        assert told.status_code == 200
+        reply = server.client.post("/feedback", json={"decision_id": decisions[-1], "reward": 1})
+        assert reply.status_code == 200
         assert [row[0] for row in sql(tmp_path, "SELECT id FROM decisions ORDER BY id")] == decisions
         check_sound(server, tmp_path)
     assert database.stat().st_size <= MAX_BYTES
@@ -397,11 +402,11 @@ def copy(taught: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def flip(folder: Path, position: int, place: float) -> None:
+def flip(folder: Path, position: int, share: float) -> None:
     """Change one bit of a snapshot, at this share of its length."""
     [(payload,)] = sql(folder, "SELECT payload FROM snapshots WHERE position = ?", position)
     spoiled = bytearray(payload)
-    spoiled[int(place * (len(payload) - 1))] ^= 0x10
+    spoiled[int(share * (len(payload) - 1))] ^= 0x10
     sql(folder, "UPDATE snapshots SET payload = ? WHERE position = ?", bytes(spoiled), position)
 
 
@@ -410,9 +415,9 @@ def test_a_service_starts_where_it_was_though_snapshots_are_torn(copy: Path, tor
     digest = digest_in(verify_here(copy))
     positions = [row[0] for row in sql(copy, "SELECT position FROM snapshots ORDER BY position DESC")]
     assert len(positions) == 3
-    for place in (0.0, 0.3, 0.99, 1.0):
+    for share in (0.0, 0.3, 0.99, 1.0):
         for position in positions[: 1 if torn == "the newest" else None]:
-            flip(copy, position, place)
+            flip(copy, position, share)
         done = verify_here(copy)
         assert done.status == 0, done.err
         assert digest_in(done) == digest
@@ -467,15 +472,15 @@ def no_database_at_all(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "found", [nothing_there, below_it, a_log_in_it, a_log_that_is_read_only, no_database_at_all]
+    "spoil", [nothing_there, below_it, a_log_in_it, a_log_that_is_read_only, no_database_at_all]
 )
 def test_a_folder_that_cannot_be_written_is_refused_in_one_line_that_names_it(
-    tmp_path: Path, found: Any
+    tmp_path: Path, spoil: Any
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
     folder = home / "data"
-    found(folder)
+    spoil(folder)
     try:
         server = launch(tmp_path / "log", *FAKE, env=on_disk(folder), through=WITH_PERMISSIONS)
         server.client.close()

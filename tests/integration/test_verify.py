@@ -60,16 +60,16 @@ def copy(sound: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def assert_refused(folder: Path, told: str, *, by: Callable[[Path], Ended] = verify_here) -> None:
+def assert_refused(folder: Path, message: str, *, by: Callable[[Path], Ended] = verify_here) -> None:
     """Exit status 1, and one line that tells where."""
     done = by(folder)
     assert (done.status, done.out) == (1, "")
-    assert re.fullmatch(rf"laserve: .*{told}.*\n", done.err), done.err
+    assert re.fullmatch(rf"laserve: .*{message}.*\n", done.err), done.err
 
 
-def newest(folder: Path, place: int = 0) -> int:
+def newest(folder: Path, index: int = 0) -> int:
     """Position of a snapshot, the newest first."""
-    return int(sql(folder, "SELECT position FROM snapshots ORDER BY position DESC")[place][0])
+    return int(sql(folder, "SELECT position FROM snapshots ORDER BY position DESC")[index][0])
 
 
 def test_a_sound_log_is_told_by_its_counts_its_snapshot_and_its_digest(copy: Path) -> None:

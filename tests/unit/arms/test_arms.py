@@ -42,8 +42,8 @@ async def score(model: Any, *candidates: Candidate) -> Scored:
 async def test_equal_texts_are_scored_once() -> None:
     model = StubModel({"a": 1.0, "b": 2.0, "c": 0.0})
     scored = await score(model, *make_candidates("a", "b", "a", "c", "b", "a"))
-    (asked,) = model.asked
-    assert sorted(asked) == ["a", "b", "c"]
+    (texts,) = model.asked
+    assert sorted(texts) == ["a", "b", "c"]
     assert scored.scores.tolist() == [1.0, 2.0, 1.0, 0.0, 2.0, 1.0]
 
 
@@ -121,7 +121,7 @@ def test_the_margin_is_best_minus_second_best(scores: list[float], margin: float
 
 
 class Hanging(StubModel):
-    """Never answers, and tells when it was asked."""
+    """Never answers, and records when it was called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -287,18 +287,18 @@ class Bench:
 
     async def ask(self) -> asyncio.Task[Scored]:
         """A request that the arm has begun to score."""
-        asked = len(self.model.requests)
+        before = len(self.model.requests)
         task = asyncio.create_task(self.arms.score("one", REQUEST, CANDIDATES))
-        await until(lambda: len(self.model.requests) > asked)
+        await until(lambda: len(self.model.requests) > before)
         return task
 
-    async def end(self, task: asyncio.Task[Scored], how: str, place: int = -1) -> Any:
+    async def end(self, task: asyncio.Task[Scored], how: str, index: int = -1) -> Any:
         """Let a request succeed, fail, or be given up by its client."""
         match how:
             case "succeeds":
-                self.model.requests[place].set_result(1.0)
+                self.model.requests[index].set_result(1.0)
             case "fails":
-                self.model.requests[place].set_exception(ArmFailed("no scores today"))
+                self.model.requests[index].set_exception(ArmFailed("no scores today"))
             case "is given up":
                 task.cancel()
         (result,) = await asyncio.gather(task, return_exceptions=True)
@@ -345,7 +345,7 @@ async def test_an_arm_that_fails_so_often_in_a_row_is_neither_drawn_nor_asked(be
     with pytest.raises(ArmFailed, match=r"^its circuit is open$"):
         await bench.arms.score("one", REQUEST, CANDIDATES)
     assert len(bench.model.requests) == 2
-    assert bench.failed() == 2  # what was not asked did not fail
+    assert bench.failed() == 2  # no call, no failure
     assert (await bench.arms.score("two", REQUEST, CANDIDATES)).best == 0
 
 
@@ -435,7 +435,7 @@ async def test_what_was_asked_before_the_circuit_opened_decides_nothing_when_it_
 ) -> None:
     early = await bench.ask()
     await bench.half_open()
-    await bench.end(early, how, place=0)
+    await bench.end(early, how, index=0)
     assert bench.one.state == "half-open"
     assert bench.one.circuit.open_s == 0.01
 
@@ -444,7 +444,7 @@ async def test_what_was_asked_before_the_circuit_opened_admits_no_second_request
     early = await bench.ask()
     await bench.half_open()
     trial = await bench.ask()
-    await bench.end(early, "is given up", place=0)
+    await bench.end(early, "is given up", index=0)
     with pytest.raises(ArmFailed, match=r"^its circuit is half-open$"):
         async with asyncio.timeout(1):
             await bench.arms.score("one", REQUEST, CANDIDATES)
@@ -501,7 +501,7 @@ async def test_an_arm_that_is_cancelled_from_within_as_it_loads_is_left_out() ->
 
 
 class Deaf(StubModel):
-    """Goes on when it is told to stop."""
+    """Goes on when it is cancelled."""
 
     def __init__(self, released: asyncio.Event) -> None:
         super().__init__()
@@ -530,7 +530,7 @@ async def test_an_arm_that_does_not_heed_its_cancellation_holds_no_request_past_
     async with asyncio.timeout(10):
         with pytest.raises(ArmFailed, match=r"^no scores within 0\.05 s$"):
             await arms.score("one", REQUEST, CANDIDATES)
-    await until(lambda: deaf.cancelled == 1)  # it was told, and is left behind
+    await until(lambda: deaf.cancelled == 1)  # it was cancelled, and is left running
 
 
 async def test_an_arm_that_does_not_heed_its_cancellation_holds_no_client_that_leaves(deaf: Deaf) -> None:

@@ -11,11 +11,11 @@ LONGEST_OPEN_S = 600.0
 
 
 class Watched(Circuit):
-    """Remembers what it told of its states."""
+    """A circuit that records its states."""
 
     def __init__(self, *, failures: int = 3, open_s: float = 1.0) -> None:
-        self.told: list[CircuitState] = []
-        super().__init__(failures=failures, open_s=open_s, on_change=self.told.append)
+        self.states: list[CircuitState] = []
+        super().__init__(failures=failures, open_s=open_s, on_change=self.states.append)
 
     def fail(self, times: int = 1) -> list[bool]:
         """So many requests that the arm fails."""
@@ -36,7 +36,7 @@ def half_open(**changes: Any) -> Watched:
 
 def test_a_new_circuit_is_closed_and_says_so() -> None:
     circuit = Watched()
-    assert (circuit.state, circuit.admits, circuit.told) == ("closed", True, ["closed"])
+    assert (circuit.state, circuit.admits, circuit.states) == ("closed", True, ["closed"])
 
 
 @pytest.mark.parametrize("failures", [1, 2, 5])
@@ -44,7 +44,7 @@ def test_so_many_failures_in_a_row_open_it_and_the_last_one_says_so(failures: in
     circuit = Watched(failures=failures, open_s=7.0)
     assert circuit.fail(failures) == [False] * (failures - 1) + [True]
     assert (circuit.state, circuit.admits, circuit.open_s) == ("open", False, 7.0)
-    assert circuit.told == ["closed", "open"]
+    assert circuit.states == ["closed", "open"]
 
 
 def test_a_success_between_failures_starts_the_count_anew() -> None:
@@ -76,7 +76,7 @@ def test_a_failure_that_arrives_when_it_is_open_already_opens_it_no_second_time(
     circuit = Watched(failures=2)
     begun = [circuit.begin() for _ in range(4)]
     assert [circuit.failed(each) for each in begun] == [False, True, False, False]
-    assert circuit.told == ["closed", "open"]
+    assert circuit.states == ["closed", "open"]
 
 
 def test_a_test_that_passes_lets_one_request_through_at_a_time() -> None:
@@ -126,7 +126,7 @@ def test_each_test_that_fails_doubles_the_stay_up_to_ten_minutes() -> None:
         assert circuit.state == "open"
         stays.append(circuit.open_s)
     assert stays == [100.0, 200.0, 400.0, LONGEST_OPEN_S, LONGEST_OPEN_S]
-    assert circuit.told == ["closed", "open"]
+    assert circuit.states == ["closed", "open"]
 
 
 def test_after_it_has_closed_the_first_stay_is_as_short_as_ever() -> None:
@@ -146,43 +146,43 @@ class CircuitMachine(RuleBasedStateMachine):
     def start(self, failures: int, open_s: float) -> None:
         self.circuit = Watched(failures=failures, open_s=open_s)
         self.limit, self.first_open_s = failures, open_s
-        self.told: list[CircuitState] = ["closed"]
+        self.states: list[CircuitState] = ["closed"]
         self.open_s = open_s
         self.in_a_row = 0
-        #: What `begin` gave for each request under way; how many states had been told of then.
+        #: The number from `begin` for each request under way; the number of states until then.
         self.under_way: list[tuple[int, int]] = []
 
     @property
     def state(self) -> CircuitState:
-        return self.told[-1]
+        return self.states[-1]
 
     def admits(self) -> bool:
-        asked_now = any(when == len(self.told) for _, when in self.under_way)
-        return self.state == "closed" or (self.state == "half-open" and not asked_now)
+        busy = any(when == len(self.states) for _, when in self.under_way)
+        return self.state == "closed" or (self.state == "half-open" and not busy)
 
     @precondition(admits)
     @rule()
     def a_request_asks_the_arm(self) -> None:
-        self.under_way.append((self.circuit.begin(), len(self.told)))
+        self.under_way.append((self.circuit.begin(), len(self.states)))
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), how=st.sampled_from(["gave_up", "succeeded", "failed"]))
     def a_request_ends(self, data: st.DataObject, how: str) -> None:
         begun, when = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         said = getattr(self.circuit, how)(begun)
-        counts, state = when == len(self.told), self.state
+        counts, state = when == len(self.states), self.state
         if counts and how == "succeeded":
             self.in_a_row = 0
             if state == "half-open":
                 self.open_s = self.first_open_s
-                self.told.append("closed")
+                self.states.append("closed")
         if counts and how == "failed":
             self.in_a_row += 1
             if state == "half-open":
                 self.longer()
             if state == "half-open" or self.in_a_row >= self.limit:
                 self.in_a_row = 0
-                self.told.append("open")
+                self.states.append("open")
         match how:
             case "succeeded":
                 assert said == counts
@@ -202,7 +202,7 @@ class CircuitMachine(RuleBasedStateMachine):
     @rule()
     def a_test_passes(self) -> None:
         self.circuit.passed()
-        self.told.append("half-open")
+        self.states.append("half-open")
 
     @invariant()
     def it_admits_only_as_specified(self) -> None:
@@ -215,8 +215,8 @@ class CircuitMachine(RuleBasedStateMachine):
 
     @invariant()
     def it_tells_of_each_new_state_once(self) -> None:
-        assert self.circuit.told == self.told
-        assert set(self.told) <= set(STATES)
+        assert self.circuit.states == self.states
+        assert set(self.states) <= set(STATES)
 
 
 class TestAnyOrder(CircuitMachine.TestCase):

@@ -192,8 +192,8 @@ async def test_an_arm_is_loading_at_once_and_ready_once_it_has_loaded_and_stands
 async def test_a_newcomer_starts_at_the_mean_of_the_others_with_the_width_of_the_prior(life: Life) -> None:
     x = np.zeros(CONTEXT.dimension)
     x[0] = 1.0
-    for place in range(20):
-        event = make_teaching(0, x, [Update(arm="one", reward=1.0)], decision_id=f"d{place}")
+    for index in range(20):
+        event = make_teaching(0, x, [Update(arm="one", reward=1.0)], decision_id=f"d{index}")
         async with life.store.writing() as log:
             life.learner.apply([await log.append(event)])
     await life.added("new")
@@ -269,7 +269,7 @@ async def test_a_configured_arm_that_failed_is_loaded_again_by_enabling_it(lives
 
 
 @pytest.mark.parametrize(
-    ("error", "param", "told"),
+    ("error", "param", "message"),
     [
         (ConfigError.at("options.x", "kind 'fake' has no such option"), "options.x", "options.x: kind"),
         (ConfigError.at("options", "unit: is neither"), "options", "options: unit: is neither"),
@@ -279,11 +279,11 @@ async def test_a_configured_arm_that_failed_is_loaded_again_by_enabling_it(lives
     ],
 )
 async def test_what_a_kind_refuses_is_an_error_of_the_field(
-    life: Life, error: Exception, param: str, told: str
+    life: Life, error: Exception, param: str, message: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await life.add("new", error)
-    assert (caught.value.param, caught.value.message.startswith(told)) == (param, True)
+    assert (caught.value.param, caught.value.message.startswith(message)) == (param, True)
     assert life.states().keys() == {"one", "two"}
 
 

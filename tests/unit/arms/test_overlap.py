@@ -15,9 +15,9 @@ def live(
 ) -> list[bool]:
     """What it chose for so many requests, one after another."""
     chosen = []
-    for place in range(requests):
+    for index in range(requests):
         chosen.append(overlap.choose())
-        size = tokens(place)
+        size = tokens(index)
         overlap.learn(chosen[-1], seconds=times(chosen[-1], size), tokens=size)
     return chosen
 
@@ -56,7 +56,7 @@ def test_long_requests_do_not_count_as_slow_ones(on: bool) -> None:
     overlap = Overlap("auto")
     # The faster way happens to get the requests that are ten times as long.
     longer = 0 if on else 1
-    live(overlap, faster(on), 2 * TRIALS, tokens=lambda place: 1000 if place % 2 == longer else 100)
+    live(overlap, faster(on), 2 * TRIALS, tokens=lambda index: 1000 if index % 2 == longer else 100)
     assert overlap.on == on
 
 
@@ -88,13 +88,13 @@ def test_one_outlier_does_not_decide() -> None:
 
 
 def test_changes_are_told_once() -> None:
-    told: list[bool] = []
-    overlap = Overlap("auto", told.append)
+    changes: list[bool] = []
+    overlap = Overlap("auto", changes.append)
     live(overlap, faster(True), 100)
     live(overlap, faster(False), 30 * RETRY_EVERY)
-    assert told == [False, True, False]
+    assert changes == [False, True, False]
 
 
 def test_a_request_of_no_tokens_and_no_time_is_no_trouble() -> None:
     overlap = Overlap("auto")
-    live(overlap, lambda overlapped, tokens: 0.0, 50, tokens=lambda place: 0)
+    live(overlap, lambda overlapped, tokens: 0.0, 50, tokens=lambda index: 0)

@@ -14,8 +14,8 @@ GENERATION = GenerationSettings(kind="fake", model="fake")
 
 def state(*events: Event) -> BanditState:
     made = BanditState()
-    for place, event in enumerate([make_start(prior_diagonal=[1.0]), *events], start=1):
-        made.apply(Event(**vars(event) | {"position": place}))
+    for position, event in enumerate([make_start(prior_diagonal=[1.0]), *events], start=1):
+        made.apply(Event(**vars(event) | {"position": position}))
     return made
 
 
@@ -39,8 +39,8 @@ def taken(
 def test_an_arm_that_the_log_alone_has_is_looked_at_by_its_settings_there() -> None:
     added = {"kind": "fake", "options": {"salt": "b"}, "timeout_s": 3.0}
     configured = [ArmSettings(name="one", kind="fake", options={"salt": "a"})]
-    found = taken(state(arm("one"), arm("new", settings=added), arm("gone")), configured)
-    assert found.arms == {
+    fingerprints = taken(state(arm("one"), arm("new", settings=added), arm("gone")), configured)
+    assert fingerprints.arms == {
         "one": arm_fingerprint("fake", {"salt": "a"}),
         "new": arm_fingerprint("fake", {"salt": "b"}),
     }
@@ -65,8 +65,8 @@ def test_arms_that_the_log_does_not_have_are_no_change() -> None:
 
 def test_several_changes_are_an_event_each() -> None:
     known = state(arm("one", fingerprint="a"), make_change(what="template", after="t1"))
-    found = change_events(known, Fingerprints(generator="g", template="t2", arms={"one": "b"}), kept=0.25)
-    assert [(event.body["what"], event.body["before"], event.body["kept"]) for event in found] == [
+    events = change_events(known, Fingerprints(generator="g", template="t2", arms={"one": "b"}), kept=0.25)
+    assert [(event.body["what"], event.body["before"], event.body["kept"]) for event in events] == [
         ("generator", None, 1.0),
         ("template", "t1", 0.25),
         ("arm", "a", 0.25),

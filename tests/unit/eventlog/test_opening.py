@@ -323,7 +323,7 @@ async def test_a_fresh_log_knows_what_it_was_started_with(store: SqlStore) -> No
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("now", "change"),
     [
         (replace(KNOWN, generator="g2"), {"what": "generator", "before": "g1", "after": "g2"}),
         (replace(KNOWN, template="t2"), {"what": "template", "before": "t1", "after": "t2"}),
@@ -335,21 +335,21 @@ async def test_a_fresh_log_knows_what_it_was_started_with(store: SqlStore) -> No
     ids=["generator", "template", "arm"],
 )
 async def test_what_is_another_than_before_is_an_event_that_widens_once(
-    store: SqlStore, caplog: pytest.LogCaptureFixture, now: Fingerprints, told: dict[str, Any]
+    store: SqlStore, caplog: pytest.LogCaptureFixture, now: Fingerprints, change: dict[str, Any]
 ) -> None:
     before = await configured(store)
     for arm in ARMS:
         await teach(store, before, arm, 1.0)
     with caplog.at_level(logging.WARNING):
         after = await configured(store, now)
-    assert await noted(store) == [told | {"kept": 0.5}]
+    assert await noted(store) == [change | {"kept": 0.5}]
     for name in ARMS:
-        share = 0.5 if told.get("arm", name) == name else 1.0
+        share = 0.5 if change.get("arm", name) == name else 1.0
         assert after.state.arms[name].S[0, 0] == share
         assert after.state.arms[name].updates == 1
     (line,) = caplog.messages
-    assert told["before"] in line
-    assert told["after"] in line
+    assert change["before"] in line
+    assert change["after"] in line
     assert "50%" in line
 
     assert (await configured(store, now)).state.digest() == after.state.digest()

@@ -31,7 +31,7 @@ CHOICES = {"loglik": 0, "consensus": 1, "relevance": 3}
 SHORT = ENOUGH // len(CHOICES) + 1
 FIRST = [
     make_start(prior_diagonal=[1.0, 1.0], discount=1.0, reward_scaling="quantile"),
-    *(make_arm_event(2 + place, name, [0.5, 0.0]) for place, name in enumerate(CHOICES)),
+    *(make_arm_event(2 + index, name, [0.5, 0.0]) for index, name in enumerate(CHOICES)),
 ]
 
 
@@ -46,13 +46,13 @@ class Tape:
         self.model = LinearModel(BanditState())
         self.due: float | None = None
         for event in first:
-            self.place(event)
+            self.fold(event)
 
     @property
     def state(self) -> BanditState:
         return self.model.state
 
-    def place(self, event: Event) -> Event:
+    def fold(self, event: Event) -> Event:
         self.events.append(replace(event, position=len(self.events) + 1))
         self.model.apply(self.events[-1])
         return self.events[-1]
@@ -80,7 +80,7 @@ class Tape:
         return next((event for event in reversed(self.events) if event.decision_id == decision_id), None)
 
     async def append(self, event: Event) -> Event:
-        return self.place(event)
+        return self.fold(event)
 
     async def add_feedback(self, feedback: StoredFeedback) -> None:
         self.rows.append(feedback)
@@ -108,8 +108,8 @@ class Tape:
 def full(number: int = ENOUGH) -> Tape:
     """So many decisions have earned 0.25 or 0.75 by every arm."""
     tape = Tape()
-    for place in range(number):
-        tape.say(1000 + place, [(0.25, 0.75)[place % 2]] * 4)
+    for index in range(number):
+        tape.say(1000 + index, [(0.25, 0.75)[index % 2]] * 4)
     return tape
 
 
@@ -218,9 +218,9 @@ def test_an_arm_s_mean_reward_and_the_counts_are_of_what_was_earned_after_all_co
         tape.say(number, qualities)
     assert tape.state.rewards.seen == len(CHOICES) * len(tape.said)
     for arm, index in CHOICES.items():
-        found = tape.state.arms[arm]
-        assert found.updates == len(tape.said)
-        assert found.reward_sum == pytest.approx(sum(each[index] for each in tape.said.values()))
+        arm_state = tape.state.arms[arm]
+        assert arm_state.updates == len(tape.said)
+        assert arm_state.reward_sum == pytest.approx(sum(each[index] for each in tape.said.values()))
 
 
 @settings(max_examples=40, deadline=None)

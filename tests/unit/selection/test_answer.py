@@ -1,4 +1,4 @@
-"""A request top to bottom, with an arm that reads prompts ahead."""
+"""The stages of a request, with an arm that reads prompts ahead."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,7 +22,7 @@ REQUEST = make_request(sampling=make_sampling(n=4), arm="ahead", timeout_s=30.0)
 
 
 class Ahead(StubModel):
-    """Scores a text by its length, and notes what it was asked when."""
+    """Scores a text by its length, and records each call."""
 
     def __init__(self, *, truncated: bool = False, error: Exception | None = None) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Ahead(StubModel):
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    """The fake service with `relevance` in the place of an arm named `ahead`."""
+    """The fake service with `relevance` as an arm named `ahead`."""
     flags = {"arms": [{"name": "ahead", "kind": "relevance"}, {"name": "loglik", "kind": "loglik"}]}
     made = make_service(load_settings(profile="fake", flags=flags))
     async with running(made):
@@ -55,8 +55,10 @@ async def service() -> AsyncIterator[Service]:
         yield made
 
 
-def put(service: Service, model: Ahead, mode: Any, told: Callable[[bool], None] = lambda on: None) -> Ahead:
-    service.arms.put(make_arm("ahead", model, overlap=Overlap(mode, told)))
+def put(
+    service: Service, model: Ahead, mode: Any, on_change: Callable[[bool], None] = lambda on: None
+) -> Ahead:
+    service.arms.put(make_arm("ahead", model, overlap=Overlap(mode, on_change)))
     return model
 
 
@@ -156,13 +158,13 @@ async def test_auto_measures_on_live_requests_and_the_metric_tells(service: Serv
             assert tokens > 0
             super().learn(overlapped, seconds=2.0 if overlapped else 1.0, tokens=100)
 
-    told: list[bool] = []
+    states: list[bool] = []
     model = Ahead()
-    service.arms.put(make_arm("ahead", model, overlap=Timed("auto", told.append)))
+    service.arms.put(make_arm("ahead", model, overlap=Timed("auto", states.append)))
     for _ in range(2 * TRIALS):
         await answered(service, make_request(arm="ahead", sampling=make_sampling(n=2)))
     assert len(model.prefilled) == TRIALS
-    assert told == [False]
+    assert states == [False]
 
 
 @pytest.mark.parametrize(("model", "kind", "on"), [("stub", "relevance", 0.0), ("ahead", "fake", 1.0)])

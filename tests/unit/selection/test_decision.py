@@ -1,4 +1,4 @@
-"""The decision on a request, and what the metrics count of it."""
+"""The decision on a request, and its metrics."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""All arms score a request, and what they make of it together chooses."""
+"""Ensembles: all arms score a request, and their combined scores choose."""
 
 from collections.abc import AsyncIterator
 

@@ -14,8 +14,8 @@ def test_candidates_are_put_in_the_order_of_their_indices() -> None:
 
 def test_candidates_of_which_some_are_missing_are_numbered_anew() -> None:
     late = make_candidates(*"abcd")
-    found = in_order([late[3], late[1]], make_request())
-    assert found == (replace(late[1], index=0), replace(late[3], index=1))
+    candidates = in_order([late[3], late[1]], make_request())
+    assert candidates == (replace(late[1], index=0), replace(late[3], index=1))
 
 
 def test_without_a_candidate_there_is_no_decision() -> None:

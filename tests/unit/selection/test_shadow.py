@@ -1,4 +1,4 @@
-"""What the arms that were not asked make of a request, behind its answer."""
+"""The scores of the arms that did not score a request, computed after its answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Which candidate goes back, and what fell short."""
+"""The returned candidate, and the shortfalls."""
 
 import math
 from collections.abc import Mapping
@@ -50,8 +50,8 @@ def test_without_scores_the_likeliest_per_token_goes_back_then_the_lower_index(
     logprobs: tuple[float, ...], tokens: tuple[int, ...], index: int
 ) -> None:
     candidates = [
-        make_candidate(place, text, logprob=logprob, tokens=count)
-        for place, (text, logprob, count) in enumerate(zip("abc", logprobs, tokens, strict=False))
+        make_candidate(index, text, logprob=logprob, tokens=count)
+        for index, (text, logprob, count) in enumerate(zip("abc", logprobs, tokens, strict=False))
     ]
     verdict = made(*candidates, failed=FAILED)
     assert (verdict.index, verdict.winner) == (index, None)
