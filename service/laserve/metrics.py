@@ -1,7 +1,7 @@
 """Every Prometheus metric of laserve, declared once.
 
-Labels are bounded: arms are at most `scoring.max_arms`, policies and tasks come from the configuration, kinds
-and outcomes from this code.
+The values of labels are bounded: there are at most `scoring.max_arms` arms, policies and tasks come from the
+configuration, and kinds and outcomes are constants of the code.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -12,7 +12,7 @@ _DELAY = (1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400)
 
 
 class Metrics:
-    """The metrics of one service, on a registry of their own; in the order of the stages of a request."""
+    """The metrics of one service, on a registry of its own, declared in the order of a request's stages."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -26,20 +26,20 @@ class Metrics:
         self._declare_health(registry)
 
     def _declare_requests(self, registry: CollectorRegistry) -> None:
-        """Requests, and the time of a decision."""
+        """Requests, and the duration of a decision."""
         self.requests = Counter(
             "laserve_requests", "HTTP requests answered.", ["endpoint", "status"], registry=registry
         )
         self.stage_seconds = Histogram(
             "laserve_stage_seconds",
-            "Seconds a decision spent in a stage, and in all (`total`).",
+            "Seconds that a decision spent in a stage; stage `total` is the whole decision.",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,
         )
-        self.in_flight = Gauge("laserve_requests_in_flight", "Decisions being made now.", registry=registry)
+        self.in_flight = Gauge("laserve_requests_in_flight", "Decisions under way.", registry=registry)
         self.rejected = Counter(
-            "laserve_rejected", "Requests turned away though valid.", ["reason"], registry=registry
+            "laserve_rejected", "Valid requests that were refused, by reason.", ["reason"], registry=registry
         )
 
     def _declare_generation(self, registry: CollectorRegistry) -> None:
@@ -48,7 +48,7 @@ class Metrics:
             "laserve_candidates", "Candidates sampled.", ["finish_reason"], registry=registry
         )
         self.tokens = Counter(
-            "laserve_tokens", "Tokens read (`prompt`) and sampled (`generated`).", ["kind"], registry=registry
+            "laserve_tokens", "Tokens read (`prompt`) or sampled (`generated`).", ["kind"], registry=registry
         )
 
     def _declare_decisions(self, registry: CollectorRegistry) -> None:
@@ -60,19 +60,25 @@ class Metrics:
             registry=registry,
         )
         self.explored = Counter(
-            "laserve_explored", "Decisions whose arm was not the most likely one.", registry=registry
+            "laserve_explored", "Decisions whose drawn arm was not the most likely one.", registry=registry
         )
         self.preferred = Counter(
             "laserve_preferred",
-            "Decisions for which the observed policy would have drawn the arm.",
+            "Decisions for which the policy in mode `observe` would have drawn the arm.",
             ["arm"],
             registry=registry,
         )
         self.propensity = Histogram(
-            "laserve_propensity", "Chance with which the arm was drawn.", buckets=_UNIT, registry=registry
+            "laserve_propensity",
+            "Probability with which the arm was drawn.",
+            buckets=_UNIT,
+            registry=registry,
         )
         self.degraded = Counter(
-            "laserve_degraded", "Decisions that fell short of what was asked.", ["reason"], registry=registry
+            "laserve_degraded",
+            "Shortfalls of decisions, by reason, as in the answer's `degraded`.",
+            ["reason"],
+            registry=registry,
         )
         self.truncated = Counter(
             "laserve_truncated",
@@ -83,11 +89,14 @@ class Metrics:
     def _declare_learning(self, registry: CollectorRegistry) -> None:
         """The policy's estimates of the arms."""
         self.arm_mean = Gauge(
-            "laserve_arm_mean", "Reward predicted at the latest decision.", ["arm"], registry=registry
+            "laserve_arm_mean",
+            "Reward predicted for the arm at the latest decision.",
+            ["arm"],
+            registry=registry,
         )
         self.arm_width = Gauge(
             "laserve_arm_width",
-            "Uncertainty at the latest decision, sqrt(x' A^-1 x).",
+            "Uncertainty of the reward predicted for the arm at the latest decision, sqrt(x' A^-1 x).",
             ["arm"],
             registry=registry,
         )
@@ -96,16 +105,16 @@ class Metrics:
         )
         self.model_regret = Histogram(
             "laserve_model_regret",
-            "Best predicted reward minus that of the arm drawn.",
+            "Highest reward predicted for any arm minus the reward predicted for the arm drawn.",
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
             registry=registry,
         )
 
     def _declare_reward_models(self, registry: CollectorRegistry) -> None:
-        """Scores of each arm."""
+        """Scores of the arms."""
         self.rm_seconds = Histogram(
             "laserve_rm_seconds",
-            "Seconds an arm took to score, from the last candidate on.",
+            "Seconds from the last candidate until an arm had scored the request.",
             ["arm"],
             buckets=_SECONDS,
             registry=registry,
@@ -115,50 +124,50 @@ class Metrics:
         )
         self.rm_non_finite = Counter(
             "laserve_rm_non_finite",
-            "Candidates dropped because an arm gave them no finite score.",
+            "Candidates dropped because the arm gave them no finite score.",
             ["arm"],
             registry=registry,
         )
         self.rm_circuit = Gauge(
             "laserve_rm_circuit",
-            "1 for the state that an arm's circuit is in: `closed`, `open` or `half-open`.",
+            "1 for the current state of an arm's circuit breaker: `closed`, `open` or `half-open`.",
             ["arm", "state"],
             registry=registry,
         )
         self.rm_truncated = Counter(
             "laserve_rm_truncated",
-            "Requests whose documents were cut to fit an arm's model.",
+            "Requests whose documents were cut to fit the arm's reward model.",
             ["arm"],
             registry=registry,
         )
         self.rm_overlap = Gauge(
             "laserve_rm_overlap",
-            "1 when an arm reads prompts while candidates are generated, 0 when it waits for them.",
+            "1 if an arm reads the prompt while candidates are generated, 0 if it waits for the candidates.",
             ["arm"],
             registry=registry,
         )
         self.shadow = Counter(
             "laserve_shadow",
-            "Requests that all arms were to score: `scored`, `failed` in part, or `dropped` under load.",
+            "Requests selected for scoring by all arms: `scored`, `failed` in part, or `dropped` under load.",
             ["outcome"],
             registry=registry,
         )
         self.rm_shadow = Counter(
             "laserve_rm_shadow",
-            "Such requests by arm, and by whether it would have returned the text that was returned.",
+            "Shadow-scored requests, by arm and by whether the arm would have returned the returned text.",
             ["arm", "agrees"],
             registry=registry,
         )
-        self.arms = Gauge("laserve_arms", "Arms by their state.", ["state"], registry=registry)
+        self.arms = Gauge("laserve_arms", "Arms by state.", ["state"], registry=registry)
         self.rm_fallback = Counter(
             "laserve_rm_fallback",
-            "Decisions scored by another arm than the one drawn.",
+            "Decisions whose drawn arm (`arm`) was replaced by another arm that scored.",
             ["arm"],
             registry=registry,
         )
         self.rm_margin = Histogram(
             "laserve_rm_margin",
-            "Best minus second best score of the scoring arm, in its own unit.",
+            "Best score minus second best score of the arm that scored, in the unit of its scores.",
             ["arm"],
             buckets=(0.001, 0.01, 0.1, 0.25, 0.5, 1, 2, 5, 10),
             registry=registry,
@@ -168,7 +177,7 @@ class Metrics:
         """Feedback and rewards."""
         self.feedback = Counter(
             "laserve_feedback",
-            "Feedback by kind and by what became of it.",
+            "Feedback by kind and outcome.",
             ["kind", "outcome"],
             registry=registry,
         )
@@ -188,30 +197,32 @@ class Metrics:
     def _declare_log(self, registry: CollectorRegistry) -> None:
         """The event log."""
         self.events_position = Gauge(
-            "laserve_events_position", "Position of the log's last event.", registry=registry
+            "laserve_events_position", "Position of the last event in the event log.", registry=registry
         )
         self.changes = Gauge(
             "laserve_changes",
-            "Changes that the log holds of the `generator`, its `template`, or the reward model of an `arm`.",
+            "Changes in the event log: of the `generator`, its `template`, or the reward model of an `arm`.",
             ["what"],
             registry=registry,
         )
         self.snapshot_position = Gauge(
-            "laserve_snapshot_position", "Position of the newest snapshot.", registry=registry
+            "laserve_snapshot_position",
+            "Position in the event log of the newest snapshot.",
+            registry=registry,
         )
 
     def _declare_health(self, registry: CollectorRegistry) -> None:
         """Engines, store and service."""
         self.engine_restarts = Counter(
             "laserve_engine_restarts",
-            "Attempts to replace an engine that has died: `ready`, or `failed`.",
+            "Attempts to restart a dead engine: `ready` or `failed`.",
             ["engine", "outcome"],
             registry=registry,
         )
         self.store_refusing = Gauge(
             "laserve_store_refusing", "1 while the database refuses writes.", registry=registry
         )
-        self.ready = Gauge("laserve_ready", "1 when requests are served.", registry=registry)
+        self.ready = Gauge("laserve_ready", "1 while requests are served.", registry=registry)
 
     def render(self) -> bytes:
         """The Prometheus text format."""

@@ -80,7 +80,7 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "messages with an unknown field": generate(
         "messages.0.name",
-        "no such field",
+        "unknown field",
         prompt=None,
         messages=[{"role": "user", "content": "a", "name": "b"}],
     ),
@@ -111,7 +111,7 @@ REFUSALS: dict[str, Refusal] = {
     "metadata a list": generate("metadata", metadata=[1]),
     "metadata NaN": generate("metadata", metadata={"a": float("nan")}),
     "metadata infinite": generate("metadata", metadata={"a": [1.0, float("-inf")]}),
-    "unknown field": generate("temprature", "no such field", temprature=1),
+    "unknown field": generate("temprature", "unknown field", temprature=1),
     "unknown arm": generate("arm", "'nobody'", "loglik, consensus, relevance", arm="nobody"),
     "unknown policy": generate("policy", "'nothing'", "linucb, lints, squarecb", policy="nothing"),
     "fixed policy with an unknown arm": generate(
@@ -140,7 +140,7 @@ REFUSALS: dict[str, Refusal] = {
     "metric without references": feedback("body", "metric", "references", reward=1, metric="f1"),
     "two kinds of feedback": feedback("body", "reward and thumb", reward=1, thumb="up"),
     "no kind of feedback": feedback("body", "reward, thumb, chosen_index, candidate_rewards, references"),
-    "feedback with an unknown field": feedback("rewrad", "no such field", rewrad=1),
+    "feedback with an unknown field": feedback("rewrad", "unknown field", rewrad=1),
     "feedback without a decision": raw(
         "/feedback", b'{"reward": 1}', "decision_id", "required", param="decision_id"
     ),

@@ -10,12 +10,12 @@ from laserve.service import Service
 
 
 def create_app(service: Service) -> FastAPI:
-    """The HTTP application of a service that the caller runs and loads."""
+    """The HTTP application of a service; the caller opens and loads the service."""
     settings = service.settings
     app = FastAPI(
         title="laserve",
         version=__version__,
-        summary="Best-of-n at inference time, with the reward model chosen per request.",
+        summary="Best-of-n sampling at inference time; a bandit chooses the reward model of each request.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.service = service

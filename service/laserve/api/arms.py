@@ -1,4 +1,4 @@
-"""``/arms``: the reward models that can be chosen, and how they come and go while the service runs."""
+"""Endpoints of ``/arms``: the list of reward models, and changes to it while the service runs."""
 
 from typing import Annotated, Any
 
@@ -16,44 +16,47 @@ router = APIRouter(tags=["arms"])
 
 NameDep = Annotated[str, Path(description="Name of the arm.", max_length=64)]
 
-_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody, "description": "No such arm."}}
+_UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorBody, "description": "No arm has this name."}
+}
 _CHANGES: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorBody, "description": "The settings under `scoring` do not allow it."},
-    409: {"model": ErrorBody, "description": "What the arm is now, or another arm, stands against it."},
-    422: {"model": ErrorBody, "description": "The request breaks a bound; `param` names the field."},
-    503: {"model": ErrorBody, "description": "The database refused; nothing has changed."},
+    403: {"model": ErrorBody, "description": "The settings under `scoring` do not allow this arm."},
+    409: {"model": ErrorBody, "description": "The state of this arm, or of another one, forbids the change."},
+    422: {"model": ErrorBody, "description": "The request is invalid; `param` names the field."},
+    503: {"model": ErrorBody, "description": "The database refused the write; nothing has changed."},
 }
 
 
 @router.get("/arms")
 async def arms(service: ServiceDep, caller: CallerDep) -> ArmsBody:
-    """The reward models, loaded or not."""
+    """All arms, loaded or not."""
     return ArmsBody(arms=[_body(service, arm) for arm in service.arms])
 
 
 @router.get("/arms/{name}", responses=_UNKNOWN)
 async def arm(name: NameDep, service: ServiceDep, caller: CallerDep) -> ArmBody:
-    """One reward model."""
-    found = service.arms.get(name)
-    if found is None:
+    """One arm."""
+    match = service.arms.get(name)
+    if match is None:
         raise NotFound(f"name: no arm {name!r}", param="name")
-    return _body(service, found)
+    return _body(service, match)
 
 
 @router.post(
     "/arms",
     status_code=202,
-    responses=_CHANGES | {202: {"model": ArmBody, "description": "It loads; look at its `state`."}},
+    responses=_CHANGES
+    | {202: {"model": ArmBody, "description": "The arm is loading; its `state` tells when it is ready."}},
     dependencies=[Depends(whole_characters)],
 )
 async def add(body: NewArmBody, service: ServiceDep, caller: CallerDep) -> ArmBody:
-    """Add a reward model. It loads beside the traffic, and can be chosen once it has passed its test."""
+    """Add an arm. Its model loads while requests are served; it can be drawn after its self-test."""
     return _body(service, await service.lifecycle.add(body.to_settings()))
 
 
 @router.patch("/arms/{name}", responses=_UNKNOWN | _CHANGES, dependencies=[Depends(whole_characters)])
 async def change(name: NameDep, body: ArmStateBody, service: ServiceDep, caller: CallerDep) -> ArmBody:
-    """Drain a reward model, retire it, or enable it again."""
+    """Drain an arm, retire it, or enable it again."""
     return _body(service, await service.lifecycle.move(name, body.state))
 
 

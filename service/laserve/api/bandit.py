@@ -1,4 +1,4 @@
-"""``/policy`` and ``/policies``: the policy, what was learned, and what others would have earned."""
+"""Endpoints of ``/policy`` and ``/policies``: state of the policy, and off-policy evaluation of others."""
 
 from fastapi import APIRouter, Depends
 
@@ -10,13 +10,13 @@ from laserve.storage.base import Wanted
 
 router = APIRouter(tags=["bandit"])
 
-#: Most that are told.
+#: Latest model changes that ``/policy`` lists.
 _CHANGES = 20
 
 
 @router.get("/policy")
 async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
-    """The policy, its parameters and the state that it chooses by."""
+    """The policy, its parameters and its learned state."""
     settings, state = service.settings.policy, service.learner.state
     scale = state.rewards.scale
     return PolicyBody(
@@ -46,10 +46,12 @@ async def policy(service: ServiceDep, caller: CallerDep) -> PolicyBody:
 
 @router.post(
     "/policies/evaluate",
-    responses={422: {"model": ErrorBody, "description": "A policy is unknown, or not frozen."}},
+    responses={
+        422: {"model": ErrorBody, "description": "A policy is unknown or not frozen; `param` names it."}
+    },
     dependencies=[Depends(whole_characters)],
 )
 async def evaluate(body: EvaluationBody, service: ServiceDep, caller: CallerDep) -> EvaluationReport:
-    """What frozen policies would have earned on the requests that are in the log."""
+    """Estimate from the log the mean reward that frozen policies would have earned on its requests."""
     wanted = Wanted(since=body.since, task=body.task)
     return EvaluationReport.of(await service.evaluator.report(body.policies, wanted))

@@ -1,4 +1,4 @@
-"""``GET`` and ``DELETE /decisions/{id}``."""
+"""Endpoints ``GET`` and ``DELETE /decisions/{id}``."""
 
 import time
 from typing import Any
@@ -12,14 +12,14 @@ from laserve.api.dependencies import CallerDep, ServiceDep
 router = APIRouter(tags=["decisions"])
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorBody, "description": "No such decision."},
+    404: {"model": ErrorBody, "description": "No decision has this id."},
     410: {"model": ErrorBody, "description": "The decision was deleted."},
 }
 
 
 @router.get("/decisions/{decision_id}", responses=_ERRORS)
 async def read(decision_id: str, service: ServiceDep, caller: CallerDep) -> StoredDecision:
-    """A decision as it was logged, and the feedback on it."""
+    """A decision as it was logged, with its feedback."""
     decision = await service.store.decision(decision_id)
     rows = await service.store.feedback_rows(decision_id)
     return StoredDecision(
@@ -51,7 +51,7 @@ async def read(decision_id: str, service: ServiceDep, caller: CallerDep) -> Stor
 async def delete(decision_id: str, service: ServiceDep, caller: CallerDep) -> Response:
     """Remove a decision's texts, references and metadata for good.
 
-    The context x, the arm and the rewards stay in the log: what was learned is not unlearned.
+    The context x, the arm and the rewards stay in the log: the policy does not unlearn them.
     """
     await service.store.erase(decision_id, time.time())
     return Response(status_code=204)

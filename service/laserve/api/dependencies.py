@@ -1,4 +1,4 @@
-"""What endpoints ask for: the service, the caller's key, an end for streams, whole characters."""
+"""FastAPI dependencies of the endpoints: service, caller's key, closing of streams, check of characters."""
 
 import hmac
 import json
@@ -21,7 +21,7 @@ ServiceDep = Annotated[Service, Depends(_service)]
 
 
 def _caller(request: Request, service: ServiceDep) -> str:
-    """Name of the API key of this request; empty where none are configured.
+    """Name of the API key of this request; empty if no keys are configured.
 
     Raises:
         Unauthorized: keys are configured and the request carries none of them.
@@ -30,20 +30,20 @@ def _caller(request: Request, service: ServiceDep) -> str:
     if not keys:
         return ""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    found = ""
+    caller = ""
     for name, known in keys.items():
         if hmac.compare_digest(secret.strip().encode(), known.get_secret_value().encode()):
-            found = name
-    if scheme.lower() != "bearer" or not found:
-        raise Unauthorized("Authorization: send `Bearer` and a known API key", param="Authorization")
-    return found
+            caller = name
+    if scheme.lower() != "bearer" or not caller:
+        raise Unauthorized("Authorization: expected `Bearer` and a known API key", param="Authorization")
+    return caller
 
 
 CallerDep = Annotated[str, Depends(_caller)]
 
 
 async def _closing() -> AsyncIterator[AsyncExitStack]:
-    """Closed when the answer has been sent, or will not be: a client may leave before its stream begins."""
+    """Callbacks for the end of an answer, sent or not: a client may leave before its stream begins."""
     async with AsyncExitStack() as stack:
         yield stack
 
@@ -52,7 +52,7 @@ ClosingDep = Annotated[AsyncExitStack, Depends(_closing)]
 
 
 async def whole_characters(request: Request) -> None:
-    """Refuse a body with half of a surrogate pair, which JSON can spell but no text can hold."""
+    """Refuse a body with an unpaired surrogate, which JSON can spell but UTF-8 cannot encode."""
     raw = await request.body()
     if b"\\ud" not in raw.lower():
         return
@@ -60,5 +60,6 @@ async def whole_characters(request: Request) -> None:
         json.dumps(json.loads(raw), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise InvalidRequest(
-            "body: holds half of a surrogate pair (\\ud800 to \\udfff), which is no character", param="body"
+            "body: contains an unpaired surrogate (\\ud800 to \\udfff); expected whole characters",
+            param="body",
         ) from error

@@ -1,4 +1,4 @@
-"""Errors -> HTTP, in one place: ``{"error": {"type", "code", "message", "param"}}``."""
+"""Conversion of errors to HTTP answers: ``{"error": {"type", "code", "message", "param"}}``."""
 
 import logging
 import re
@@ -21,20 +21,20 @@ from laserve.errors import (
     Unavailable,
 )
 
-#: A field or a position; pydantic also names the branches of a union, which no client knows.
+#: A field name or an index; pydantic also names the branches of a union, which clients do not know.
 _STEP = re.compile(r"[A-Za-z_]\w*|\d+")
 
 logger = logging.getLogger(__name__)
 
 
 def detail(error: LaserveError) -> dict[str, Any]:
-    """The body of an error, without its wrapper."""
+    """The value of ``error`` in the body of an error."""
     body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
     return body | ({"stored": error.stored} if isinstance(error, Conflict) else {})
 
 
 def respond(error: LaserveError) -> JSONResponse:
-    """The response of an error."""
+    """The HTTP response for an error."""
     headers = {}
     if isinstance(error, Overloaded | Unavailable):
         headers["Retry-After"] = str(error.retry_after)
@@ -44,23 +44,22 @@ def respond(error: LaserveError) -> JSONResponse:
 
 
 def invalid(problems: Sequence[Any], *, root: str = "body") -> InvalidRequest:
-    """One error for what a schema refused: names the first field, and tells of all.
+    """One error for all problems of a schema; its ``param`` is the first field, its message names all.
 
     Args:
         problems: as pydantic's ``errors()`` gives them.
-        root: what to call the value itself.
+        root: name of the value itself.
     """
     parts = []
     params = []
     for problem in problems:
-        place = _place(problem)
-        params.append(".".join(place) or root)
+        params.append(".".join(_path(problem)) or root)
         parts.append(f"{params[-1]}: {_reason(problem)}")
     return InvalidRequest("; ".join(parts), param=params[0])
 
 
-def _place(problem: Any) -> list[str]:
-    """Steps to the value that was refused, as its sender knows them; empty for the value as a whole."""
+def _path(problem: Any) -> list[str]:
+    """Keys and indices of the refused value, as the sender knows them; empty for the whole body."""
     if problem["type"] == "json_invalid":
         return []
     root, *steps = problem["loc"] or ("",)
@@ -74,21 +73,21 @@ def _place(problem: Any) -> list[str]:
 def _reason(problem: Any) -> str:
     message: str = problem["msg"]
     match problem["type"]:
-        case "value_error":  # one of ours
+        case "value_error":  # raised by a validator of laserve
             message = str(problem["ctx"]["error"])
         case "extra_forbidden":
-            return "no such field"
+            return "is an unknown field"
         case "json_invalid":
             return f"is not JSON: {problem.get('ctx', {}).get('error', message)}"
         case "model_attributes_type" | "dict_type" | "model_type":
-            return "send a JSON object, with Content-Type: application/json"
+            return "expected a JSON object, with Content-Type: application/json"
         case "missing" if problem["loc"] == ("body",):
-            return "send a JSON object, with Content-Type: application/json"
+            return "expected a JSON object, with Content-Type: application/json"
     return message[0].lower() + message[1:]
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers: of laserve's errors, of refused schemas, of the framework's, of bugs."""
+    """Register the handlers of laserve's errors, of schema errors, of the framework's errors and of bugs."""
 
     @app.exception_handler(LaserveError)
     async def _ours(request: Request, error: LaserveError) -> JSONResponse:
@@ -102,16 +101,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _framework(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == 400:  # how FastAPI reports a body that it could not decode
+        if error.status_code == 400:  # FastAPI's status for a body that it could not decode
             return respond(InvalidRequest("body: is not JSON in UTF-8", param="body"))
         if error.status_code == 404:
-            return respond(NotFound(f"no endpoint {request.method} {request.url.path}"))
+            return respond(NotFound(f"there is no endpoint {request.method} {request.url.path}"))
         body = {"type": "invalid_request_error", "code": "http_error", "message": error.detail, "param": None}
         return JSONResponse({"error": body}, error.status_code, error.headers)
 
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> JSONResponse:
-        # Without its message, which may quote the request.
+        # The log line omits the error's message, which may quote the request.
         where = "".join(traceback.format_tb(error.__traceback__))
         logger.error("%s: %s:\n%s", request.url.path, type(error).__name__, where)
-        return respond(LaserveError("an unexpected error; the server's log has it"))
+        return respond(LaserveError("an unexpected error; the server's log has its traceback"))

@@ -1,4 +1,4 @@
-"""``GET /export``."""
+"""Endpoint ``GET /export``."""
 
 import json
 import logging
@@ -30,21 +30,24 @@ _EXAMPLE = (
     '"rewards": [null, 0.0], "reward": 0.0}\n'
 )
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "A decision a line.", "content": {_LINES: {"example": _EXAMPLE}}},
-    422: {"model": ErrorBody, "description": "A parameter breaks a bound; `param` names it."},
-    503: {"model": ErrorBody, "description": "The database refused."},
+    200: {"description": "One decision per line.", "content": {_LINES: {"example": _EXAMPLE}}},
+    422: {"model": ErrorBody, "description": "A query parameter is out of bounds; `param` names it."},
+    503: {"model": ErrorBody, "description": "The database refused the read."},
 }
 
 
 class ExportQuery(BaseModel):
-    """Which decisions are exported."""
+    """The filters of an export."""
 
     model_config = ConfigDict(extra="forbid")
 
     since: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="Unix seconds: decisions made then or later."
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Unix seconds; only decisions made at this time or later.",
     )
-    task: str | None = Field(None, min_length=1, max_length=64, description="Only this task.")
+    task: str | None = Field(None, min_length=1, max_length=64, description="Only decisions of this task.")
     with_feedback: bool = Field(False, description="Only decisions with feedback.")
 
 
@@ -52,13 +55,13 @@ class ExportQuery(BaseModel):
 async def export(
     query: Annotated[ExportQuery, Query()], service: ServiceDep, caller: CallerDep, closing: ClosingDep
 ) -> Response:
-    """The decisions that have kept their texts, oldest first, with the reward of each candidate.
+    """Export the decisions whose texts are kept, oldest first, with the reward of each candidate.
 
-    An export that breaks off ends with a line that holds nothing but `error`.
+    An export that breaks off ends with a line that holds only `error`.
     """
     lines = Export(service.store, Wanted(**dict(query))).lines()
     closing.push_async_callback(lines.aclose)
-    first = await anext(lines, b"")  # what the database refuses at once is refused with a status
+    first = await anext(lines, b"")  # an error of the first read is answered with a status
     return StreamingResponse(_resume(first, lines, service.underway), media_type=_LINES)
 
 

@@ -16,10 +16,13 @@ from laserve.types import Feedback, FeedbackOutcome
 router = APIRouter(tags=["feedback"])
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorBody, "description": "No such decision."},
-    409: {"model": ErrorBody, "description": "Came before with another body, which `stored` holds."},
+    404: {"model": ErrorBody, "description": "No decision has this id."},
+    409: {
+        "model": ErrorBody,
+        "description": "This feedback was sent before with a different body, see `stored`.",
+    },
     410: {"model": ErrorBody, "description": "The decision was deleted."},
-    422: {"model": ErrorBody, "description": "The feedback breaks a bound; `param` names the field."},
+    422: {"model": ErrorBody, "description": "The feedback is invalid; `param` names the field."},
 }
 _MAX_LINES = 10_000
 _LINE = (
@@ -38,11 +41,11 @@ async def feedback(
         Header(
             min_length=1,
             max_length=255,
-            description="Makes a repeat safe; by default decision, source and kind together do.",
+            description="Identifies a repeated feedback; by default decision, source and kind do.",
         ),
     ] = None,
 ) -> FeedbackAnswer:
-    """Tell how good an answer was. Status 200 means that it is on disk."""
+    """Send feedback on an answer. Status 200 means that the feedback is on disk."""
     outcome = await service.feedback.record(body.to_feedback(key=caller, idempotency_key=idempotency_key))
     return FeedbackAnswer(status=outcome.status, learned=outcome.learned, reward=outcome.reward)
 
@@ -50,13 +53,18 @@ async def feedback(
 @router.post(
     "/feedback/batch",
     response_class=Response,
-    responses={200: {"description": "An answer a line, in order.", "content": {"application/x-ndjson": {}}}},
+    responses={
+        200: {
+            "description": "One answer per line, in the order of the feedbacks.",
+            "content": {"application/x-ndjson": {}},
+        }
+    },
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/x-ndjson": {"example": _LINE}}}
     },
 )
 async def batch(request: Request, service: ServiceDep, caller: CallerDep) -> Response:
-    """Many feedbacks, one JSON object a line. A line that is refused does not stop the others."""
+    """Send many feedbacks, one JSON object per line. A line that is refused does not stop the others."""
     lines = (await request.body()).split(b"\n")
     if len(lines) > _MAX_LINES:
         raise InvalidRequest(f"body: {len(lines)} lines; at most {_MAX_LINES} in one batch", param="body")

@@ -1,4 +1,4 @@
-"""``POST /generate``."""
+"""Endpoint ``POST /generate``."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -20,10 +20,13 @@ from laserve.types import Candidate, Decision, Request
 router = APIRouter(tags=["generate"])
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    422: {"model": ErrorBody, "description": "The request breaks a bound; `param` names the field."},
-    429: {"model": ErrorBody, "description": "Too many requests under way; see `Retry-After`."},
-    503: {"model": ErrorBody, "description": "Still loading, or a part has failed."},
-    504: {"model": ErrorBody, "description": "No candidate finished by `timeout_s`."},
+    422: {"model": ErrorBody, "description": "The request is invalid; `param` names the field."},
+    429: {"model": ErrorBody, "description": "Too many requests are under way; see `Retry-After`."},
+    503: {
+        "model": ErrorBody,
+        "description": "The service is loading, or a part of it has failed; see `Retry-After`.",
+    },
+    504: {"model": ErrorBody, "description": "No candidate finished within `timeout_s`."},
 }
 
 
@@ -31,13 +34,18 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     "/generate",
     response_model=DecisionBody,
     responses=_ERRORS
-    | {200: {"description": "The best candidate; with `stream`, server-sent events.", "model": DecisionBody}},
+    | {
+        200: {
+            "description": "The decision with the best candidate; with `stream`, server-sent events.",
+            "model": DecisionBody,
+        }
+    },
     dependencies=[Depends(whole_characters)],
 )
 async def generate(
     body: GenerateBody, service: ServiceDep, caller: CallerDep, closing: ClosingDep
 ) -> Response | DecisionBody:
-    """Sample n candidates, let the policy choose the reward model, return the best one."""
+    """Sample n candidates, let the policy choose the reward model, and return the best candidate."""
     await service.check()
     try:
         request = body.to_request(service.settings.generation.defaults)
@@ -46,7 +54,7 @@ async def generate(
     if body.stream:
         events = _events(service, request, body, caller)
         closing.push_async_callback(events.aclose)
-        first = await anext(events)  # what can be refused is refused with a status, before the stream
+        first = await anext(events)  # an error before the first event is answered with a status
         return EventSourceResponse(
             _resume(first, events, service.underway),
             ping=service.settings.server.heartbeat_s,
@@ -88,7 +96,7 @@ def _event(step: str | Candidate | Decision, body: GenerateBody) -> ServerSentEv
 async def _resume(
     first: ServerSentEvent, rest: AsyncGenerator[ServerSentEvent], underway: Underway
 ) -> AsyncIterator[ServerSentEvent]:
-    """The stream; where the service must stop before its decision, it ends with an error."""
+    """The events of a stream; an error event ends it if the service must stop before the decision."""
     yield first
     try:
         while True:

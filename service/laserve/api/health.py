@@ -1,4 +1,4 @@
-"""``GET /healthz``, ``/readyz`` and ``/metrics``."""
+"""Endpoints ``GET /healthz``, ``/readyz`` and ``/metrics``."""
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,13 +13,16 @@ router = APIRouter(tags=["operation"])
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """200 while the process lives."""
+    """Answer 200 while the process is alive."""
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready yet."}})
+@router.get(
+    "/readyz",
+    responses={503: {"model": Readiness, "description": "The service is not ready; `why` names the parts."}},
+)
 async def readyz(service: ServiceDep, response: Response) -> Readiness:
-    """200 when the store and the generator serve and at least one arm has loaded."""
+    """Answer 200 when the store and the generator serve and at least one arm has loaded."""
     status = service.status
     store: Progress = "ready"
     why = {arm.name: arm.error for arm in service.arms if arm.state != "ready" and arm.error}
@@ -42,7 +45,7 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(service: ServiceDep) -> Response:
-    """Prometheus text: laserve's own metrics, then those of the process and of vLLM."""
+    """Metrics in Prometheus text: those of laserve, then those of the process and of vLLM."""
     service.metrics.ready.set(service.status == "ready" and not service.store.refusing)
     service.metrics.store_refusing.set(service.store.refusing)
     service.arms.publish()

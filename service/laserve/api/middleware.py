@@ -1,4 +1,4 @@
-"""Middleware: body size, work that ends when its client leaves, and counts of answers. Pure ASGI."""
+"""ASGI middleware: limit of the body size, cancellation when the client leaves, count of answers."""
 
 import asyncio
 import logging
@@ -12,15 +12,15 @@ from laserve.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-#: A body over the limit is read to its end and thrown away, so that its sender sees the answer; up to here.
+#: Bytes up to which a body over the limit is still read and discarded, so that its sender sees the answer.
 _DRAIN_BYTES = 64 * 2**20
 
 
 class BodyLimit:
-    """Refuses bodies over a limit with 413, before anything parses them.
+    """A limit of the body size: larger bodies are refused with 413 before they are parsed.
 
     Args:
-        max_bytes: largest body.
+        max_bytes: size of the largest body.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
@@ -60,9 +60,9 @@ class BodyLimit:
 
 
 class CancelOnDisconnect:
-    """Cancels a request's work when its client goes away, or when the service must stop.
+    """Cancellation of a request's work when its client leaves, or when the service must stop.
 
-    Starlette leaves plain handlers running then; here the handler races the connection.
+    Starlette lets plain handlers run on in both cases; here the handler races a watch on the connection.
     """
 
     def __init__(self, app: ASGIApp, *, underway: Underway) -> None:
@@ -112,7 +112,7 @@ class CancelOnDisconnect:
 
 
 class CountRequests:
-    """Counts answers by endpoint and status; ``/v1`` and the bare path are the same endpoint."""
+    """A count of answers by endpoint and status; ``/v1/x`` counts as ``/x``."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app = app
@@ -129,7 +129,7 @@ class CountRequests:
             return
         try:
             await self.app(scope, receive, counted)
-        except Exception:  # counted and raised on: the framework makes the answer further out
+        except Exception:  # counted and raised again: an outer layer of the framework makes the answer
             self._count(scope, 500)
             raise
 

@@ -1,1 +1,1 @@
-"""The JSON bodies of the HTTP interface, one class a body."""
+"""The JSON bodies of the HTTP interface, one class per body."""

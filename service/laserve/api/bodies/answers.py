@@ -11,24 +11,24 @@ from laserve.types import Candidate, Decision
 class CandidateBody(Body):
     """One candidate."""
 
-    text: str | None = Field(description="None where the text is not kept.")
-    score: float | None = Field(description="By the arm that chose; None where it gave no finite one.")
+    text: str | None = Field(description="Null if the text is not kept.")
+    score: float | None = Field(description="Score by the arm in `scored_by`; null if it is not finite.")
     finish_reason: str
     tokens: int
     logprob: float = Field(description="Sum of raw log-probabilities, in nats.")
 
 
 class WhyBody(Body):
-    """What the policy saw in one arm."""
+    """The policy's view of one arm at this decision."""
 
     arm: str
     mean: float = Field(description="Predicted reward.")
-    width: float = Field(description="Uncertainty, sqrt(x' A^-1 x).")
-    probability: float = Field(description="Chance of being drawn.")
+    width: float = Field(description="Uncertainty of the prediction, sqrt(x' A^-1 x).")
+    probability: float = Field(description="Probability of being drawn.")
 
 
 class UsageBody(Body):
-    """Tokens read and sampled."""
+    """Numbers of tokens read and sampled."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -36,15 +36,19 @@ class UsageBody(Body):
 
 
 class DecisionBody(Body):
-    """The answer, and all that explains it."""
+    """A decision: the returned answer, and the data that explains the choice."""
 
     decision_id: str
     text: str | None
-    index: int = Field(description="Of the returned candidate.")
-    arm: str = Field(description="Arm that was drawn (or pinned).")
-    scored_by: str | None = Field(description="Arm whose scores chose; None when every arm failed.")
+    index: int = Field(description="Index of the returned candidate.")
+    arm: str = Field(description="Arm that was drawn or pinned.")
+    scored_by: str | None = Field(
+        description="Arm whose scores chose the candidate; null if every arm failed."
+    )
     policy: str
-    propensity: float | None = Field(description="Chance with which `arm` was drawn; None when pinned.")
+    propensity: float | None = Field(
+        description="Probability with which `arm` was drawn; null if it was pinned."
+    )
     score: float | None
     candidates: list[CandidateBody] | None
     why: list[WhyBody]
@@ -53,7 +57,9 @@ class DecisionBody(Body):
     truncated: bool = Field(
         description="Whether documents were cut to fit the generator or the arm that scored."
     )
-    degraded: list[str] = Field(description="What fell short, if anything.")
+    degraded: list[str] = Field(
+        description="Shortfalls, such as a failed arm or unfinished candidates; empty if there are none."
+    )
 
     @classmethod
     def of(cls, decision: Decision, *, candidates: bool = True) -> Self:
@@ -94,7 +100,7 @@ class DecisionBody(Body):
 
 
 class CandidateEvent(Body):
-    """A candidate as it finishes, before it is scored."""
+    """A candidate that has finished and is not scored yet."""
 
     index: int
     text: str
@@ -108,10 +114,10 @@ class CandidateEvent(Body):
 
 
 class FeedbackAnswer(Body):
-    """What became of a feedback. It is on disk."""
+    """The outcome of a feedback, which is on disk."""
 
     status: Literal["recorded", "late", "duplicate"] = Field(
-        description="`late` is recorded as well, after the feedback window had closed."
+        description="`late`: recorded after the feedback window had closed; `duplicate`: recorded before."
     )
     learned: bool = Field(description="Whether the policy learned from it.")
     reward: float | None = Field(
@@ -120,7 +126,7 @@ class FeedbackAnswer(Body):
 
 
 class ErrorDetail(Body):
-    """What went wrong."""
+    """An error: its type and code, its message, and the field or parameter that caused it."""
 
     type: str
     code: str
@@ -129,15 +135,15 @@ class ErrorDetail(Body):
 
 
 class ErrorBody(Body):
-    """Every error."""
+    """The body of every error."""
 
     error: ErrorDetail
 
 
 class LineAnswer(Body):
-    """The answer to one line of a batch: a feedback's, or an error."""
+    """The answer to one line of a batch: the outcome of its feedback, or an error."""
 
-    line: int = Field(description="1 for the first.")
+    line: int = Field(description="Number of the line, from 1.")
     status: Literal["recorded", "late", "duplicate", "error"]
     learned: bool | None = None
     reward: float | None = None
@@ -145,7 +151,7 @@ class LineAnswer(Body):
 
 
 class StoredFeedbackBody(Body):
-    """A feedback on a decision, or the default in its place."""
+    """A feedback on a decision, or the default reward of the decision."""
 
     position: int
     learned: bool
@@ -154,8 +160,8 @@ class StoredFeedbackBody(Body):
     )
     created_at: float
     body: dict[str, Any] | None = Field(
-        description="What the client said, as it was said, with `reward_range` where that was not 0 to 1; or "
-        "`default_reward`, 0 to 1; None once it is not kept."
+        description="The body as the client sent it, with `reward_range` unless that was 0 to 1; or "
+        "`default_reward`, 0 to 1; null if it is not kept."
     )
 
 
@@ -163,16 +169,18 @@ class StoredDecision(DecisionBody):
     """A decision as it was logged."""
 
     created_at: float
-    log_position: int = Field(description="Position of the state that chose.")
+    log_position: int = Field(description="Log position of the state that the policy chose by.")
     task: str | None
     sampling: dict[str, Any]
     request: dict[str, Any] | None
     metadata: dict[str, Any]
-    choices: dict[str, int] = Field(description="Arm -> the candidate it would have returned.")
-    scores: dict[str, list[float | None]] = Field(description="Arm -> its scores.")
-    shadowed: bool = Field(description="Whether all arms were to score it, whichever was drawn.")
+    choices: dict[str, int] = Field(description="Arm -> index of the candidate that it would have returned.")
+    scores: dict[str, list[float | None]] = Field(
+        description="Arm -> its scores, in the order of the candidates."
+    )
+    shadowed: bool = Field(description="Whether the request was selected for scoring by all arms.")
     preferred: str | None = Field(
-        description="Arm that the policy would have drawn, where `policy.mode` is `observe`."
+        description="Arm that the policy would have drawn, if `policy.mode` is `observe`."
     )
     feedback: list[StoredFeedbackBody]
 
@@ -183,14 +191,14 @@ class ArmBody(Body):
     name: str
     kind: str
     state: Literal["loading", "ready", "failed", "open", "half-open", "draining", "retired"] = Field(
-        description="`open` and `half-open`: its circuit, after failures in a row."
+        description="`open` and `half-open` are states of the arm's circuit breaker, after failures in a row."
     )
-    error: str | None = Field(description="Why it did not load, or last failed.")
-    free: bool = Field(description="Scores every request, whoever is chosen.")
-    loaded: bool = Field(description="Whether its model is in memory and passed its test.")
-    pulls: int = Field(description="Learned decisions whose answer it chose.")
-    updates: int = Field(description="Rewards learned.")
-    mean_reward: float | None = Field(description="Average of those rewards.")
+    error: str | None = Field(description="Reason why it did not load, or of its last failure.")
+    free: bool = Field(description="Whether the arm scores every request, whichever arm is drawn.")
+    loaded: bool = Field(description="Whether its model is in memory and has passed the self-test.")
+    pulls: int = Field(description="Learned decisions whose answer the arm chose.")
+    updates: int = Field(description="Rewards that the arm has learned.")
+    mean_reward: float | None = Field(description="Average of the rewards that the arm has learned.")
 
 
 class ArmsBody(Body):
@@ -200,16 +208,16 @@ class ArmsBody(Body):
 
 
 class Health(Body):
-    """Whether the process lives."""
+    """Whether the process is alive."""
 
     status: Literal["ok"]
 
 
 class Readiness(Body):
-    """Whether requests are served, and what is missing."""
+    """Whether requests are served, and the state of each part."""
 
     status: Literal["ready", "loading", "restarting", "failed"]
     store: str
     generator: str
     arms: dict[str, str]
-    why: dict[str, str] = Field(description="Part -> why it does not serve now.")
+    why: dict[str, str] = Field(description="Part -> reason why it does not serve now.")

@@ -1,4 +1,4 @@
-"""Bodies of the answers of ``/policy`` and ``/policies``."""
+"""Bodies of the answers of ``/policy`` and ``/policies/evaluate``."""
 
 from typing import Any, Literal, Self
 
@@ -10,124 +10,125 @@ from laserve.history.offpolicy import Report
 
 
 class PolicyArm(Body):
-    """What the log says of one arm."""
+    """One arm in the state of the policy."""
 
     name: str
     pulls: int
     updates: int
     mean_reward: float | None
     theta: list[float] = Field(description="Learned weights, in the order of `context`.")
-    fingerprint: str | None = Field(description="Of its reward model, as the log knows it.")
+    fingerprint: str | None = Field(description="Fingerprint of its reward model in the log.")
 
 
 class ChangeBody(Body):
-    """Another generator, template or reward model than before."""
+    """A change of the generator, of its template, or of an arm's reward model."""
 
     what: Literal["generator", "template", "arm"]
-    arm: str | None = Field(description="The arm that got another reward model.")
-    before: str | None = Field(description="Fingerprint.")
-    after: str = Field(description="Fingerprint.")
-    kept: float = Field(description="Share of what was learned that was kept.")
-    position: int = Field(description="Of its event in the log.")
-    decisions: int = Field(description="Decisions learned before it.")
+    arm: str | None = Field(description="Arm whose reward model changed; null for the others.")
+    before: str | None = Field(description="Fingerprint before the change.")
+    after: str = Field(description="Fingerprint after the change.")
+    kept: float = Field(description="Share of the learned state that was kept, 0 to 1.")
+    position: int = Field(description="Log position of the change.")
+    decisions: int = Field(description="Decisions learned before the change.")
 
 
 class RewardScale(Body):
-    """Quantiles that rewards are scaled by before they are learned."""
+    """Quantiles by which rewards are scaled before they are learned."""
 
-    low: float = Field(description="20% quantile, learned as 0.")
-    high: float = Field(description="80% quantile, learned as 1.")
+    low: float = Field(description="20% quantile of the rewards, learned as 0.")
+    high: float = Field(description="80% quantile of the rewards, learned as 1.")
 
 
 class PolicyBody(Body):
-    """The policy and its state."""
+    """The policy, its parameters and its learned state."""
 
     name: str
     parameters: dict[str, Any]
     context: list[str] = Field(description="Names of the features.")
     log_position: int
-    digest: str = Field(description="SHA-256 of the state.")
-    decisions: int = Field(description="Learned decisions.")
-    learn_from: str | None = Field(description="Kind of feedback that teaches.")
+    digest: str = Field(description="SHA-256 of the learned state.")
+    decisions: int = Field(description="Decisions learned.")
+    learn_from: str | None = Field(description="Kind of feedback that the policy learns from.")
     reward_scale: RewardScale | None = Field(
-        description="Null where rewards are learned as they are: always without `policy.reward_scaling`."
+        description="Null if rewards are learned unscaled, as always without `policy.reward_scaling`."
     )
-    fingerprints: dict[str, str] = Field(description="Of `generator` and `template`, as the log knows them.")
-    changes: list[ChangeBody] = Field(description="The latest 20, newest first.")
+    fingerprints: dict[str, str] = Field(description="Fingerprints of `generator` and `template` in the log.")
+    changes: list[ChangeBody] = Field(description="The latest 20 changes, newest first.")
     arms: list[PolicyArm]
 
 
 class EstimateBody(Body):
-    """A mean reward with its 95% interval, or why there is none."""
+    """A mean reward with its 95% interval, or the reason why there is no estimate."""
 
     value: float | None = None
     low: float | None = None
     high: float | None = None
     effective_sample: float | None = Field(None, description="(sum w)^2 / sum w^2, in decisions.")
-    clusters: int | None = Field(None, description="Independent sources among the decisions.")
-    why: str | None = Field(None, description="Why nothing can be said; null where `value` is.")
+    clusters: int | None = Field(None, description="Number of independent sources of the decisions.")
+    why: str | None = Field(None, description="Reason why there is no estimate; null if `value` is given.")
     more_decisions: int | None = Field(
-        None, description="About how many more decisions would do, where the log says too little."
+        None, description="Approximate number of further decisions needed, if the log has too few."
     )
 
     @classmethod
-    def of(cls, found: Estimate | CannotSay | str) -> Self:
-        match found:
+    def of(cls, estimate: Estimate | CannotSay | str) -> Self:
+        match estimate:
             case Estimate():
                 return cls(
-                    value=found.value,
-                    low=found.low,
-                    high=found.high,
-                    effective_sample=found.effective_sample,
-                    clusters=found.clusters,
+                    value=estimate.value,
+                    low=estimate.low,
+                    high=estimate.high,
+                    effective_sample=estimate.effective_sample,
+                    clusters=estimate.clusters,
                 )
             case CannotSay():
                 return cls(
-                    effective_sample=found.effective_sample,
-                    clusters=found.clusters,
+                    effective_sample=estimate.effective_sample,
+                    clusters=estimate.clusters,
                     why="the log says too little",
-                    more_decisions=found.more_decisions,
+                    more_decisions=estimate.more_decisions,
                 )
             case why:
                 return cls(why=why)
 
 
 class PolicyValue(Body):
-    """What a policy would have earned."""
+    """Estimates of the mean reward that one policy would have earned."""
 
     policy: str
-    decisions: int = Field(description="Decisions that it was judged on.")
-    answered: int = Field(description="Those of them with feedback.")
+    decisions: int = Field(description="Logged decisions that the policy was evaluated on.")
+    answered: int = Field(description="Decisions with feedback among `decisions`.")
     ips: EstimateBody
     snips: EstimateBody
     dr: EstimateBody
 
 
 class CrossedBody(Body):
-    """Another generator, template or reward model than some of the decisions were made with."""
+    """A change of generator, template or reward model after some of the evaluated decisions."""
 
     what: Literal["generator", "template", "arm"]
-    arm: str | None = Field(description="The arm that got another reward model.")
-    position: int = Field(description="Of its event in the log.")
+    arm: str | None = Field(description="Arm whose reward model changed; null for the others.")
+    position: int = Field(description="Log position of the change.")
     created_at: float = Field(
-        description="Unix seconds; as `since`, it leaves out what was decided before, not what was under way."
+        description="Unix seconds; as `since`, it leaves out earlier decisions, not requests under way then."
     )
     decisions_before: int = Field(
-        description="Decisions drawn before it, of all that are read; a log position is judged on later ones."
+        description="Decisions read from the log that were drawn before the change; a policy given by a log "
+        "position is evaluated only on decisions after that position."
     )
 
 
 class EvaluationReport(Body):
-    """Policies side by side, judged by the log."""
+    """An off-policy evaluation of several policies."""
 
     policies: list[PolicyValue]
-    logged: EstimateBody = Field(description="Of the answers that were returned.")
+    logged: EstimateBody = Field(description="Mean reward of the returned answers.")
     answer_rates: dict[str, EstimateBody] = Field(
-        description="Arm -> share of decisions with feedback, had it been drawn wherever it could be."
+        description="Arm -> share of decisions with feedback if the arm were drawn wherever possible."
     )
-    left_out: dict[str, int] = Field(description="Why -> decisions that tell nothing.")
+    left_out: dict[str, int] = Field(description="Reason -> decisions left out for it.")
     changes: list[CrossedBody] = Field(
-        description="Since the first of the decisions: what was earned before is not what is earned now."
+        description="Changes since the first evaluated decision; earlier rewards may not hold after them."
     )
 
     @classmethod
@@ -138,7 +139,7 @@ class EvaluationReport(Body):
                     policy=value.policy,
                     decisions=value.decisions,
                     answered=value.answered,
-                    **{name: EstimateBody.of(found) for name, found in value.estimates.items()},
+                    **{name: EstimateBody.of(estimate) for name, estimate in value.estimates.items()},
                 )
                 for value in report.values
             ],

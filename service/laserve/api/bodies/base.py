@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Body(BaseModel):
-    """Base of all bodies: no unknown fields, no numbers in quotes, no booleans for numbers."""
+    """Base of all bodies: unknown fields, numbers in quotes and booleans for numbers are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)

@@ -1,4 +1,4 @@
-"""Bodies of requests. Unknown fields are refused; the bounds are in the OpenAPI document."""
+"""Bodies of requests, with the bounds of their fields; unknown fields are refused."""
 
 import json
 from typing import Annotated, Any, Literal, Self
@@ -20,12 +20,12 @@ _ID = "0199c0de-0000-7000-8000-000000000000"
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what JSON text cannot hold, or holds too deep for every reader."""
+    """Refuse values that JSON text cannot hold, or that are nested too deep."""
     if _depth(value) > _METADATA_DEPTH:
-        raise ValueError(f"nested deeper than {_METADATA_DEPTH} levels")
+        raise ValueError(f"is nested deeper than {_METADATA_DEPTH} levels")
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError as error:  # NaN, Infinity, or half of a surrogate pair
+    except ValueError as error:  # NaN, Infinity, or an unpaired surrogate
         raise ValueError(f"cannot be kept as JSON: {error}") from error
     return value
 
@@ -44,9 +44,9 @@ def _depth(value: Any) -> int:
 
 
 def _short(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse options that are more than a log of settings should hold."""
+    """Refuse options that are too long for the event log."""
     if len(json.dumps(value)) > _OPTIONS_BYTES:
-        raise ValueError(f"longer than {_OPTIONS_BYTES} bytes")
+        raise ValueError(f"is longer than {_OPTIONS_BYTES} bytes")
     return value
 
 
@@ -55,14 +55,14 @@ _Options = Annotated[dict[str, Any], AfterValidator(_storable), AfterValidator(_
 
 
 class DocumentBody(Body):
-    """A source text."""
+    """A document from which a question is answered."""
 
-    text: str = Field(description="The text; it loses its end when all does not fit the model.")
-    title: str = Field("", description="Its title.")
+    text: str = Field(description="Text; its end is cut off if the request does not fit the model.")
+    title: str = Field("", description="Title.")
 
 
 class MessageBody(Body):
-    """A turn of a conversation."""
+    """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -87,34 +87,36 @@ class GenerateBody(Body):
         },
     )
 
-    prompt: _Text | None = Field(None, description="A raw prompt, read as vLLM's completions read it.")
+    prompt: _Text | None = Field(None, description="A raw prompt, tokenised as in vLLM's completions API.")
     messages: Annotated[list[MessageBody], Field(min_length=1)] | None = Field(
         None, description="A conversation, rendered by the model's chat template."
     )
-    question: _Text | None = Field(None, description="A question to be answered from `documents`.")
-    documents: list[DocumentBody] = Field(default_factory=list, description="Sources, with `question`.")
-    n: int | None = Field(None, ge=1, le=MAX_CANDIDATES, description="Candidates to sample.")
-    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False, description="0 goes with n = 1.")
-    top_p: float | None = Field(None, gt=0, le=1, allow_inf_nan=False, description="Nucleus mass.")
+    question: _Text | None = Field(None, description="A question, answered from `documents`.")
+    documents: list[DocumentBody] = Field(default_factory=list, description="Documents for `question`.")
+    n: int | None = Field(None, ge=1, le=MAX_CANDIDATES, description="Number of candidates.")
+    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False, description="0 requires n = 1.")
+    top_p: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="Nucleus mass, a probability."
+    )
     max_tokens: int | None = Field(None, ge=1, description="Longest candidate, in tokens.")
     stop: Annotated[list[_Text], Field(max_length=16)] | _Text | None = Field(
-        None, description="Texts that end a candidate; a line break for questions."
+        None, description="Texts that end a candidate; by default a line break for `question`, else none."
     )
     seed: int | None = Field(None, ge=0, lt=2**63, description="Makes the candidates repeatable.")
-    arm: str | None = Field(None, description="Pin this arm; such a decision teaches nothing.")
-    policy: str | None = Field(None, description="Another policy for this request, such as `random`.")
-    task: str | None = Field(None, min_length=1, max_length=64, description="What kind of work this is.")
-    metadata: _Metadata = Field(default_factory=dict, description="Kept with the decision.")
+    arm: str | None = Field(None, description="Arm to pin; nothing is learned from a pinned decision.")
+    policy: str | None = Field(None, description="Policy for this request, by default `policy.name`.")
+    task: str | None = Field(None, min_length=1, max_length=64, description="Name of the kind of task.")
+    metadata: _Metadata = Field(default_factory=dict, description="JSON stored with the decision.")
     attribute_weights: dict[_Text, _Finite] = Field(
         default_factory=dict,
         max_length=64,
-        description="Attribute -> weight, for arms of kind `attributes`; others leave it aside.",
+        description="Attribute -> weight, for arms of kind `attributes`; others ignore it.",
     )
-    return_candidates: bool = Field(True, description="Whether the answer lists all candidates.")
+    return_candidates: bool = Field(True, description="Whether the answer has all candidates.")
     timeout_s: float | None = Field(
-        None, gt=0, le=3600, allow_inf_nan=False, description="Seconds to wait for candidates."
+        None, gt=0, le=3600, allow_inf_nan=False, description="Seconds to wait for the candidates."
     )
-    stream: bool = Field(False, description="Server-sent events: each candidate, then the decision.")
+    stream: bool = Field(False, description="Answer with events: each candidate, then the decision.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -124,13 +126,13 @@ class GenerateBody(Body):
                 f"give exactly one of {', '.join(_SOURCES)}; got {' and '.join(given) or 'none'}"
             )
         if self.documents and self.question is None:
-            raise ValueError("documents go with question")
+            raise ValueError("documents: expected only together with question")
         if self.arm is not None and self.policy is not None:
-            raise ValueError("give arm or policy, not both")
+            raise ValueError("give at most one of arm and policy")
         return self
 
     def to_request(self, defaults: SamplingDefaults) -> Request:
-        """The request, with defaults filled in.
+        """The request, with the defaults of fields that are not given.
 
         Raises:
             ValueError: temperature 0 with several candidates.
@@ -163,33 +165,31 @@ class GenerateBody(Body):
 
 
 class FeedbackBody(Body):
-    """What came back about a decision: `decision_id` and exactly one kind of feedback."""
+    """Feedback on a decision: `decision_id` and exactly one kind of feedback."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"decision_id": _ID, "references": ["1907", "in 1907"]}]},
     )
 
-    decision_id: str = Field(min_length=1, max_length=64, description="From the answer of `/generate`.")
+    decision_id: str = Field(min_length=1, max_length=64, description="Id in the answer of `/generate`.")
     reward: _Finite | None = Field(
         None,
-        description="How good the returned answer was, in `feedback.reward_range`: 0 to 1 unless the service "
-        "is set to another.",
+        description="Quality of the returned answer, within the setting `feedback.reward_range`, by default "
+        "0 to 1.",
     )
-    thumb: Literal["up", "down", 1, 0] | None = Field(None, description="Up teaches 1, down 0.")
-    chosen_index: Annotated[int, Field(ge=0)] | None = Field(None, description="The candidate a user chose.")
+    thumb: Literal["up", "down", 1, 0] | None = Field(None, description="Up is reward 1, down 0.")
+    chosen_index: Annotated[int, Field(ge=0)] | None = Field(None, description="Index that a user chose.")
     candidate_rewards: Annotated[list[_Finite], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = (
-        Field(
-            None, description="How good each candidate was, in their order and in the same range as `reward`."
-        )
+        Field(None, description="Quality of each candidate, in order, within the range of `reward`.")
     )
     references: Annotated[list[_Reference], Field(min_length=1, max_length=64)] | None = Field(
-        None, description="Right answers; each candidate is measured against the closest."
+        None, description="Right answers; each candidate is compared with the closest of them."
     )
     metric: Literal["f1", "exact_match", "rouge_l"] | None = Field(
-        None, description="How `references` are compared; f1 by default."
+        None, description="Measure for the comparison with `references`; by default `f1`."
     )
-    source: str = Field("", max_length=128, description="A rater's name.")
+    source: str = Field("", max_length=128, description="Name of the rater.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -197,7 +197,7 @@ class FeedbackBody(Body):
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(_KINDS)}; got {' and '.join(given) or 'none'}")
         if self.metric is not None and self.references is None:
-            raise ValueError("metric goes with references")
+            raise ValueError("metric: expected only together with references")
         return self
 
     def to_feedback(self, *, key: str, idempotency_key: str | None) -> Feedback:
@@ -215,7 +215,7 @@ class FeedbackBody(Body):
 
 
 class NewArmBody(Body):
-    """A reward model that is to be added."""
+    """An arm to be added."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -232,19 +232,19 @@ class NewArmBody(Body):
     )
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name in answers, metrics and the log."
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name in answers, metrics and log."
     )
-    kind: str = Field(description="One of the kinds in `scoring.allow_kinds`.")
-    options: _Options = Field(default_factory=dict, description="Options of that kind.")
+    kind: str = Field(description="Kind of the reward model, one of `scoring.allow_kinds`.")
+    options: _Options = Field(default_factory=dict, description="Options of `kind`.")
     timeout_s: float = Field(
-        30.0, gt=0, le=3600, allow_inf_nan=False, description="Seconds it may take for one request."
+        30.0, gt=0, le=3600, allow_inf_nan=False, description="Longest time to score a request, in seconds."
     )
-    circuit_failures: int = Field(5, ge=1, description="Failures in a row after which it is not chosen.")
+    circuit_failures: int = Field(5, ge=1, description="Failures in a row that open the circuit.")
     circuit_open_s: float = Field(
-        10.0, gt=0, le=600, allow_inf_nan=False, description="Seconds until it may prove itself again."
+        10.0, gt=0, le=600, allow_inf_nan=False, description="Seconds until an open circuit is tested."
     )
     overlap: Literal["auto", "on", "off"] = Field(
-        "auto", description="Whether it reads the prompt while candidates are generated."
+        "auto", description="Whether the arm reads the prompt while candidates are generated."
     )
 
     def to_settings(self) -> ArmSettings:
@@ -252,7 +252,7 @@ class NewArmBody(Body):
 
 
 class EvaluationBody(Body):
-    """Which policies are to be judged by the log."""
+    """A request for the off-policy evaluation of policies."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -262,21 +262,21 @@ class EvaluationBody(Body):
     policies: list[Annotated[str, Field(max_length=80)]] = Field(
         min_length=1,
         max_length=16,
-        description="`fixed:ARM`, `random`, or a log position: the configured policy with what it had "
-        "learned there.",
+        description="`fixed:ARM`, `random`, or a log position: the configured policy with its state at that "
+        "position.",
     )
     since: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="Unix seconds: decisions made then or later."
+        None, ge=0, allow_inf_nan=False, description="Unix seconds; only decisions since then."
     )
     task: str | None = Field(None, min_length=1, max_length=64, description="Only decisions of this task.")
 
 
 class ArmStateBody(Body):
-    """What an arm is to be."""
+    """The requested state of an arm."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "draining"}]})
 
     state: ArmStatus = Field(
-        description="`enabled` may be chosen, and is loaded where it is not; `draining` finishes the "
-        "requests under way and gets no new ones; `retired` is closed after that."
+        description="`enabled`: may be drawn, and is loaded if it is not; `draining`: finishes the requests "
+        "under way and gets no new ones; `retired`: also closes its model after them."
     )
