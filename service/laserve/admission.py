@@ -1,4 +1,4 @@
-"""Admission: permits for decisions, and the requests under way."""
+"""Admission control: permits for decisions, and the set of requests under way."""
 
 import asyncio
 import math
@@ -9,19 +9,19 @@ from contextlib import asynccontextmanager, contextmanager
 from laserve.errors import NoCandidate, Overloaded
 from laserve.metrics import Metrics
 
-#: Who is told to come back later than this would rather be told that it is too much.
+#: Upper bound of `Retry-After`, in seconds.
 LONGEST_RETRY_S = 240.0
 
 
 class Permits:
-    """At most so many decisions at once; one more is refused, not queued.
+    """A bound on the decisions under way; further requests are refused, not queued.
 
-    Who is refused is told when to come back: each after the one before, at the pace at which decisions are
-    finished now, so that those who heed it find a permit instead of each other.
+    A refused request gets a `retry_after`: each one later than the one before, at the pace at which decisions
+    finish now, so that clients that obey it find a free permit instead of colliding.
 
     Args:
-        limit: permits.
-        clock: monotonic seconds.
+        limit: number of permits.
+        clock: gives monotonic time, in seconds.
     """
 
     def __init__(self, limit: int, *, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,10 +29,10 @@ class Permits:
         self.taken = 0
         self._metrics = metrics
         self._clock = clock
-        #: Seconds from one decision's end to the next when all permits are taken, as it has been lately.
+        #: Recent mean of the seconds from one decision's end to the next while all permits are taken.
         self._pace_s = 1.0
-        #: When the last one who was refused was told to come back.
-        self._told = 0.0
+        #: Time by `clock` at which the request that was refused last should come back.
+        self._next_retry = 0.0
 
     @property
     def busy(self) -> bool:
@@ -44,7 +44,7 @@ class Permits:
         """Hold one permit.
 
         Raises:
-            Overloaded: none is free; ``retry_after`` is when one is expected to be.
+            Overloaded: no permit is free; ``retry_after`` is the expected wait for one.
         """
         if self.taken >= self.limit:
             self._metrics.rejected.labels("overloaded").inc()
@@ -54,7 +54,7 @@ class Permits:
             )
         self.taken += 1
         if self.taken < self.limit:
-            self._told = 0.0  # there is room: nobody is waited for
+            self._next_retry = 0.0  # a permit is free, so the schedule starts anew
         self._metrics.in_flight.set(self.taken)
         started, beside = self._clock(), self.taken
         try:
@@ -68,17 +68,17 @@ class Permits:
             self._metrics.in_flight.set(self.taken)
 
     def _learn_pace(self, seconds: float, at_once: int) -> None:
-        """By Little's law, so many at once that take so long each end one after another at this pace."""
+        """Update the pace. By Little's law, decisions end every ``seconds / at_once`` seconds."""
         self._pace_s += 0.1 * (seconds / at_once - self._pace_s)
 
     def _retry_after(self) -> int:
         now = self._clock()
-        self._told = min(max(self._told, now) + self._pace_s, now + LONGEST_RETRY_S)
-        return max(1, math.ceil(self._told - now))
+        self._next_retry = min(max(self._next_retry, now) + self._pace_s, now + LONGEST_RETRY_S)
+        return max(1, math.ceil(self._next_retry - now))
 
 
 class Underway:
-    """The requests under way, so that they can be ended when the service must stop."""
+    """The requests under way, which are ended when the service must stop."""
 
     def __init__(self) -> None:
         self.aborted = False
@@ -94,11 +94,11 @@ class Underway:
             self._work.discard(work)
 
     def started(self, work: "asyncio.Future[None]") -> None:
-        """Its answer has begun, and is left to end by itself."""
+        """Drop a request whose answer has begun, which `abort` does not cancel."""
         self._work.discard(work)
 
     def abort(self) -> None:
-        """End them all: cancel those whose answer has not begun, and the present step of each stream."""
+        """End all requests: cancel those whose answer has not begun, and the current step of each stream."""
         self.aborted = True
         for work in tuple(self._work):
             work.cancel()
@@ -107,7 +107,7 @@ class Underway:
 
     @asynccontextmanager
     async def unless_aborted(self) -> AsyncIterator[None]:
-        """One step of a stream. Raises TimeoutError when they are ended before it is done."""
+        """One step of a stream. Raises TimeoutError when `abort` is called before its end."""
         async with asyncio.timeout(0 if self.aborted else None) as step:
             self._steps.add(step)
             try:

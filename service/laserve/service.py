@@ -1,4 +1,4 @@
-"""The parts of one running service, as the endpoints see them."""
+"""The parts of one running service, and whether they serve."""
 
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -20,28 +20,28 @@ from laserve.selection.answer import Answerer
 from laserve.selection.shadow import Shadows
 from laserve.storage.base import Store
 
-#: Seconds after `server.drain_s` in which what was aborted then has to end.
+#: Seconds after `server.drain_s` within which aborted requests must end.
 ABORT_S = 2.0
 
 Progress = Literal["loading", "ready", "restarting", "failed"]
 
 
 class Engines(Protocol):
-    """The engines of the arms that have one, from the first start to the last."""
+    """The engines of the arms that have one."""
 
     def open(self) -> None:
-        """Let engines start from now on."""
+        """Allow engines to start from now on."""
 
     def retire(self) -> None:
-        """Start none again that dies."""
+        """Restart no engine that dies from now on."""
 
     async def close(self) -> None:
-        """Close all, and wait until they have ended."""
+        """Close all engines, and wait until they have ended."""
 
 
 @dataclass(kw_only=True)
 class Service:
-    """What the composition root wires and the endpoints use."""
+    """The parts that `laserve.serve.wiring` makes and the endpoints use."""
 
     settings: Settings
     metrics: Metrics
@@ -60,19 +60,19 @@ class Service:
     lifecycle: Lifecycle
     permits: Permits
     underway: Underway = field(default_factory=Underway)
-    #: How far the generator has come.
+    #: State of the generator's first start.
     generator_state: Progress = "loading"
 
     @property
     def generator_status(self) -> Progress:
-        """How far the generator has come; ``restarting`` once it has died."""
+        """State of the generator; ``restarting`` after it has died."""
         if self.generator_state == "ready" and self.generator_problem is not None:
             return "restarting"
         return self.generator_state
 
     @property
     def generator_problem(self) -> str | None:
-        """Why the generator cannot serve now."""
+        """Reason why the generator cannot serve now; None if it can."""
         try:
             self.generator.check()
         except Unavailable as error:
@@ -80,7 +80,7 @@ class Service:
         return None
 
     async def check(self) -> None:
-        """Raise Unavailable when a decision cannot be made now."""
+        """Raise Unavailable if no decision can be made now."""
         if self.generator_state == "ready":
             self.generator.check()
         if self.store.refusing:
@@ -90,7 +90,7 @@ class Service:
 
     @property
     def status(self) -> Progress:
-        """Ready when the generator and one arm are."""
+        """State of the service; ready when the generator and at least one arm are ready."""
         if (generator := self.generator_status) != "ready":
             return generator
         if self.arms.ready:

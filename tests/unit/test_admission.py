@@ -88,12 +88,12 @@ def test_who_is_refused_is_told_to_come_back_one_after_another_at_the_pace_of_th
     service.busy(40 * seconds)
     while service.permits.taken < limit:
         service.arrive()
-    told = [service.arrive() for _ in range(40)]
+    waits = [service.arrive() for _ in range(40)]
     pace = seconds / limit
-    assert told == pytest.approx([(place + 1) * pace for place in range(40)], abs=1 + 0.35 * 40 * pace)
-    assert told == sorted(told, key=lambda wait: wait or 0)
-    assert told[0] is not None
-    assert 1 <= told[0] <= pace + 2
+    assert waits == pytest.approx([(index + 1) * pace for index in range(40)], abs=1 + 0.35 * 40 * pace)
+    assert waits == sorted(waits, key=lambda wait: wait or 0)
+    assert waits[0] is not None
+    assert 1 <= waits[0] <= pace + 2
 
 
 def test_a_crowd_that_heeds_what_it_is_told_is_let_in_with_few_second_refusals() -> None:
@@ -116,5 +116,5 @@ def test_a_client_that_hammers_the_door_is_told_no_more_than_the_longest_wait() 
     service.busy(100)
     if service.permits.taken == 0:
         service.arrive()
-    told = [service.arrive() or 0 for _ in range(1000)]
-    assert max(told) == LONGEST_RETRY_S
+    waits = [service.arrive() or 0 for _ in range(1000)]
+    assert max(waits) == LONGEST_RETRY_S

@@ -1,4 +1,4 @@
-"""What of an arm may come over HTTP: kinds, folders and URLs that the configuration names, and no secrets."""
+"""Check of arms that are added over HTTP: allowed kinds, folders and URLs, and no secrets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,22 +13,22 @@ from laserve.scoring.registry import KINDS
 
 #: Options that name a folder, or a packaged model.
 PATHS = frozenset({"model", "adapter", "reference", "tokenizer"})
-#: Options that say where a server is.
+#: Options that hold the URL of a server.
 URLS = frozenset({"url"})
-#: Kinds whose `model` is a name that their server knows.
+#: Kinds whose `model` is a name on their server.
 SERVED = frozenset({"remote", "judge"})
-#: Options that only the configuration may set, besides secrets: they run code or open doors.
+#: Options, besides secrets, that only the configuration may set: they run code or give access.
 REFUSED = frozenset({"engine_args", "env", "extra_body", "trust_remote_code"})
 _PORTS = {"http": 80, "https": 443}
 
 
 class Allowed:
-    """What the configuration allows.
+    """The kinds, folders and URLs that the configuration allows.
 
     Args:
-        kinds: that may be added.
-        folders: in which models may lie; links are followed before it is looked.
-        urls: at or below which servers may be.
+        kinds: kinds that may be added.
+        folders: folders in which models may lie; links are followed before the check.
+        urls: URLs at or below which servers may be.
     """
 
     def __init__(self, *, kinds: Sequence[str], folders: Sequence[Path], urls: Sequence[str]) -> None:
@@ -37,74 +37,72 @@ class Allowed:
         self._urls = tuple(urls)
 
     def check(self, kind: str, options: Mapping[str, Any]) -> None:
-        """Look at an arm that is to be added, before anything is made of it.
+        """Check an arm that is to be added, before its model is made.
 
         Raises:
-            Forbidden: ``param`` names the field, and the message what is allowed.
-            InvalidRequest: there is no such kind, or a value is of the wrong form.
+            Forbidden: the arm is not allowed; ``param`` names the field, the message says what is allowed.
+            InvalidRequest: the kind does not exist, or a value is of the wrong form.
         """
         if kind not in KINDS:
-            raise InvalidRequest(
-                f"kind: no scorer kind {kind!r}; there are: {', '.join(KINDS)}", param="kind"
-            )
+            raise InvalidRequest(f"kind: unknown kind {kind!r}; there are: {', '.join(KINDS)}", param="kind")
         if kind not in self._kinds:
             raise Forbidden(
                 f"kind: {kind!r} may not be added over HTTP; scoring.allow_kinds has: "
                 f"{', '.join(self._kinds) or 'none'}",
                 param="kind",
             )
-        for place, name, value in _leaves(options, "options"):
+        for param, name, value in _leaves(options, "options"):
             if name in REFUSED or is_secret(name):
-                raise Forbidden(f"{place}: only the configuration may set it", param=place)
+                raise Forbidden(f"{param}: only the configuration may set this option", param=param)
             if value is not None:
-                self._check_value(kind, place, name, value)
+                self._check_value(kind, param, name, value)
 
-    def _check_value(self, kind: str, place: str, name: str, value: Any) -> None:
+    def _check_value(self, kind: str, param: str, name: str, value: Any) -> None:
         if name in PATHS | URLS and not isinstance(value, str):
-            raise InvalidRequest(f"{place}: is no text", param=place)
+            raise InvalidRequest(f"{param}: expected a text", param=param)
         if not isinstance(value, str) or (name == "model" and kind in SERVED):
             return
         if name in URLS or "://" in value:
-            self._check_url(place, value)
+            self._check_url(param, value)
         elif name in PATHS or _looks_like_a_path(value):
-            self._check_path(place, name, value)
+            self._check_path(param, name, value)
 
-    def _check_path(self, place: str, name: str, value: str) -> None:
+    def _check_path(self, param: str, name: str, value: str) -> None:
         try:
             path = Path(value).expanduser()
             if value and (value in PACKAGED if name != "adapter" else adapter_folder(value) != path):
                 return
             path = path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
-            raise InvalidRequest(f"{place}: is no path: {error}", param=place) from error
+            raise InvalidRequest(f"{param}: expected a path: {error}", param=param) from error
         if not any(path.is_relative_to(folder) for folder in self._folders):
             folders = ", ".join(map(str, self._folders)) or "none"
             raise Forbidden(
-                f"{place}: {value!r} is neither a packaged model nor inside scoring.allow_folders: {folders}",
-                param=place,
+                f"{param}: {value!r} is neither a packaged model nor inside scoring.allow_folders: {folders}",
+                param=param,
             )
 
-    def _check_url(self, place: str, value: str) -> None:
+    def _check_url(self, param: str, value: str) -> None:
         if not any(_at_or_below(value, allowed) for allowed in self._urls):
             raise Forbidden(
-                f"{place}: {public_text(value)!r} is not at or below one of scoring.allow_urls: "
+                f"{param}: {public_text(value)!r} is not at or below one of scoring.allow_urls: "
                 f"{public_text(', '.join(self._urls)) or 'none'}",
-                param=place,
+                param=param,
             )
 
 
-def _leaves(value: Any, place: str, name: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Place, name and value of every option, also within lists and mappings, which come first themselves."""
+def _leaves(value: Any, path: str, name: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Path, name and value of every option and inner value; a list or mapping comes before its items."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if isinstance(inner, Mapping | list | tuple):
-                yield f"{place}.{key}", str(key), inner
-            yield from _leaves(inner, f"{place}.{key}", str(key))
+                yield f"{path}.{key}", str(key), inner
+            yield from _leaves(inner, f"{path}.{key}", str(key))
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from _leaves(inner, f"{place}.{index}", name)
+            yield from _leaves(inner, f"{path}.{index}", name)
     else:
-        yield place, name, value
+        yield path, name, value
 
 
 def _looks_like_a_path(value: str) -> bool:
@@ -114,12 +112,12 @@ def _looks_like_a_path(value: str) -> bool:
 
 
 def _at_or_below(value: str, allowed: str) -> bool:
-    """Whether a URL has the scheme, host and port of another, and its path or one below."""
+    """Whether a URL has the scheme, host and port of `allowed`, and the path of `allowed` or one below it."""
     try:
         one, other = urlsplit(value), urlsplit(allowed)
         if _origin(one) != _origin(other):
             return False
-    except ValueError:  # a port that is none
+    except ValueError:  # an invalid port
         return False
     odd = any(character.isspace() or not character.isprintable() or character == "\\" for character in value)
     path = unquote(one.path)
@@ -133,5 +131,5 @@ def _at_or_below(value: str, allowed: str) -> bool:
 
 def _origin(url: SplitResult) -> tuple[str, str, int | None]:
     if url.scheme.lower() not in _PORTS or not url.hostname:
-        raise ValueError(f"no address of a server: {url.geturl()!r}")
+        raise ValueError(f"not the address of a server: {url.geturl()!r}")
     return url.scheme.lower(), url.hostname.lower(), url.port or _PORTS[url.scheme.lower()]

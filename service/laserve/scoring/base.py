@@ -1,4 +1,4 @@
-"""The reward model's protocol."""
+"""The protocols of reward models and of their readings of requests."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,20 +7,20 @@ from laserve.types import Candidate, Request, Vector
 
 
 class Reading(Protocol):
-    """What one reward model makes of one request: the prompt, read once, and scores of candidates behind it.
+    """One request as one reward model reads it: the prompt, read once, and scores of candidates behind it.
 
     A reading serves one event loop. Calls of `prefill` and `score` may be under way at the same time, and
-    each may be cancelled by itself: what they share is computed once, is cancelled when no call waits for it
-    any more, and is computed again by the next call after a failure. Two readings share nothing, also those
-    of one request.
+    each may be cancelled alone: their shared computation runs once, is cancelled when no call waits for it
+    any more, and is repeated by the next call after a failure. Two readings share nothing, even of one
+    request.
     """
 
     @property
     def truncated(self) -> bool:
-        """Whether documents lost tokens to fit the model; False before the request was rendered."""
+        """Whether documents lost tokens to fit the model; False before the request is rendered."""
 
     async def prefill(self) -> None:
-        """Compute what all candidates share, before there are any. Raises what `score` raises.
+        """Read the prompt, before there are candidates. Raises the errors of `score`.
 
         `score` needs no `prefill` before it; a model that has nothing to compute returns at once.
         """
@@ -29,51 +29,51 @@ class Reading(Protocol):
         """Score candidates of the request; they may come in one call or in several.
 
         Args:
-            candidates: at least one. All of the request, equal texts included, where the model `needs_all`.
+            candidates: at least one; all of the request, equal texts included, if the model `needs_all`.
 
         Returns:
             Shape (len(candidates),), float64; higher is better, in a unit of the model's own. A score that is
             not finite drops its candidate.
 
         Raises:
-            Unscorable: the request is not for this model: too long, or of a form it does not know.
-            ArmFailed: it cannot score now.
+            Unscorable: this model cannot score the request: it is too long, or of an unknown form.
+            ArmFailed: the model cannot score now.
         """
 
     def close(self) -> None:
-        """Free what is kept of the prompt, and cancel its computation where that is under way.
+        """Free what is kept of the prompt, and cancel its computation if that is under way.
 
-        Whoever closes cancels its own calls before, and makes none after. Closing again does nothing.
+        The caller cancels its own calls before, and makes none afterwards. Closing again does nothing.
         """
 
 
 class RewardModel(Protocol):
-    """Scores candidates of requests, of several at once, each in a `Reading` of its own."""
+    """A model that scores the candidates of requests, several requests at once, each in its own `Reading`."""
 
     @property
     def kind(self) -> str:
-        """Name of its kind."""
+        """Name of the model's kind."""
 
     @property
     def free(self) -> bool:
-        """Scoring costs nothing to speak of, so it scores every request and learns from each."""
+        """Whether scoring costs nearly nothing; a free arm scores every request and learns from each."""
 
     @property
     def needs_all(self) -> bool:
-        """A score depends on the other candidates, so it takes all at once, equal texts included."""
+        """Whether a score depends on the other candidates; then all are scored at once, equal texts too."""
 
     @property
     def reads_ahead(self) -> bool:
-        """It reads a prompt once for all candidates, and can do so before there are any."""
+        """Whether the model reads a prompt once for all candidates, and can do so before there are any."""
 
     async def load(self) -> None:
-        """Make ready. Raises ConfigError for what a setting can mend, ArmFailed otherwise."""
+        """Load the model. Raises ConfigError for an error that a setting can correct, ArmFailed otherwise."""
 
     def open(self, request: Request) -> Reading:
-        """Begin a reading, which computes nothing before it is called; whoever opens it closes it.
+        """Open a reading, which computes nothing before its first call; the caller closes it.
 
         Args:
-            request: with question, documents and messages apart; the model renders them as it needs.
+            request: the request, not rendered: the model renders it in its own form.
         """
 
     async def close(self) -> None: ...

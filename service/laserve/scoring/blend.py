@@ -8,10 +8,10 @@ from laserve.types import Candidate, Request, Vector
 
 
 class Blend:
-    """What all other arms say of a candidate, weighed by what each was worth so far.
+    """The weighted sum of all other arms' scores of a candidate, with learned weights.
 
-    The service asks the other arms and weighs their z-scores within the request
-    (`laserve.bandit.state.blending`); by itself this model prefers no candidate.
+    The service scores with the other arms and weighs their z-scores within the request
+    (`laserve.bandit.state.blending`); this model alone prefers no candidate.
     """
 
     kind = "blend"

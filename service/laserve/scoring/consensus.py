@@ -1,4 +1,4 @@
-"""Agreement among the candidates."""
+"""The kind ``consensus``: agreement among the candidates."""
 
 import asyncio
 from collections import Counter
@@ -9,7 +9,7 @@ import numpy as np
 from laserve import textmetrics
 from laserve.types import Candidate, Request, Vector
 
-#: Characters of all candidates from which they are compared on a thread of their own.
+#: Total characters of the candidates from which they are compared in a thread.
 _LONG = 10_000
 
 
@@ -36,12 +36,12 @@ class Consensus:
 
 
 def _mean_f1(texts: Sequence[str]) -> Vector:
-    """Mean token F1 of each text with all of them, shape (len(texts),); equal texts are compared once."""
+    """Mean token F1 of each text with all texts, shape (len(texts),); equal texts are compared once."""
     distinct = list(dict.fromkeys(texts))
     bags = [Counter(textmetrics.tokens(text)) for text in distinct]
     utility = np.empty((len(distinct), len(distinct)))
     for i, ours in enumerate(bags):
         for j, theirs in enumerate(bags[: i + 1]):
             utility[i, j] = utility[j, i] = textmetrics.f1_bags(ours, theirs)
-    places = [distinct.index(text) for text in texts]
-    return np.asarray(utility[np.ix_(places, places)].mean(axis=1), dtype=np.float64)
+    rows = [distinct.index(text) for text in texts]
+    return np.asarray(utility[np.ix_(rows, rows)].mean(axis=1), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""A deterministic scorer for tests: no model, failures on demand."""
+"""The kind ``fake``: a deterministic scorer for tests, with failures on demand."""
 
 import asyncio
 import hashlib
@@ -14,15 +14,15 @@ _FAULTS = ("raise", "hang", "nan", "some-nan", "shape")
 
 
 class FakeRewardModel:
-    """Scores a text by its hash, in [0, 1).
+    """A score in [0, 1) from the hash of the text.
 
     Args:
-        salt: arms with different salts disagree.
+        salt: makes the scores of arms differ.
         delay_s: seconds that scoring takes.
         fail: every request fails, the self-test at load included.
         fail_after: requests, the self-test included, after which every request fails.
-        fault: what goes wrong: ``raise``, ``hang``, ``nan`` (no finite score), ``some-nan`` (for every
-            second candidate) or ``shape`` (a score too many).
+        fault: kind of failure: ``raise``, ``hang``, ``nan`` (no finite score), ``some-nan`` (for every
+            second candidate) or ``shape`` (one score too many).
         fault_file: the fault lasts while this file exists; by default always.
     """
 
@@ -41,13 +41,13 @@ class FakeRewardModel:
         fault_file: str | None = None,
     ) -> None:
         if fault not in (None, *_FAULTS):
-            raise ConfigError.at("options.fault", f"no {fault!r}; there are: {', '.join(_FAULTS)}")
+            raise ConfigError.at("options.fault", f"unknown fault {fault!r}; there are: {', '.join(_FAULTS)}")
         self.salt = salt
         self.delay_s = delay_s
         self.fail_after = 0 if fail else fail_after
         self._fault = fault
         self._fault_file = None if fault_file is None else Path(fault_file)
-        self._asked = 0
+        self._requests = 0
 
     async def load(self) -> None: ...
 
@@ -56,8 +56,8 @@ class FakeRewardModel:
     async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        self._asked += 1
-        if self.fail_after is not None and self._asked > self.fail_after:
+        self._requests += 1
+        if self.fail_after is not None and self._requests > self.fail_after:
             raise ArmFailed("told to fail")
         scores = self._scores(candidates)
         if self._fault is None or not (self._fault_file is None or self._fault_file.exists()):

@@ -1,4 +1,4 @@
-"""What decides the scores that an arm gives, in a fingerprint."""
+"""Fingerprints of arms: of the kind, the options and the model files that decide their scores."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,28 +11,28 @@ from laserve.models.folders import adapter_folder
 from laserve.scoring import python, registry
 from laserve.scoring.allowed import PATHS, SERVED, URLS
 
-#: Options that say how scores are come by, of any kind and of the fake.
+#: Options that change no score: of any kind, and of the fake.
 _MEANS = frozenset({"batch_tokens", "concurrency", "device", "trust_remote_code"})
 _FAULTS = frozenset({"delay_s", "fail", "fail_after", "fault", "fault_file"})
-#: Options whose defaults are told too, since a later version may have others.
+#: Options that are in a fingerprint with their default value too, since later versions may change it.
 _DEFAULTED = frozenset({"model", "prompt"})
 
 
 def arm_fingerprint(kind: str, options: Mapping[str, Any]) -> str | None:
-    """Of an arm of this kind and these options, as `laserve.scoring.registry.create` takes them.
+    """Fingerprint of an arm with this kind and these options, as in `laserve.scoring.registry.create`.
 
-    Secrets are not in it, nor what changes no score. It reads files.
+    Secrets and options that change no score are left out. The function reads files.
 
     Returns:
-        None where there is no such kind, or a model's folder cannot be read: the arm says so when it loads.
+        None if the kind does not exist or a model's folder cannot be read; the arm reports it when it loads.
     """
     try:
         parameters = inspect.signature(registry.builder(kind, options)).parameters
     except (ConfigError, ImportError, TypeError, ValueError):
         return None
-    told: dict[str, Any] = {}
-    named = public(options).keys() | (_DEFAULTED & parameters.keys())
-    for name in named - (_FAULTS if kind == "fake" else _MEANS):
+    content: dict[str, Any] = {}
+    names = public(options).keys() | (_DEFAULTED & parameters.keys())
+    for name in names - (_FAULTS if kind == "fake" else _MEANS):
         default = parameters[name].default if name in parameters else inspect.Parameter.empty
         value = options.get(name, default)
         usual = name not in _DEFAULTED and public(value) == public(default)
@@ -41,13 +41,13 @@ def arm_fingerprint(kind: str, options: Mapping[str, Any]) -> str | None:
         if (value := _content(kind, name, value)) is None:
             return None
         if value != {}:
-            told[name] = value
+            content[name] = value
     package = {"package": python.release(options.get("name"))} if kind == "python" else {}
-    return fingerprint({"kind": kind, "options": told} | package)
+    return fingerprint({"kind": kind, "options": content} | package)
 
 
 def _content(kind: str, name: str, value: Any) -> Any:
-    """What an option stands for; None where that cannot be known."""
+    """Content of an option, such as a digest of the model's files; None if it cannot be read."""
     if name == "engine_args" and isinstance(value, Mapping):
         return public(computing(value))
     if not isinstance(value, str) or (name == "model" and kind in SERVED):

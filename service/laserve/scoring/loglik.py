@@ -1,4 +1,4 @@
-"""The generator's own opinion."""
+"""The kind ``loglik``: the generator's own log-likelihood of a candidate."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from laserve.types import Candidate, Request, Vector
 class LogLikelihood:
     """Sum of the raw log-probabilities of a candidate's tokens, the stop token included, in nats.
 
-    Free: the generator reports them with each candidate.
+    It is free, because the generator reports the log-probabilities with each candidate.
     """
 
     kind = "loglik"

@@ -1,4 +1,4 @@
-"""A value that is computed once, however many calls want it."""
+"""A value that is computed once for any number of calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,22 +11,22 @@ T = TypeVar("T")
 @dataclass(kw_only=True, eq=False)
 class _Computation(Generic[T]):
     task: asyncio.Task[T]
-    #: Calls that wait for the task.
+    #: Number of calls that wait for the task.
     waiting: int = 0
 
 
 class Once(Generic[T]):
-    """A value, kept from the first call that computes it until it is dropped. For one event loop."""
+    """A value that the first call computes and that is kept until it is dropped; for one event loop."""
 
     def __init__(self) -> None:
         self._computation: _Computation[T] | None = None
         self._closed = False
 
     async def get(self, compute: Callable[[], Awaitable[T]]) -> T:
-        """The value; the first call computes it, and calls meanwhile wait for that.
+        """The value; the first call computes it, and other calls wait for its result.
 
-        The computation is cancelled when every call that waits for it has been. Its failure is raised to all
-        who wait and is not kept: the next call computes again.
+        The computation is cancelled when every call that waits for it is cancelled. An error is raised in all
+        waiting calls and is not kept: the next call computes again.
         """
         if self._closed:
             raise RuntimeError("the value has been closed")
@@ -41,19 +41,19 @@ class Once(Generic[T]):
                 computation.task.cancel()
 
     def peek(self) -> T | None:
-        """The value if it has been computed."""
+        """The value; None if it has not been computed."""
         task = None if self._computation is None else self._computation.task
         if task is None or not task.done() or task.cancelled() or task.exception():
             return None
         return task.result()
 
     def drop(self) -> None:
-        """Forget a value that has been computed; the next call computes it again."""
+        """Drop a computed value; the next call computes it again."""
         if self._computation is not None and self._computation.task.done():
             self._computation = None
 
     def close(self) -> None:
-        """Forget the value, or cancel its computation; there is no call any more."""
+        """Drop the value, or cancel its computation; no call may follow."""
         self._closed = True
         if self._computation is not None:
             self._computation.task.cancel()
@@ -63,7 +63,7 @@ class Once(Generic[T]):
         async def work() -> T:
             return await compute()
 
-        # Nothing that is kept leads back to it: a value that is dropped goes at once, however large.
+        # No reference cycle holds the value: once dropped, it is freed at once, however large.
         computation = _Computation(task=asyncio.create_task(work()))
         computation.task.add_done_callback(lambda done: self._ended(computation, done))
         self._computation = computation

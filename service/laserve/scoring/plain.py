@@ -1,7 +1,7 @@
-"""Reward models without readings of their own: a `score` by request and candidates is all they need.
+"""Reward models without readings of their own: scorers, which have `score` with request and candidates.
 
-This module alone knows both forms. What is made by `laserve.scoring.registry` is of the form of
-`laserve.scoring.base.RewardModel`, whichever form a kind or a plugin has.
+This module alone knows both forms. Models from `laserve.scoring.registry` have the form of
+`laserve.scoring.base.RewardModel`, whichever form the kind or plugin has.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _READING = ("kind", "free", "needs_all", "reads_ahead", "load", "open", "close")
 
 
 class Scorer(Protocol):
-    """A reward model whose scores depend on nothing but its arguments; see `RewardModel` for the rest."""
+    """A reward model whose scores depend only on request and candidates; see `RewardModel` for the rest."""
 
     kind: str
     free: bool
@@ -33,18 +33,18 @@ class Scorer(Protocol):
 class Prefilling(Protocol):
     """A `Scorer` that reads a prompt once for all candidates, and can do so before there are any.
 
-    All calls that are about one reading have the same `request` object.
+    All calls for one reading get one and the same `request` object.
     """
 
     async def prefill(self, request: Request) -> None:
-        """Compute what all candidates share. Raises what `score` raises."""
+        """Read the prompt. Raises the errors of `score`."""
 
     def truncated(self, request: Request) -> bool:
-        """Whether documents lost tokens when this very object was last rendered; False when it never was."""
+        """Whether documents lost tokens when this request object was last rendered; False if it never was."""
 
 
 class PlainModel:
-    """The reward model that a `Scorer` is."""
+    """A `Scorer` in the form of a `RewardModel`."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
@@ -76,7 +76,7 @@ class PlainModel:
 
 
 class _PlainReading:
-    """Calls of a scorer with one request object."""
+    """The reading of one request object by a scorer."""
 
     def __init__(self, scorer: Scorer, request: Request) -> None:
         self._scorer = scorer
@@ -96,19 +96,19 @@ class _PlainReading:
     def close(self) -> None: ...
 
 
-def as_reward_model(made: Any) -> RewardModel:
-    """What a kind or a plugin has made, of either form; see `lacking`."""
-    return cast(RewardModel, made) if _opens(made) else PlainModel(made)
+def as_reward_model(model: Any) -> RewardModel:
+    """The reward model for an object of either form, which a kind or a plugin has made."""
+    return cast(RewardModel, model) if _has_readings(model) else PlainModel(model)
 
 
-def lacking(made: Any) -> list[str]:
-    """Members that are missing for either form; none where it is a reward model."""
-    if _opens(made):
+def missing_members(model: Any) -> list[str]:
+    """Members that the object lacks for either form; empty if it is a reward model."""
+    if _has_readings(model):
         return []
-    wanted = _READING if hasattr(made, "open") and not hasattr(made, "score") else _PLAIN
-    return [member for member in wanted if not hasattr(made, member)]
+    required = _READING if hasattr(model, "open") and not hasattr(model, "score") else _PLAIN
+    return [member for member in required if not hasattr(model, member)]
 
 
-def _opens(made: Any) -> bool:
-    """Whether it has all of `RewardModel`; a scorer may have an `open` that means something else."""
-    return all(hasattr(made, member) for member in _READING)
+def _has_readings(model: Any) -> bool:
+    """Whether the object has all members of `RewardModel`; a scorer may have an unrelated `open`."""
+    return all(hasattr(model, member) for member in _READING)

@@ -1,4 +1,4 @@
-"""What the readings of models share that render a request in their own chat template."""
+"""The common base of readings whose model renders the request in its own chat template."""
 
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 class PromptReading(Generic[R]):
-    """A prompt, rendered once, and what its model keeps of it; see `laserve.scoring.base.Reading`.
+    """A prompt, rendered once, and its model's state for it; see `laserve.scoring.base.Reading`.
 
     Args:
         render: renders the request.
@@ -19,7 +19,7 @@ class PromptReading(Generic[R]):
     def __init__(self, render: Callable[[], Awaitable[Prompt]]) -> None:
         self._render = render
         self._prompt = Once[Prompt]()
-        #: What the model has computed for the prompt.
+        #: The model's state for the prompt, such as its keys and values.
         self._read = Once[R]()
 
     @property

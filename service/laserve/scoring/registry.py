@@ -1,4 +1,4 @@
-"""Scorer kinds by name. Modules are imported when their kind is first used."""
+"""The kinds of reward models by name; a kind's module is imported on its first use."""
 
 import importlib
 import inspect
@@ -26,21 +26,21 @@ KINDS = {
     "fake": "laserve.scoring.fake:FakeRewardModel",
 }
 
-#: Kinds whose scores are made of the other arms'.
+#: Kinds that combine the scores of other arms.
 COMBINING = frozenset({"blend"})
 
-#: Parameters that stand for any number of arguments, and so for no option of their own.
+#: Kinds of parameters that take any number of arguments, and so name no option.
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def create(kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]) -> RewardModel:
-    """Make a scorer.
+    """Make a reward model.
 
     Args:
         kind: a name in `KINDS`.
-        options: what the settings say, by the names of the kind's own arguments; for ``python`` those of
-            the plugin's, and its ``name``.
-        shared: parts of the service that a kind may ask for by name, such as ``encoder``.
+        options: the options of the arm, by the names of the kind's arguments; for ``python`` by those of
+            the plugin's arguments, and ``name``.
+        shared: parts of the service that a kind may take as an argument, such as ``encoder``.
 
     Raises:
         ConfigError: the kind or an option is unknown, or an option's value is refused.
@@ -48,18 +48,18 @@ def create(kind: str, options: Mapping[str, Any], shared: Mapping[str, Any]) -> 
     build = builder(kind, options)
     if kind == "python":
         name = options.get("name")
-        made = _build(build, kind, {k: v for k, v in options.items() if k != "name"}, shared)
-        python.check(name, made)
-        return as_reward_model(made)
+        model = _build(build, kind, {k: v for k, v in options.items() if k != "name"}, shared)
+        python.check(name, model)
+        return as_reward_model(model)
     return as_reward_model(_build(build, kind, options, shared))
 
 
 def builder(kind: str, options: Mapping[str, Any]) -> Callable[..., Any]:
-    """What makes scorers of a kind. Raises ConfigError when there is none."""
+    """The class or function that makes the models of a kind. Raises ConfigError if the kind is unknown."""
     if kind == "python":  # made by other packages
         return python.find(options.get("name"))
     if kind not in KINDS:
-        raise ConfigError.at("kind", f"no scorer kind {kind!r}; there are: {', '.join(KINDS)}")
+        raise ConfigError.at("kind", f"unknown kind {kind!r}; there are: {', '.join(KINDS)}")
     module, _, name = KINDS[kind].partition(":")
     return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
 
@@ -76,11 +76,11 @@ def _build(
         if option in parts or (option not in allowed and not takes_any):
             raise ConfigError.at(
                 f"options.{option}",
-                f"kind {kind!r} has no such option; it has: {', '.join(allowed) or 'none'}",
+                f"kind {kind!r} has no option {option!r}; it has: {', '.join(allowed) or 'none'}",
             )
     for name in allowed:
         if name not in options and named[name].default is Parameter.empty:
-            raise ConfigError.at(f"options.{name}", f"kind {kind!r} needs it")
+            raise ConfigError.at(f"options.{name}", f"kind {kind!r} requires this option")
     try:
         return build(**parts, **options)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Closeness of an answer to what the documents say."""
+"""The kind ``relevance``: closeness of a candidate to the documents."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,12 @@ from laserve.types import Candidate, Request, Vector
 class Relevance:
     """Cosine between question with candidate and the closest window of the documents, in [-1, 1].
 
-    Without documents it is the cosine between question and candidate. An empty candidate says nothing and
-    scores -1.
+    Without documents the score is the cosine between question and candidate. An empty candidate scores -1.
 
     Args:
         encoder: shared with the context features.
-        window_words: words of one window.
-        stride_words: words from one window's start to the next, at most `window_words`.
+        window_words: number of words in a window.
+        stride_words: number of words from the start of a window to the next, at most `window_words`.
     """
 
     kind = "relevance"

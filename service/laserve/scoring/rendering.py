@@ -1,7 +1,7 @@
-"""What a reward model reads: the request in its own chat template, with a candidate as the last turn.
+"""The input of a reward model: the request in the model's chat template, with a candidate as the last turn.
 
-The ids of a request are the same for all its candidates, so that the prompt is computed once. Texts of users
-are read as plain characters: a document that spells out a special token forges no turn.
+All candidates of a request share its token ids, so that the prompt is computed once. Texts of users are read
+as plain characters: a document that spells out a special token cannot forge a turn.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from laserve.types import Document, Request
 
 
 class RewardTokenizer(Protocol):
-    """Text -> ids of a reward model."""
+    """The tokenizer of a reward model: text -> token ids."""
 
     async def encode(self, text: str, *, literal: bool = False) -> Sequence[int]:
-        """Ids of a text alone; with ``literal``, special tokens in it are plain characters."""
+        """Ids of a text alone; with ``literal``, special tokens in the text are plain characters."""
 
     async def frame(self, roles: Sequence[str]) -> Sequence[Sequence[int]]:
-        """What the chat template puts before, between and behind the contents of these turns."""
+        """Ids that the chat template puts before, between and behind the contents of these turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """All that is read before a candidate, and what follows it."""
+    """The ids before a candidate, and the ids behind it."""
 
     ids: tuple[int, ...]
     #: Ids that close the candidate's turn.
@@ -38,14 +38,14 @@ class Prompt:
 
 
 async def render_prompt(request: Request, tokenizer: RewardTokenizer, max_model_len: int) -> Prompt:
-    """Render a request; documents lose tokens where it is too long, question and candidate never.
+    """Render a request; if it is too long, its documents lose tokens, question and candidate never.
 
     Args:
-        max_model_len: longest text that the model reads, in tokens.
+        max_model_len: length of the longest text that the model reads, in tokens.
 
     Raises:
-        Unscorable: it is too long and has no documents that could lose tokens, or the model's chat template
-            has no place for its turns.
+        Unscorable: the request is too long and has no documents that could lose tokens, or the model's chat
+            template refuses its turns.
     """
     turns = [(message.role, message.content) for message in request.messages]
     if request.question is not None or request.prompt is not None:
@@ -54,7 +54,7 @@ async def render_prompt(request: Request, tokenizer: RewardTokenizer, max_model_
         *before, after = await tokenizer.frame([*(role for role, _ in turns), "assistant"])
     except InvalidRequest as error:
         raise Unscorable(error.message) from error
-    # Tokens of the reward model may be shorter than the generator's.
+    # The reward model's tokens may be shorter than the generator's.
     reserve = min(request.sampling.max_tokens * 3 // 2 + 16, max_model_len // 2)
     room = max_model_len - reserve - len(after) - sum(len(piece) for piece in before)
 
@@ -64,15 +64,15 @@ async def render_prompt(request: Request, tokenizer: RewardTokenizer, max_model_
     if documents is None:
         raise Unscorable(f"the request is too long for this reward model, which reads {max_model_len} tokens")
     ids: list[int] = []
-    for place, (piece, content) in enumerate(zip(before, contents, strict=False)):
-        ids += [*piece, *(documents if place == len(contents) - 1 else ()), *content]
+    for turn, (piece, content) in enumerate(zip(before, contents, strict=False)):
+        ids += [*piece, *(documents if turn == len(contents) - 1 else ()), *content]
     ids += before[-1]
     room = max_model_len - len(ids) - len(after)
     return Prompt(ids=tuple(ids), close=tuple(after), room=room, truncated=truncated)
 
 
 async def render_candidate(text: str, prompt: Prompt, tokenizer: RewardTokenizer) -> tuple[int, ...]:
-    """Ids of a candidate and of what closes its turn.
+    """Ids of a candidate and of the end of its turn.
 
     Raises:
         Unscorable: the candidate is longer than the prompt leaves room for.
@@ -86,10 +86,10 @@ async def render_candidate(text: str, prompt: Prompt, tokenizer: RewardTokenizer
 async def _documents(
     documents: Sequence[Document], tokenizer: RewardTokenizer, room: int
 ) -> tuple[list[int] | None, bool]:
-    """Ids of the documents, cut to the room, and whether they were cut; None where not even titles fit."""
+    """Ids of the documents, cut to `room`, and whether they were cut; None if not even the titles fit."""
     if not documents:
         return ([] if room >= 0 else None), False
-    heads = [_head(place, document) for place, document in enumerate(documents, start=1)]
+    heads = [_head(number, document) for number, document in enumerate(documents, start=1)]
     parts = ["\n\n", "Question: ", *heads, *(document.text for document in documents)]
     line_break, question, *encoded = await asyncio.gather(
         *(tokenizer.encode(part, literal=True) for part in parts)
@@ -106,5 +106,5 @@ async def _documents(
     return [*ids, *question], kept != lengths
 
 
-def _head(place: int, document: Document) -> str:
-    return f"Document [{place}] (Title: {document.title})\n" if document.title else f"Document [{place}]\n"
+def _head(number: int, document: Document) -> str:
+    return f"Document [{number}] (Title: {document.title})\n" if document.title else f"Document [{number}]\n"

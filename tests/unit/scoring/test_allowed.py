@@ -28,7 +28,7 @@ def test_a_kind_that_is_not_listed_is_forbidden_and_an_unknown_one_is_invalid(al
     with pytest.raises(Forbidden, match="fake, relevance") as caught:
         allowed.check("loglik", {})
     assert caught.value.param == "kind"
-    with pytest.raises(InvalidRequest, match="no scorer kind 'nothing'") as unknown:
+    with pytest.raises(InvalidRequest, match="unknown kind 'nothing'") as unknown:
         allowed.check("nothing", {})
     assert unknown.value.param == "kind"
 
@@ -95,7 +95,7 @@ def test_a_path_that_is_no_text_is_invalid(allowed: Allowed, value: Any) -> None
 
 @pytest.mark.parametrize("value", ["{models}/\0", "~no-user-of-this-machine/x"])
 def test_a_path_that_is_none_is_invalid(allowed: Allowed, models: Path, value: str) -> None:
-    with pytest.raises(InvalidRequest, match="is no path"):
+    with pytest.raises(InvalidRequest, match="expected a path"):
         allowed.check("fake", {"model": value.replace("{models}", str(models))})
 
 
@@ -182,6 +182,6 @@ def test_a_url_without_a_scheme_is_forbidden(allowed: Allowed, url: str) -> None
 def test_secrets_and_what_runs_code_come_from_the_configuration_alone(
     allowed: Allowed, name: str, value: Any, nested: bool
 ) -> None:
-    with pytest.raises(Forbidden, match="only the configuration may set it") as caught:
+    with pytest.raises(Forbidden, match="only the configuration may set this option") as caught:
         allowed.check("fake", {"outer": {name: value}} if nested else {name: value})
     assert (caught.value.param or "").endswith(name)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from builders import make_candidates, make_request
-from laserve.scoring.plain import PlainModel, as_reward_model, lacking
+from laserve.scoring.plain import PlainModel, as_reward_model, missing_members
 from laserve.types import Candidate, Request
 
 CANDIDATES = make_candidates("a", "b")
@@ -88,7 +88,7 @@ async def test_a_scorer_that_reads_ahead_gets_one_request_object_for_a_reading()
 def test_a_model_with_readings_of_its_own_is_left_as_it_is() -> None:
     model = Opens()
     assert as_reward_model(model) is model
-    assert lacking(model) == []
+    assert missing_members(model) == []
 
 
 def test_a_scorer_whose_open_means_something_else_stays_a_scorer() -> None:
@@ -96,4 +96,4 @@ def test_a_scorer_whose_open_means_something_else_stays_a_scorer() -> None:
         def open(self, path: str) -> None: ...
 
     assert isinstance(as_reward_model(Files()), PlainModel)
-    assert lacking(Files()) == []
+    assert missing_members(Files()) == []

@@ -89,11 +89,14 @@ async def test_an_installed_model_gets_its_options_and_the_parts_it_asks_for() -
             r"options.name: no .* 'os'; there are: .*brevity, gone, half, listing, nothing, odd, open",
         ),
         ({"name": "gone"}, r"options.name: 'gone' of first cannot be imported: .*Gone"),
-        ({"name": "nothing"}, r"options.name: 'nothing' of first is no class and no function"),
-        ({"name": "odd"}, r"options.name: 'odd' is no reward model: it has no kind, free, needs_all, load"),
-        ({"name": "half"}, r"options.name: 'half' is no reward model: it has no reads_ahead$"),
-        ({"name": "brevity", "size": 1}, r"options.size: kind 'python' has no such option; it has: unit"),
-        ({"name": "brevity", "encoder": 1}, r"options.encoder: kind 'python' has no such option"),
+        ({"name": "nothing"}, r"options.name: 'nothing' of first is neither a class nor a function"),
+        (
+            {"name": "odd"},
+            r"options.name: 'odd' is not a reward model: it has no kind, free, needs_all, load",
+        ),
+        ({"name": "half"}, r"options.name: 'half' is not a reward model: it has no reads_ahead$"),
+        ({"name": "brevity", "size": 1}, r"options.size: kind 'python' has no option 'size'; it has: unit"),
+        ({"name": "brevity", "encoder": 1}, r"options.encoder: kind 'python' has no option 'encoder'"),
         ({"name": "brevity", "unit": "m"}, r"options.unit: is neither"),
     ],
 )
@@ -116,14 +119,14 @@ def test_a_plugin_that_takes_any_option_gets_those_that_it_does_not_name() -> No
 
 
 def test_a_plugin_that_takes_any_option_still_has_its_parts_from_the_service_alone() -> None:
-    with pytest.raises(ConfigError, match=r"options.encoder: kind 'python' has no such option"):
+    with pytest.raises(ConfigError, match=r"options.encoder: kind 'python' has no option 'encoder'"):
         create(name="open", encoder=1)
 
 
 def test_a_plugin_with_a_list_of_arguments_loads_and_has_no_option_of_that_name() -> None:
     assert create(name="listing").scorer.encoder == "the encoder"
     for option in ("rest", "size"):
-        with pytest.raises(ConfigError, match=f"options.{option}: .* has no such option; it has: none"):
+        with pytest.raises(ConfigError, match=f"options.{option}: .* has no option '{option}'; it has: none"):
             create(name="listing", **{option: 1})
 
 
@@ -134,5 +137,5 @@ def test_a_name_that_several_packages_claim_is_refused(site: Path) -> None:
 
 
 def test_an_option_that_a_kind_needs_is_asked_for() -> None:
-    with pytest.raises(ConfigError, match=r"options.url: kind 'judge' needs it"):
+    with pytest.raises(ConfigError, match=r"options.url: kind 'judge' requires this option"):
         registry.create("judge", {}, {})

@@ -14,9 +14,9 @@ from laserve.serve.wiring import make_arms, make_policies
 @pytest.mark.parametrize(
     ("arm", "param", "message"),
     [
-        ({"kind": "nothing"}, "arms.1.kind", "arms.1.kind: no scorer kind 'nothing'"),
-        ({"options": {"size": 1}}, "arms.1.options.size", "arms.1.options.size: kind 'fake' has no such"),
-        ({"options": {"fault": "x"}}, "arms.1.options.fault", "arms.1.options.fault: no 'x'"),
+        ({"kind": "nothing"}, "arms.1.kind", "arms.1.kind: unknown kind 'nothing'"),
+        ({"options": {"size": 1}}, "arms.1.options.size", "arms.1.options.size: kind 'fake' has no option"),
+        ({"options": {"fault": "x"}}, "arms.1.options.fault", "arms.1.options.fault: unknown fault 'x'"),
     ],
 )
 def test_an_arm_that_cannot_be_made_names_its_place_and_its_option(
