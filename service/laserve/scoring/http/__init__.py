@@ -1,1 +1,1 @@
-"""Reward models behind a URL: on a vLLM server, or a chat model as judge."""
+"""Reward models behind a URL: classifiers on a vLLM server, and chat models as judges."""

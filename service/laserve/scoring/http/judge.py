@@ -1,4 +1,4 @@
-"""A chat model that is asked to grade each candidate."""
+"""The kind ``judge``: a chat model that grades each candidate."""
 
 import asyncio
 import hashlib
@@ -28,27 +28,27 @@ How good is this answer to the question: right, complete, and supported by the s
 Reply with one number from {low} (useless) to {high} (perfect) and nothing else."""
 
 _FIELDS = ("question", "documents", "answer", "low", "high")
-#: A number, and behind it perhaps what it is out of.
+#: A number, optionally followed by the end of the scale, as in ``7/10`` or ``7 out of 10``.
 _NUMBER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)(?:\s*(?:/|out of)\s*\d+(?:\.\d+)?)?(?![\w%]|\.\d)")
 _FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
 
 
 class Judge:
-    """The grade that a chat model gives, one call for each distinct candidate, through OpenAI's API.
+    """The grade that a chat model gives, with one call for each distinct candidate, through OpenAI's API.
 
-    The grade is ``score`` of the last JSON object in the reply that has one, else its last number. A reply
-    without a grade, or with one off the scale, fails the arm: it is no judgement of the candidate.
+    The grade is ``score`` of the last JSON object in the reply that has one, else the reply's last number. A
+    reply without a grade, or with a grade off the scale, fails the arm: it does not judge the candidate.
 
     Args:
-        url: of the server, with or without ``/v1``.
-        model: its name there; by default the only one.
-        api_key: sent as a bearer token.
-        prompt: what is asked, with {question}, {documents} and {answer}, and {low} and {high} of the scale;
-            texts of the request are put between marks that they cannot contain.
+        url: URL of the server, with or without ``/v1``.
+        model: name of the model on the server; by default the server's only model.
+        api_key: key that is sent as a bearer token.
+        prompt: prompt of the call, with the fields {question}, {documents} and {answer}, and {low} and {high}
+            of the scale; texts of the request are put between marks that they cannot contain.
         scale: lowest and highest grade.
-        temperature: of the reply; 0 gives the same grade again.
-        max_tokens: longest reply.
-        concurrency: calls under way at once, over all requests.
+        temperature: sampling temperature of the reply; with 0, equal calls get equal grades.
+        max_tokens: length of the longest reply, in tokens.
+        concurrency: largest number of calls under way, over all requests.
         extra_body: more fields of the call, such as vLLM's ``structured_outputs``.
     """
 
@@ -72,14 +72,16 @@ class Judge:
         unknown = sorted(set(re.findall(r"\{(\w+)\}", prompt)) - set(_FIELDS))
         if unknown:
             raise ConfigError.at(
-                "options.prompt", f"has no field {', '.join(unknown)}; there are: {', '.join(_FIELDS)}"
+                "options.prompt", f"unknown field {', '.join(unknown)}; there are: {', '.join(_FIELDS)}"
             )
         if "{answer}" not in prompt:
-            raise ConfigError.at("options.prompt", "{answer} is needed, which stands for the candidate")
+            raise ConfigError.at(
+                "options.prompt", "the field {answer} is required; it stands for the candidate"
+            )
         low, high = scale
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ConfigError.at(
-                "options.scale", "the lowest grade and a higher one are needed, such as [1, 10]"
+                "options.scale", "expected the lowest grade and a higher one, such as [1, 10]"
             )
         for name, value, least in (
             ("max_tokens", max_tokens, 1),
@@ -89,14 +91,14 @@ class Judge:
             if value < least:
                 raise ConfigError.at(f"options.{name}", f"must be at least {least}")
         self._server = RemoteServer(url, api_key=api_key)
-        self._wanted, self._model = model, ""
+        self._requested_model, self._model = model, ""
         self._prompt = prompt
         self._low, self._high = float(low), float(high)
         self._body = {"temperature": temperature, "max_tokens": max_tokens, **(extra_body or {})}
         self._permits = asyncio.Semaphore(concurrency)
 
     async def load(self) -> None:
-        self._model, _ = await self._server.find(self._wanted)
+        self._model, _ = await self._server.find(self._requested_model)
 
     async def close(self) -> None:
         await self._server.close()
@@ -112,8 +114,8 @@ class Judge:
         return np.array([grades[candidate.text] for candidate in candidates], dtype=np.float64)
 
     async def _grade(self, request: Request, text: str) -> float:
-        asked = render_question(self._prompt, request, text, low=self._low, high=self._high)
-        messages = [{"role": "user", "content": asked}]
+        content = render_question(self._prompt, request, text, low=self._low, high=self._high)
+        messages = [{"role": "user", "content": content}]
         async with self._permits:
             answer = await self._server.post(
                 "/v1/chat/completions", {"model": self._model, "messages": messages, **self._body}
@@ -121,10 +123,10 @@ class Judge:
         try:
             reply = str(answer["choices"][0]["message"]["content"] or "")
         except (KeyError, IndexError, TypeError) as error:
-            raise ArmFailed(f"{self._server.name} sent no chat completion") from error
+            raise ArmFailed(f"{self._server.name} did not answer with a chat completion") from error
         grade = parse_grade(reply)
         if grade is None:
-            raise ArmFailed("the judge's reply has no grade")
+            raise ArmFailed("the judge's reply contains no grade")
         if not self._low <= grade <= self._high:
             raise ArmFailed(f"the judge's grade {grade:g} is not in {self._low:g} to {self._high:g}")
         return grade
@@ -133,8 +135,8 @@ class Judge:
 def render_question(prompt: str, request: Request, answer: str, *, low: float, high: float) -> str:
     """The prompt with its fields filled in.
 
-    The marks around texts carry a digest of the request, the same for all its candidates, which no text can
-    foretell; so none can close its mark and go on as if it were the prompt.
+    The marks around texts contain a digest of the request, equal for all its candidates. No text can predict
+    the digest, so no text can close its mark and continue as if it were part of the prompt.
     """
     question = _question(request)
     documents = [
@@ -149,14 +151,14 @@ def render_question(prompt: str, request: Request, answer: str, *, low: float, h
         "low": f"{low:g}",
         "high": f"{high:g}",
     }
-    return re.sub(r"\{(\w+)\}", lambda found: fields[found[1]], prompt)
+    return re.sub(r"\{(\w+)\}", lambda match: fields[match[1]], prompt)
 
 
 def parse_grade(reply: str) -> float | None:
-    """The grade in a judge's reply; None where there is none."""
-    for found in reversed(_FLAT_OBJECT.findall(reply)):
+    """The grade in a judge's reply; None if the reply contains no grade."""
+    for text in reversed(_FLAT_OBJECT.findall(reply)):
         try:
-            grade = json.loads(found).get("score")
+            grade = json.loads(text).get("score")
         except ValueError:
             continue
         if isinstance(grade, int | float) and not isinstance(grade, bool) and math.isfinite(grade):

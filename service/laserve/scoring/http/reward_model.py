@@ -1,4 +1,4 @@
-"""A reward model that a vLLM server elsewhere runs."""
+"""The kind ``remote``: a reward model on a vLLM server."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +18,12 @@ from laserve.scoring.reading import PromptReading
 from laserve.scoring.rendering import Prompt, render_candidate, render_prompt
 from laserve.types import Candidate, Request, Vector
 
-#: Seconds in which a server must have scored its first text.
+#: Seconds within which a server must score its first text.
 _TRY_S = 60.0
 
 Endpoint = Literal["classify", "pooling", "score"]
 
-#: Where each endpoint puts the outputs for a text.
+#: Endpoint -> the outputs for a text in the endpoint's answer.
 _OUTPUTS: dict[str, Callable[[Any], Any]] = {
     "classify": lambda each: each["probs"],
     "pooling": lambda each: each["data"],
@@ -35,15 +35,15 @@ class RemoteModel:
     """The raw output (no activation) of a sequence classifier with one label, served by vLLM.
 
     Requests are rendered here and sent as token ids, the prompt alone first, so that the server's prefix
-    cache holds it for all candidates. For ``score``, which is for cross-encoders, they are sent as two texts;
-    special tokens that a text spells out are taken apart by a space.
+    cache holds it for all candidates. For the endpoint ``score``, which serves cross-encoders, request and
+    candidate are sent as two texts; a space is inserted into special tokens that a text spells out.
 
     Args:
-        cache_dir: where packaged models are prepared.
-        url: of the server.
-        tokenizer: folder of the served model's tokenizer and chat template, or a packaged model.
-        model: name it is served under; by default the only one.
-        api_key: sent as a bearer token.
+        cache_dir: folder in which packaged models are prepared.
+        url: URL of the server.
+        tokenizer: folder of the served model's tokenizer and chat template, or name of a packaged model.
+        model: name of the model on the server; by default the server's only model.
+        api_key: key that is sent as a bearer token.
         endpoint: ``classify``, ``pooling`` or ``score``.
         max_model_len: longest request and candidate together, in tokens; by default the server's.
     """
@@ -66,15 +66,16 @@ class RemoteModel:
     ) -> None:
         if endpoint not in get_args(Endpoint):
             raise ConfigError.at(
-                "options.endpoint", f"no {endpoint!r}; there are: {', '.join(get_args(Endpoint))}"
+                "options.endpoint",
+                f"unknown endpoint {endpoint!r}; there are: {', '.join(get_args(Endpoint))}",
             )
         if max_model_len is not None and max_model_len < SHORTEST:
             raise ConfigError.at("options.max_model_len", f"must be at least {SHORTEST}")
         self._server = RemoteServer(url, api_key=api_key)
         self._endpoint = endpoint
         self._folder, self._cache_dir = tokenizer, cache_dir
-        self._wanted, self._model = model, ""
-        self._wanted_len, self._max_model_len = max_model_len, 0
+        self._requested_model, self._model = model, ""
+        self._requested_len, self._max_model_len = max_model_len, 0
         self._tokenizer: FolderTokenizer | None = None
 
     async def load(self) -> None:
@@ -84,13 +85,14 @@ class RemoteModel:
         else:
             check_chat_template(Path(path), "options.tokenizer")
             self._tokenizer = FolderTokenizer(path, setting="options.tokenizer")
-        self._model, card = await self._server.find(self._wanted)
+        self._model, card = await self._server.find(self._requested_model)
         served = card.get("max_model_len")
-        if served is None and self._wanted_len is None:
+        if served is None and self._requested_len is None:
             raise ConfigError.at(
-                "options.max_model_len", f"{self._server.name} does not tell its length; set one"
+                "options.max_model_len",
+                f"{self._server.name} does not report its longest input; set this option",
             )
-        self._max_model_len = min(int(each) for each in (served, self._wanted_len) if each is not None)
+        self._max_model_len = min(int(each) for each in (served, self._requested_len) if each is not None)
         await self._try()
 
     async def close(self) -> None:
@@ -102,8 +104,8 @@ class RemoteModel:
     async def render(self, request: Request) -> Prompt:
         return await render_prompt(request, self._loaded, self._max_model_len)
 
-    async def texts(self, prompt: Prompt, candidates: Sequence[Candidate]) -> dict[str, Any]:
-        """Candidates with their prompt, in the fields that the endpoint has for them."""
+    async def inputs(self, prompt: Prompt, candidates: Sequence[Candidate]) -> dict[str, Any]:
+        """The fields of the endpoint's body for the candidates, with their prompt."""
         answers = [await render_candidate(each.text, prompt, self._loaded) for each in candidates]
         if isinstance(self._loaded, PairTokenizer):
             question = await self._loaded.first_text(prompt.ids)
@@ -114,13 +116,13 @@ class RemoteModel:
         return {"input": [[*prompt.ids, *answer] for answer in answers]}
 
     async def read(self, prompt: Prompt) -> None:
-        """Have the server read the prompt."""
+        """Let the server read the prompt."""
         if prompt.ids and self._endpoint != "score":
-            await self.ask({"input": [list(prompt.ids)]}, 1)
+            await self.outputs({"input": [list(prompt.ids)]}, 1)
 
-    async def ask(self, texts: Mapping[str, Any], count: int) -> Vector:
-        """Scores of these texts, shape (count,), float64."""
-        body = {"model": self._model, "use_activation": False, **texts}
+    async def outputs(self, inputs: Mapping[str, Any], count: int) -> Vector:
+        """Scores of these inputs, shape (count,), float64."""
+        body = {"model": self._model, "use_activation": False, **inputs}
         answer = await self._server.post(f"/{self._endpoint}", body)
         try:
             data = sorted(answer["data"], key=lambda each: int(each["index"]))
@@ -134,30 +136,30 @@ class RemoteModel:
     @property
     def _loaded(self) -> FolderTokenizer:
         if self._tokenizer is None:
-            raise ArmFailed("has not been loaded")
+            raise ArmFailed("its model has not been loaded")
         return self._tokenizer
 
     async def _try(self) -> None:
         """Raise ConfigError unless the server scores a text."""
         word = list(await self._loaded.encode("a"))
-        texts = {"queries": "a", "documents": ["b"]} if self._endpoint == "score" else {"input": [word]}
+        inputs = {"queries": "a", "documents": ["b"]} if self._endpoint == "score" else {"input": [word]}
         try:
             async with asyncio.timeout(_TRY_S):
-                await self.ask(texts, 1)
+                await self.outputs(inputs, 1)
         except TimeoutError as error:
             raise ConfigError.at(
-                "options.url", f"{self._server.name} scored nothing in {_TRY_S:g} s"
+                "options.url", f"{self._server.name} scored no text within {_TRY_S:g} s"
             ) from error
         except Unscorable as error:
             raise ConfigError.at(
-                "options.endpoint", f"{error.message}; is it a classifier with one label?"
+                "options.endpoint", f"{error.message}; expected a classifier with one label"
             ) from error
         except ArmFailed as error:
             raise ConfigError.at("options.endpoint", error.message) from error
 
 
 class RemoteReading(PromptReading[None]):
-    """A prompt that the server reads alone, before candidates come behind it; see `Reading`."""
+    """A prompt that the server reads alone before it reads candidates behind it; see `Reading`."""
 
     def __init__(self, model: RemoteModel, request: Request) -> None:
         super().__init__(lambda: model.render(request))
@@ -167,9 +169,9 @@ class RemoteReading(PromptReading[None]):
         await self._read.get(self._compute)
 
     async def score(self, candidates: Sequence[Candidate]) -> Vector:
-        texts = await self._model.texts(await self._rendered(), candidates)
+        inputs = await self._model.inputs(await self._rendered(), candidates)
         await self._read.get(self._compute)
-        return await self._model.ask(texts, len(candidates))
+        return await self._model.outputs(inputs, len(candidates))
 
     async def _compute(self) -> None:
         await self._model.read(await self._rendered())

@@ -1,1 +1,1 @@
-"""Reward models in this process, with transformers."""
+"""Reward models that transformers runs in this process."""

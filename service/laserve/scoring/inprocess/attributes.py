@@ -1,4 +1,4 @@
-"""A reward model with several outputs, weighed per request."""
+"""The kind ``attributes``: a reward model with several outputs, weighted per request."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ from laserve.types import Request, Vector
 class AttributesModel(InProcess):
     """Score = sum over attributes k of weight_k * output_k, of a sequence classifier with one label each.
 
-    The weights are those of the request, else those of the settings; an attribute without one counts 0
+    The weights are those of the request, else those of the settings; an attribute without a weight counts 0
     (the scoring of HelpSteer2-like models: Wang et al., 2024, arXiv 2406.08673).
 
     Args:
-        attributes: names of the outputs, in their order.
-        weights: attribute -> weight, for requests that bring none; by default 1 for each.
+        attributes: names of the outputs, in order.
+        weights: attribute -> weight, for requests without weights; by default 1 for each attribute.
 
     The other arguments are those of `laserve.scoring.inprocess.reward_model.TransformersModel`.
     """
@@ -74,21 +74,21 @@ class AttributesModel(InProcess):
         return np.array([weights.get(name, 0.0) for name in self._attributes], dtype=np.float64)
 
     def _unknown(self, weights: Mapping[str, float]) -> str | None:
-        """What is wrong with the names of these weights."""
+        """Message about unknown names among these weights; None if all are known."""
         names = [name for name in weights if name not in self._attributes]
         if not names:
             return None
-        return f"no attribute {', '.join(map(repr, names))}; there are: {', '.join(self._attributes)}"
+        return f"unknown attribute {', '.join(map(repr, names))}; there are: {', '.join(self._attributes)}"
 
 
 def _check_names(attributes: Any) -> None:
     if not isinstance(attributes, list | tuple) or not all(isinstance(name, str) for name in attributes):
-        raise ConfigError.at("options.attributes", "a list of the outputs' names is needed, in their order")
+        raise ConfigError.at("options.attributes", "expected a list of the outputs' names, in order")
     if not attributes or len(set(attributes)) != len(attributes):
-        raise ConfigError.at("options.attributes", "at least one name is needed, and all must differ")
+        raise ConfigError.at("options.attributes", "expected at least one name, and no name twice")
 
 
 def _check_weights(weights: Mapping[str, Any]) -> None:
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-            raise ConfigError.at(f"options.weights.{name}", "is no finite number")
+            raise ConfigError.at(f"options.weights.{name}", "expected a finite number")

@@ -1,4 +1,4 @@
-"""What all reward models share that transformers runs in this process: prompts read once, work joined."""
+"""The common base of reward models in this process: prompts that are read once, requests in joint batches."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,38 +16,38 @@ from laserve.scoring.rendering import Prompt, RewardTokenizer, render_candidate,
 from laserve.types import Candidate, Request, Vector
 
 Matrix = npt.NDArray[np.float64]
-#: A prompt as the backend has read it, and a candidate with what closes its turn.
+#: A prompt as the backend has read it, and the ids of a candidate and of the end of its turn.
 Job = tuple[Any, tuple[int, ...]]
-#: Prompts that are kept, counted in longest texts; an older one is read again when candidates ask for it.
+#: Bound on the tokens of kept prompts, in lengths of the longest text; dropped prompts are read again.
 _LONGEST_KEPT = 4
 
 
 class Backend(Protocol):
-    """A loaded model; its methods are called on the thread it was loaded on."""
+    """A loaded model, whose methods are called on the thread that loaded it."""
 
     @property
     def tokenizer(self) -> RewardTokenizer: ...
 
     @property
     def max_model_len(self) -> int:
-        """Longest text, in tokens."""
+        """Length of the longest text, in tokens."""
 
     def read(self, ids: Sequence[int]) -> Any:
-        """Compute what all candidates behind this prompt share; the prompt has at least one token."""
+        """Read a prompt of at least one token; the result is shared by all candidates behind it."""
 
     def fits(self, batch: Sequence[Job], job: Job) -> bool:
-        """Whether a job may join this batch, which is not empty."""
+        """Whether a job may join this non-empty batch."""
 
     def run(self, batch: Sequence[Job]) -> Sequence[Sequence[float]]:
         """Outputs of each job, all of one length."""
 
 
 class InProcess:
-    """Runs a backend on a thread of its own, for several requests at once; a kind adds name and `weights`.
+    """A backend on its own thread, for several requests at once; a kind adds its name and `weights`.
 
     Args:
-        load: makes the backend, on that thread. Raises ConfigError for what a setting can mend.
-        name: of the thread.
+        load: makes the backend, on the thread. Raises ConfigError for an error that a setting can correct.
+        name: name of the thread.
     """
 
     free = False
@@ -58,7 +58,7 @@ class InProcess:
         self._load = load
         self._backend: Backend | None = None
         self._worker = Worker[Job, Sequence[float]](self._run, fits=self._fits, name=name)
-        #: Prompts that are kept and their tokens, the one that was read first at the front.
+        #: Kept prompts and their numbers of tokens, the oldest first.
         self._kept: dict[Once[Any], int] = {}
 
     @property
@@ -72,7 +72,7 @@ class InProcess:
             self._backend = await self._worker.call(self._load)
         except ImportError as error:
             raise ConfigError.at("kind", f"{error}; pip install 'laserve[encoder]'") from error
-        except (RuntimeError, MemoryError, AssertionError) as error:  # the last where torch has no CUDA
+        except (RuntimeError, MemoryError, AssertionError) as error:  # AssertionError: torch has no CUDA
             raise ArmFailed(f"its model could not be loaded: {error}") from error
 
     async def close(self) -> None:
@@ -83,7 +83,7 @@ class InProcess:
         return InProcessReading(self, request)
 
     def weights(self, request: Request) -> Vector:
-        """What each output of the model counts in a score, shape (outputs,); 1 for the only one.
+        """Weights of the model's outputs in a score, shape (outputs,); 1 for a single output.
 
         Raises:
             Unscorable: the request names outputs that the model does not have.
@@ -93,15 +93,15 @@ class InProcess:
     async def render(self, request: Request) -> Prompt:
         prompt = await render_prompt(request, self._loaded.tokenizer, self._loaded.max_model_len)
         if not prompt.ids:
-            raise Unscorable("the request has no token for this reward model")
+            raise Unscorable("the request has no tokens for this reward model")
         return prompt
 
     async def end(self, candidate: Candidate, prompt: Prompt) -> tuple[int, ...]:
-        """Ids of a candidate and of what closes its turn."""
+        """Ids of a candidate and of the end of its turn."""
         return await render_candidate(candidate.text, prompt, self._loaded.tokenizer)
 
     async def read(self, prompt: Prompt) -> Any:
-        """What the backend makes of a prompt."""
+        """The prompt as the backend has read it."""
         try:
             return await self._worker.call(partial(self._loaded.read, prompt.ids))
         except (RuntimeError, MemoryError) as error:
@@ -115,7 +115,7 @@ class InProcess:
             raise ArmFailed(f"its model failed: {error}") from error
 
     def keep(self, read: Once[Any], tokens: int) -> None:
-        """Count a prompt among the kept ones; the oldest are dropped while all are longer than the bound."""
+        """Add a kept prompt; the oldest prompts are dropped while the total is over the bound."""
         self._kept[read] = tokens
         while len(self._kept) > 1 and sum(self._kept.values()) > self._loaded.max_model_len * _LONGEST_KEPT:
             oldest = next(iter(self._kept))
@@ -123,7 +123,7 @@ class InProcess:
             oldest.drop()
 
     def forget(self, read: Once[Any]) -> None:
-        """Count a prompt no more."""
+        """Remove a prompt from the kept ones."""
         self._kept.pop(read, None)
 
     def _run(self, batch: Sequence[Job]) -> Sequence[Sequence[float]]:
@@ -134,7 +134,7 @@ class InProcess:
 
 
 class InProcessReading(PromptReading[Any]):
-    """A prompt as the backend has read it, until it must make room for others; see `Reading`."""
+    """A prompt as the backend has read it, kept until others need its memory; see `Reading`."""
 
     def __init__(self, model: InProcess, request: Request) -> None:
         super().__init__(lambda: model.render(request))
@@ -153,13 +153,13 @@ class InProcessReading(PromptReading[Any]):
         self._model.forget(self._read)
 
     async def _outputs(self, candidates: Sequence[Candidate]) -> Matrix:
-        """What the model says of each candidate, shape (len(candidates), outputs), float64."""
+        """Outputs of the model for each candidate, shape (len(candidates), outputs), float64."""
         prompt = await self._rendered()
         answers = await asyncio.gather(*(self._model.end(candidate, prompt) for candidate in candidates))
         read = await self._read.get(self._compute)
-        # By length, so that neighbours in a batch are alike.
-        order = sorted(range(len(answers)), key=lambda place: len(answers[place]))
-        rows = await self._model.run([(read, answers[place]) for place in order])
+        # Sorted by length, so that the candidates of a batch have similar lengths.
+        order = sorted(range(len(answers)), key=lambda index: len(answers[index]))
+        rows = await self._model.run([(read, answers[index]) for index in order])
         outputs = np.empty((len(answers), len(rows[0])), dtype=np.float64)
         outputs[order] = rows
         return outputs

@@ -1,4 +1,4 @@
-"""Sequence classifiers of transformers: decoders that read a prompt once, and encoders that read pairs."""
+"""Backends of sequence classifiers: decoders that read a prompt once, and encoders that read pairs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,10 +30,10 @@ def load_classifier(
     """Load a classifier; see `laserve.scoring.inprocess.reward_model` for the arguments.
 
     Args:
-        outputs: that its head must have.
+        outputs: number of outputs that the head must have.
 
     Raises:
-        ConfigError: the folders do not hold such a model.
+        ConfigError: the folders do not hold a classifier with these outputs.
     """
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -82,7 +82,7 @@ class DecoderClassifier:
         self.tokenizer = tokenizer
         self.max_model_len = max_model_len
         self._batch_tokens = batch_tokens
-        self._head = core.score.float()  # a score in bfloat16 has three digits, and candidates would tie
+        self._head = core.score.float()  # in bfloat16 a score has three digits, and candidates would tie
         decoder = getattr(core, core.base_model_prefix)
         self._reader = Reader(
             lambda **inputs: decoder(**inputs).last_hidden_state,

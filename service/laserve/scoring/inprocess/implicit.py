@@ -1,4 +1,4 @@
-"""The reward that a model tuned by preferences has learned without saying so."""
+"""The kind ``implicit``: the implicit reward of a model that was tuned on preferences."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,26 +17,26 @@ from laserve.scoring.inprocess.kv_cache import Behind, Forward, Reader, ReadProm
 from laserve.scoring.inprocess.pretrained import check_options, longest, quiet, with_adapter
 from laserve.types import Request, Vector
 
-#: Rows of logits that are made probabilities at once, in float32.
+#: Rows of logits that are converted to probabilities at once, in float32.
 _ROWS = 128
 
 
 class ImplicitReward(InProcess):
     """beta * (log pi(y|x) - log ref(y|x)) in nats, summed over the tokens of an answer and of its turn's end.
 
-    Rafailov et al., 2023, arXiv 2305.18290, equation 5 without its partition function, which is the same for
-    all candidates of a request. Prompts are read in the policy's chat template, once by each model.
+    Rafailov et al., 2023, arXiv 2305.18290, equation 5 without its partition function, which is equal for all
+    candidates of a request. Prompts are read in the policy's chat template, once by each model.
 
     Args:
-        cache_dir: where packaged models are prepared.
-        model: folder of the tuned model, or a packaged one; with `adapter`, of what it was tuned from.
-        reference: folder of the model it was tuned from, with the same tokenizer.
-        adapter: folder of a LoRA adapter: `model` with it is the policy, and without it the reference.
+        cache_dir: folder in which packaged models are prepared.
+        model: folder or packaged name of the tuned model; with `adapter`, of the model before tuning.
+        reference: folder of the model before tuning, with an equal tokenizer.
+        adapter: folder of a LoRA adapter: `model` with it is the policy, `model` without it the reference.
         beta: weight of the divergence in tuning; it scales all scores.
-        device: where to run, such as ``cpu`` or ``cuda``.
-        dtype: of the weights; ``auto`` is bfloat16.
+        device: device of the models, such as ``cpu`` or ``cuda``.
+        dtype: type of the weights; ``auto`` is bfloat16.
         max_model_len: longest request and candidate together, in tokens; by default the model's own.
-        batch_tokens: tokens of one forward pass; each takes a row of logits.
+        batch_tokens: largest number of tokens in a forward pass; each token takes a row of logits.
     """
 
     kind = "implicit"
@@ -56,9 +56,7 @@ class ImplicitReward(InProcess):
     ) -> None:
         check_options(dtype=dtype, max_model_len=max_model_len, batch_tokens=batch_tokens)
         if (reference is None) == (adapter is None):
-            raise ConfigError.at(
-                "options", "give one of reference and adapter: what the policy is compared with"
-            )
+            raise ConfigError.at("options", "expected exactly one of reference and adapter")
         if not beta > 0:
             raise ConfigError.at("options.beta", "must be above 0")
         self._beta = beta
@@ -106,20 +104,20 @@ class LogRatio:
         return tuple(reader.prompt(ids) for reader in self._readers)
 
     def fits(self, batch: Sequence[Job], job: Job) -> bool:
-        """Only candidates of one request: another prompt would cost attention in both models."""
+        """Whether the job is of the batch's request: a second prompt would cost attention in both models."""
         same = batch[0][0] is job[0]
         return same and sum(len(ids) for _, ids in (*batch, job)) <= self._batch_tokens
 
     def run(self, batch: Sequence[Job]) -> Sequence[Sequence[float]]:
         policy, reference = (
-            _logprobs(reader, [(read[place], ids) for read, ids in batch])
-            for place, reader in enumerate(self._readers)
+            _logprobs(reader, [(read[index], ids) for read, ids in batch])
+            for index, reader in enumerate(self._readers)
         )
         return [[ours - theirs] for ours, theirs in zip(policy, reference, strict=True)]
 
 
 def _logprobs(reader: Reader, rows: Sequence[tuple[ReadPrompt, tuple[int, ...]]]) -> list[float]:
-    """Log-probability of each row's tokens behind its prompt, in nats."""
+    """Log-probability of each row's tokens given its prompt, in nats."""
     import torch
 
     logits = iter(reader.behind([Behind(prompt=prompt, ids=ids) for prompt, ids in rows if ids]))
@@ -128,7 +126,7 @@ def _logprobs(reader: Reader, rows: Sequence[tuple[ReadPrompt, tuple[int, ...]]]
 
 
 def _sum(prompt: ReadPrompt, ids: Sequence[int], logits: Any) -> float:
-    """Sum of log p(ids[t] | prompt, ids[:t]); the first is told by the prompt's last token."""
+    """Sum of log p(ids[t] | prompt, ids[:t]); the prompt's last token predicts the first."""
     import torch
 
     total = 0.0
@@ -161,7 +159,7 @@ def _load(
     else:
         other = _language_model(resolve(reference or "", cache_dir), "options.reference", device, dtype)
         if other.config.get_text_config().vocab_size != policy.config.get_text_config().vocab_size:
-            raise ConfigError.at("options.reference", "has another vocabulary than options.model")
+            raise ConfigError.at("options.reference", "its vocabulary differs from that of options.model")
         ours, theirs = _logits(policy), _logits(other)
         configs = (policy.config, other.config)
         length = min(longest(config, max_model_len) for config in configs)
@@ -195,11 +193,14 @@ def _logits(model: Any) -> Forward:
 
 
 def _with_and_without(model: Any, path: str, adapter: str, device: str) -> tuple[Forward, Forward]:
-    """The model with the adapter, and the same without it."""
+    """The model with the adapter, and the model without it."""
     base = check_model(path, num_labels=None, setting="options.model")
     folder = check_adapter(adapter_folder(adapter), base, num_labels=None, setting="options.adapter")
     if folder.head is not None:
-        raise ConfigError.at("options.adapter", f"{folder.path} has the head of a classifier ({folder.head})")
+        raise ConfigError.at(
+            "options.adapter",
+            f"{folder.path} has the head of a classifier ({folder.head}); expected none",
+        )
     adapted = with_adapter(model, folder.path).to(device).eval()
 
     def without(**inputs: Any) -> Any:

@@ -1,8 +1,8 @@
-"""A prompt that a decoder has read, and candidates behind it: the prompt is computed once for all of them.
+"""Prompts that a decoder reads once, and the candidates behind them.
 
-The candidates of a batch are one sequence behind the prompts. A mask lets each see its own prompt and itself,
-and its positions go on from its prompt's end, so that every score is as if it had been read alone. Nothing is
-padded, and no key or value is copied once per candidate.
+The candidates of a batch form one sequence behind the prompts. A mask lets each candidate attend to its own
+prompt and to itself, and its positions continue from its prompt's end, so that every score is as if the
+candidate had been read alone. There is no padding, and no key or value is copied per candidate.
 """
 
 import logging
@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 #: A model: keyword arguments of a transformers decoder -> its states or logits, shape (1, tokens, width).
 Forward = Callable[..., Any]
 
-#: What reading behind a shared prompt may change in a row, as a share of its largest value.
+#: Largest change of a row by reading behind a shared prompt, as a share of the row's largest value.
 _TOLERANCE = {"float32": 1e-3, "float16": 0.03, "bfloat16": 0.2}
-#: Tokens of the text with which that is tried, and of the prompt in it.
+#: Numbers of tokens in the text of the trial, and in the prompt of this text.
 _TRIAL, _TRIAL_PROMPT = 24, 12
 
 
@@ -26,33 +26,33 @@ class ReadPrompt:
     """A prompt and its keys and values."""
 
     ids: tuple[int, ...]
-    #: For each layer, keys and values of shape (1, heads, len(ids), head size); empty where none are shared.
+    #: For each layer, keys and values of shape (1, heads, len(ids), head size); empty if not shared.
     layers: tuple[tuple[Any, Any], ...]
-    #: What the model gave for its last token, shape (width,).
+    #: Output of the model for the last token, shape (width,).
     last: Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Behind:
-    """A candidate, with what closes its turn, behind a prompt; at least one token."""
+    """A candidate with the end of its turn, at least one token, behind a prompt."""
 
     prompt: ReadPrompt
     ids: tuple[int, ...]
 
 
 class Reader:
-    """Reads prompts, and candidates behind them, with one decoder.
+    """A decoder that reads prompts, and candidates behind them.
 
-    Some kinds of attention (a sliding window, positions inside the attention) cannot share a prompt like
-    this; such a model is found out when the reader is made, and reads every text whole.
+    Some kinds of attention (a sliding window, positions inside the attention) cannot share a prompt in this
+    way. The constructor tries it; if it fails, every text is read whole.
 
     Args:
         forward: the model.
-        config: its transformers config.
-        device: where it runs.
-        chunk: tokens of one pass through a prompt.
-        max_model_len: longest text, in tokens.
-        name: of the model, for the log.
+        config: the transformers config of the model.
+        device: device of the model.
+        chunk: largest number of tokens in one pass through a prompt.
+        max_model_len: length of the longest text, in tokens.
+        name: name of the model, for the log.
     """
 
     def __init__(
@@ -65,7 +65,10 @@ class Reader:
         window = getattr(text, "sliding_window", None)
         self.shares = (window is None or window >= max_model_len) and self._try_sharing(text.vocab_size)
         if not self.shares:
-            logger.warning("%s cannot share a prompt between candidates; each is read with it", name)
+            logger.warning(
+                "%s cannot share a prompt between candidates; each candidate is read with its whole prompt",
+                name,
+            )
 
     def prompt(self, ids: Sequence[int]) -> ReadPrompt:
         """Read a prompt of at least one token."""
@@ -80,7 +83,7 @@ class Reader:
         """Read candidates behind their prompts.
 
         Returns:
-            For each row what the model gave for its tokens, shape (len(row.ids), width).
+            For each row the model's outputs for its tokens, shape (len(row.ids), width).
         """
         import torch
 
@@ -113,8 +116,8 @@ class Reader:
         import torch
 
         prompts = list({id(row.prompt): row.prompt for row in rows}.values())
-        positions = [len(row.prompt.ids) + place for row in rows for place in range(len(row.ids))]
-        # As numbers that are added: every kind of attention in transformers takes these.
+        positions = [len(row.prompt.ids) + offset for row in rows for offset in range(len(row.ids))]
+        # The mask is additive, the form that every kind of attention in transformers accepts.
         dtype = prompts[0].layers[0][0].dtype
         hidden = ~_seen(prompts, rows).to(self._device)
         mask = torch.zeros(hidden.shape, dtype=dtype, device=self._device)
@@ -128,7 +131,7 @@ class Reader:
         return list(states[0].split([len(row.ids) for row in rows]))
 
     def _try_sharing(self, vocabulary: int) -> bool:
-        """Whether texts behind a shared prompt give what they give when read whole."""
+        """Whether texts behind a shared prompt have the outputs of texts that are read whole."""
         import torch
 
         ids = torch.randint(vocabulary, (_TRIAL,), generator=torch.Generator().manual_seed(0)).tolist()
@@ -149,13 +152,13 @@ class Reader:
 
 
 def tokens_of(rows: Sequence[tuple[ReadPrompt, Sequence[int]]]) -> int:
-    """Tokens of a pass: those of the candidates, and of prompts other than the first, which masks hide."""
+    """Tokens of a pass: of the candidates, and of all prompts but the first, which masks hide."""
     prompts = {id(prompt): len(prompt.ids) for prompt, _ in rows}
     return sum(prompts.values()) - len(rows[0][0].ids) + sum(len(ids) for _, ids in rows)
 
 
 def _seen(prompts: Sequence[ReadPrompt], rows: Sequence[Behind]) -> Any:
-    """Which of all tokens each token of the rows sees, shape (tokens of rows, tokens of prompts and rows)."""
+    """Whether a token of the rows attends to a token, shape (tokens of rows, tokens of prompts and rows)."""
     import torch
 
     starts: dict[int, int] = {}
@@ -175,7 +178,7 @@ def _seen(prompts: Sequence[ReadPrompt], rows: Sequence[Behind]) -> Any:
 
 
 def _joined(prompts: Sequence[ReadPrompt]) -> Any:
-    """A cache of these prompts, one behind the other; what is read next does not change them."""
+    """A cache of these prompts, one behind the other; reading on does not change the prompts."""
     import torch
     from transformers import DynamicCache
 

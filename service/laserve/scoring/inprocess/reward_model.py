@@ -1,4 +1,4 @@
-"""A reward model that transformers runs in this process."""
+"""The kind ``transformers``: a reward model in this process."""
 
 from functools import partial
 from pathlib import Path
@@ -15,14 +15,14 @@ class TransformersModel(InProcess):
     pass; the score is read off the last token. An encoder reads (request, candidate) pairs.
 
     Args:
-        cache_dir: where packaged models are prepared.
-        model: a folder, or a packaged model.
+        cache_dir: folder in which packaged models are prepared.
+        model: folder of the model, or name of a packaged model.
         adapter: folder of a LoRA adapter with a head, as PEFT saves it.
-        device: where to run, such as ``cpu`` or ``cuda``.
-        dtype: of the weights; ``auto`` is bfloat16 for decoders and float32 for encoders.
+        device: device of the model, such as ``cpu`` or ``cuda``.
+        dtype: type of the weights; ``auto`` is bfloat16 for decoders and float32 for encoders.
         max_model_len: longest request and candidate together, in tokens; by default the model's own.
-        batch_tokens: tokens of one forward pass, the bound on its memory.
-        trust_remote_code: run code that comes with the model.
+        batch_tokens: largest number of tokens in a forward pass, which bounds its memory.
+        trust_remote_code: whether to run code that comes with the model.
     """
 
     kind = "transformers"

@@ -1,4 +1,4 @@
-"""One thread that runs a model, with the work of several requests joined where it fits."""
+"""A thread that runs a model on joint batches of several requests."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 
 class Worker(Generic[J, R]):
-    """Runs jobs in batches, oldest first, as many at once as fit.
+    """A thread that runs jobs in batches, oldest first, as many jobs per batch as fit.
 
     Args:
         run: a batch of jobs -> their results, in order; called on the thread.
-        fits: whether a job may join a batch that is not empty.
-        name: of the thread.
+        fits: whether a job may join a non-empty batch.
+        name: name of the thread.
     """
 
     def __init__(
@@ -29,11 +29,11 @@ class Worker(Generic[J, R]):
         self._draining: asyncio.Task[None] | None = None
 
     async def call(self, work: Callable[[], T]) -> T:
-        """Run something else on the thread, between two batches."""
+        """Run other work on the thread, between two batches."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def submit(self, jobs: Sequence[J]) -> list[R]:
-        """Results of these jobs; cancelled, those that have not begun never run."""
+        """Results of these jobs; after a cancellation, jobs that have not begun never run."""
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[R]] = [loop.create_future() for _ in jobs]
         self._queue += zip(jobs, futures, strict=True)
@@ -42,7 +42,7 @@ class Worker(Generic[J, R]):
         return await asyncio.gather(*futures)
 
     async def close(self) -> None:
-        """Give up what has not begun, and wait for what has."""
+        """Drop the jobs that have not begun, and wait for the others."""
         if self._draining is not None:
             self._draining.cancel()
         for _, future in self._queue:
@@ -59,7 +59,7 @@ class Worker(Generic[J, R]):
                 for _, future in batch:
                     future.cancel()
                 raise
-            except Exception as error:  # noqa: BLE001 - whoever waits for the jobs gets it
+            except Exception as error:  # noqa: BLE001 - raised in the calls that wait for the jobs
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
@@ -69,7 +69,7 @@ class Worker(Generic[J, R]):
                     future.set_result(result)
 
     def _take(self) -> list[tuple[J, "asyncio.Future[R]"]]:
-        """The oldest job that is still wanted and those that may join it, off the queue."""
+        """The oldest job that is still wanted and the jobs that may join it, removed from the queue."""
         batch: list[tuple[J, asyncio.Future[R]]] = []
         left: list[tuple[J, asyncio.Future[R]]] = []
         for job, future in self._queue:

@@ -1,7 +1,7 @@
-"""Pooling engines of vLLM, shared by the reward models that ask for the same one.
+"""Pooling engines of vLLM, shared by reward models with equal specifications.
 
-Reward models of one base are LoRA adapters, each with a head of its own, on one engine. vLLM's scheduler
-batches over all requests and arms: each step takes up to ``max_num_batched_tokens`` tokens of what waits.
+Reward models of one base are LoRA adapters, each with its own head, on one engine. vLLM's scheduler batches
+over all requests and arms: each step takes up to ``max_num_batched_tokens`` waiting tokens.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ from laserve.scoring.pooling.spec import EngineSpec
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that the first request of a new engine may take.
+#: Longest time for the first request of a new engine, in seconds.
 _PROVE_S = 300.0
 
 
 class PoolingEngine:
-    """One engine, which is started again when it dies."""
+    """One pooling engine, which is restarted when it dies."""
 
     def __init__(self, spec: EngineSpec, *, metrics: Metrics, turn: threading.Lock) -> None:
         self._spec = spec
         self._metrics = metrics
         self._turn = turn
         self._supervisor: Supervisor[VllmEngine] | None = None
-        #: Adapter's folder -> vLLM's name for it, and how many arms use it.
+        #: Folder of an adapter -> vLLM's request for it, and the number of arms that use it.
         self._adapters: dict[str, Any] = {}
         self._users: dict[str, int] = {}
         self._numbers = 0
@@ -42,7 +42,7 @@ class PoolingEngine:
         self.max_model_len = 0
 
     async def start(self) -> None:
-        """Raises ConfigError or EngineError."""
+        """Start the engine. Raises ConfigError or EngineError."""
         arguments = await asyncio.to_thread(self._spec.arguments)
         start = VllmStart(arguments, section="options", turn=self._turn, environment=self._spec.environment())
         self._supervisor = Supervisor(
@@ -52,7 +52,7 @@ class PoolingEngine:
         self.max_model_len = int(self._supervisor.engine.llm.vllm_config.model_config.max_model_len)
 
     def retire(self) -> None:
-        """Start it no more once it has died."""
+        """Do not restart the engine when it dies."""
         if self._supervisor is not None:
             self._supervisor.retire()
 
@@ -61,7 +61,7 @@ class PoolingEngine:
             await self._supervisor.close()
 
     async def add_adapter(self, folder: str) -> None:
-        """Have an adapter ready. Raises ConfigError when vLLM does not take it, EngineError."""
+        """Load an adapter. Raises ConfigError if vLLM refuses it, EngineError if the engine fails."""
         async with self._adding:
             if folder not in self._adapters:
                 self._adapters[folder] = await self._added(folder)
@@ -73,22 +73,22 @@ class PoolingEngine:
         self._numbers += 1
         adapter = LoRARequest(folder, self._numbers, folder)
         try:
-            # By itself: an adapter that fails to load within a step would take the whole engine down.
+            # Loaded outside of a step: an adapter that fails to load within one would end the whole engine.
             await self._llm().add_lora(adapter)
         except Unavailable:
             raise
-        except Exception as error:  # the worker's own error comes as text, in one of several types
-            self._llm()  # where it has died, this says so
+        except Exception as error:  # vLLM passes on the worker's error as text, in one of several types
+            self._llm()  # raises EngineError if the engine has died
             raise ConfigError.at("options.adapter", f"vLLM refuses {folder}: {error}") from error
         return adapter
 
     async def remove_adapter(self, folder: str) -> None:
-        """The last arm that used it has gone."""
+        """Count one arm less for the adapter, and unload it after the last."""
         self._users[folder] -= 1
         if self._users[folder] == 0 and (adapter := self._adapters.pop(folder, None)) is not None:
             try:
                 await self._llm().remove_lora(adapter.lora_int_id)
-            except Exception as error:  # noqa: BLE001 - it costs a little memory, until another needs the place
+            except Exception as error:  # noqa: BLE001 - costs a little memory until vLLM needs the slot
                 logger.debug("an adapter was not removed: %s", error)
 
     async def encode(
@@ -98,10 +98,10 @@ class PoolingEngine:
 
         Args:
             adapter: folder of an adapter that was added; None for the model's own head.
-            salt: share the cached prefix with calls of the same salt only.
+            salt: only calls with an equal salt share their cached prefixes.
 
         Raises:
-            EngineError: it failed, or is not there now, or the adapter has been removed.
+            EngineError: the engine failed or does not serve now, or the adapter has been removed.
         """
         lora = None if adapter is None else self._adapters.get(adapter)
         if adapter is not None and lora is None:
@@ -134,7 +134,7 @@ class PoolingEngine:
         return score
 
     async def _prove(self, engine: VllmEngine) -> None:
-        """Have every adapter loaded and used: its first request takes seconds longer than the others."""
+        """Load and use every adapter: the first request takes seconds longer than later ones."""
         try:
             async with asyncio.timeout(_PROVE_S):
                 adapters = list(self._adapters.values())  # an arm may close meanwhile
@@ -143,7 +143,7 @@ class PoolingEngine:
                 for adapter in adapters or [None]:
                     await self._encode(engine.llm, range(8), adapter)
         except TimeoutError as error:
-            raise EngineError(f"the engine scored nothing within {_PROVE_S:g} s") from error
+            raise EngineError(f"the engine scored no text within {_PROVE_S:g} s") from error
 
 
 @dataclass(kw_only=True)
@@ -154,11 +154,11 @@ class _Shared:
 
 
 class PoolingEngines:
-    """The engines: each is started by the first arm that asks for it, and closed with the last.
+    """The engines by specification: the first arm that needs one starts it, the last one closes it.
 
     Args:
-        turn: engines that share it start one after another.
-        held: start none before `open` is called, so that another engine comes first.
+        turn: lock that is held during a start, so that engines start one after another.
+        held: whether no engine starts before `open` is called, so that the generator starts first.
     """
 
     def __init__(self, *, metrics: Metrics, turn: "threading.Lock | None" = None, held: bool = False) -> None:
@@ -171,16 +171,16 @@ class PoolingEngines:
         self._closing: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
-        """Engines may start from now on."""
+        """Allow engines to start from now on."""
         self._opened.set()
 
     def retire(self) -> None:
-        """Start none again that dies."""
+        """Restart no engine that dies from now on."""
         for shared in self._shared.values():
             shared.engine.retire()
 
     async def acquire(self, spec: EngineSpec) -> PoolingEngine:
-        """The engine, started; to be released again. Raises what its start raises."""
+        """The engine, started; the caller releases it. Raises the errors of its start."""
         shared = self._shared.get(spec)
         if shared is None:
             engine = PoolingEngine(spec, metrics=self._metrics, turn=self._turn)
@@ -203,13 +203,13 @@ class PoolingEngines:
             await asyncio.shield(self._drop(spec))
 
     async def close(self) -> None:
-        """Close all that are left, and wait for those that close already."""
+        """Close all engines, and wait until they have ended."""
         for spec in list(self._shared):
             self._drop(spec)
         await asyncio.gather(*self._closing)
 
     def _drop(self, spec: EngineSpec) -> asyncio.Task[None]:
-        """Close an engine; also when who asked for that has been cancelled, it is closed to the end."""
+        """Close an engine, to the end even if the caller is cancelled."""
         shared = self._shared.pop(spec)
 
         async def close() -> None:

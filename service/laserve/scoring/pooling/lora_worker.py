@@ -1,8 +1,8 @@
-"""LoRA on a CPU without a copy of the adapter's weights for every token.
+"""LoRA kernels for vLLM on a CPU that do not copy the adapter's weights for every token.
 
-vLLM's own CPU kernels copy both matrices of an adapter once a token, which for a prompt of 2,000 tokens moves
-about a hundred times as much memory as the model itself. Here the tokens of one adapter are multiplied by
-its matrices at once. Imported by the processes of engines alone.
+vLLM's own CPU kernels copy both matrices of an adapter once per token, which for a prompt of 2,000 tokens
+moves about a hundred times as much memory as the model itself. Here all tokens of one adapter are multiplied
+by its matrices at once. Only the processes of engines import this module.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from vllm.v1.worker.cpu_worker import CPUWorker
 class GroupedLora(PunicaWrapperCPU):  # type: ignore[misc]
     """y += (x A^T) B^T for each run of tokens that share an adapter."""
 
-    #: First and last row (excluded) of each run, and the slot of its adapter.
+    #: First row, last row (excluded) and adapter slot of each run.
     _runs: tuple[tuple[int, int, int], ...] = ()
 
     def update_metadata(self, *arguments: Any, **options: Any) -> None:
@@ -39,7 +39,7 @@ class GroupedLora(PunicaWrapperCPU):  # type: ignore[misc]
         output_slices: tuple[int, ...],
         **_: Any,
     ) -> None:
-        """Add what the adapters change to the output of a linear layer, in place.
+        """Add the adapters' changes to the output `y` of a linear layer, in place.
 
         Args:
             y: shape (tokens, sum of output_slices).
@@ -57,7 +57,7 @@ class GroupedLora(PunicaWrapperCPU):  # type: ignore[misc]
 
 
 class LoraWorker(CPUWorker):  # type: ignore[misc]
-    """vLLM's worker on a CPU, with these kernels."""
+    """vLLM's CPU worker with the kernels of `GroupedLora`."""
 
     def load_model(self, *arguments: Any, **options: Any) -> None:
         name = f"{GroupedLora.__module__}.{GroupedLora.__qualname__}"

@@ -1,4 +1,4 @@
-"""A reward model on a pooling engine of vLLM."""
+"""The kind ``vllm``: a reward model on a pooling engine."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -21,22 +21,22 @@ from laserve.types import Candidate, Request, Vector
 class VllmRewardModel:
     """The raw logit of a sequence-classification model with one label, unbounded.
 
-    A reading reads the prompt once: with the first candidate, or by `prefill`; the others find it in the
-    engine's prefix cache. It keeps the scores of its candidates until it is closed.
+    A reading reads the prompt once: with the first candidate, or by `prefill`; the other candidates use the
+    engine's prefix cache. The reading keeps the scores of its candidates until it is closed.
 
     Args:
-        engines: shared by all arms of this kind.
-        cache_dir: where packaged models are prepared.
+        engines: engines, shared by all arms of this kind.
+        cache_dir: folder in which packaged models are prepared.
         model: folder of the base, or a packaged model's name; without an adapter it is the reward model
             itself, with a head of one label.
         adapter: folder of a LoRA adapter with a head of one label, as PEFT saves it, or the name of one that
             comes with laserve.
-        max_model_len: longest text in tokens; by default the model's own. Longer documents are cut.
-        engine_args: more of vLLM's ``AsyncEngineArgs``, by their own names. Arms with the same model, length
+        max_model_len: longest text in tokens; by default the model's own. Documents of longer texts are cut.
+        engine_args: further arguments of vLLM's ``AsyncEngineArgs``, by name. Arms with equal model, length
             and arguments share an engine. ``max_num_batched_tokens`` is how many tokens of all waiting
-            requests one step takes, 4,096 on a CPU; ``kv_cache_memory_bytes`` the memory for cached prompts,
-            1 GiB on a CPU and 4 GiB on a GPU; ``max_lora_rank`` the highest rank, 16.
-        trust_remote_code: let the model run code of its own.
+            requests one step takes, 4,096 on a CPU; ``kv_cache_memory_bytes`` is the memory for cached
+            prompts, 1 GiB on a CPU and 4 GiB on a GPU; ``max_lora_rank`` is the highest rank, 16.
+        trust_remote_code: whether to run code that comes with the model.
     """
 
     kind = "vllm"
@@ -68,7 +68,7 @@ class VllmRewardModel:
 
     @property
     def engine(self) -> PoolingEngine:
-        """The engine, once loaded."""
+        """The engine; available after `load`."""
         return self._engine
 
     @property
@@ -87,7 +87,9 @@ class VllmRewardModel:
         try:
             engine = await self._engines.acquire(spec)
             try:
-                if self._adapter is not None:  # the last step: what fails later would leave it there
+                if (
+                    self._adapter is not None
+                ):  # the last step: after it nothing can fail and leave the adapter there
                     await engine.add_adapter(self._adapter)
             except BaseException:
                 await self._engines.release(spec)
@@ -113,18 +115,18 @@ class VllmRewardModel:
         return await render_prompt(request, self._tokenizer, self._engine.max_model_len)
 
     async def end(self, text: str, prompt: Prompt) -> tuple[int, ...]:
-        """Ids of a candidate and of what closes its turn."""
+        """Ids of a candidate and of the end of its turn."""
         return await render_candidate(text, prompt, self._tokenizer)
 
     async def encode(self, prompt: Prompt, end: tuple[int, ...] = ()) -> float:
-        """Score of what stands behind a prompt; the engine keeps the prompt in its cache."""
+        """Score of the ids `end` behind a prompt; the engine keeps the prompt in its cache."""
         try:
             return await self._engine.encode((*prompt.ids, *end), self._adapter)
         except Unavailable as error:
             raise ArmFailed(error.message) from error
 
     def _check(self) -> EngineSpec:
-        """Find what is wrong with the files before an engine is started for them. Raises ConfigError."""
+        """Check the files before an engine is started for them. Raises ConfigError."""
         folder = resolve(self._model, self._cache_dir)
         arguments = self._engine_args
         if self._trust_remote_code:
@@ -150,7 +152,7 @@ class VllmRewardModel:
 
 
 class VllmReading(PromptReading[dict[tuple[int, ...], float]]):
-    """A prompt that the engine has read, and the scores that are known since, by ids; see `Reading`."""
+    """A prompt that the engine reads, and the scores of its candidates so far, by ids; see `Reading`."""
 
     def __init__(self, model: VllmRewardModel, request: Request) -> None:
         super().__init__(lambda: model.render(request))
@@ -168,19 +170,19 @@ class VllmReading(PromptReading[dict[tuple[int, ...], float]]):
         return np.array([scores[end] for end in ends])
 
     async def _ahead(self, prompt: Prompt) -> dict[tuple[int, ...], float]:
-        """Have the prompt read alone."""
+        """Let the engine read the prompt alone."""
         await self._model.encode(prompt)
         return {}
 
     async def _first(self, prompt: Prompt, end: tuple[int, ...]) -> dict[tuple[int, ...], float]:
-        """Have the prompt read, with a candidate behind it."""
+        """Let the engine read the prompt with a first candidate behind it."""
         return {end: await self._model.encode(prompt, end)}
 
     async def _rest(self, prompt: Prompt, ends: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
         tasks = [asyncio.create_task(self._model.encode(prompt, end)) for end in ends]
         try:
             scores = await asyncio.gather(*tasks)
-        finally:  # also the engine stops to work on what nobody waits for
+        finally:  # the engine stops work for which no call waits
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

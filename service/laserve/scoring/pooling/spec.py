@@ -1,4 +1,4 @@
-"""What a reward model needs of its engine, and the arguments that vLLM gets for it."""
+"""The specification of a pooling engine, and the vLLM arguments for it."""
 
 import json
 from collections.abc import Mapping
@@ -8,25 +8,25 @@ from typing import Any
 
 from laserve.engines import cpu
 
-#: Memory for the KV cache on a GPU; what an engine on a CPU gets stands in `laserve.engines.cpu`.
+#: Memory for the KV cache on a GPU; for a CPU see `laserve.engines.cpu`.
 GPU_KV_CACHE_BYTES = 4 * 2**30
-#: Share of a GPU that must be free at the start; the cache has a size of its own.
+#: Share of a GPU's memory that must be free at the start; the size of the cache is set separately.
 GPU_SHARE = 0.1
-#: Adapters in the engine's memory at once; with more, the one that has waited longest makes room.
+#: Largest number of adapters in the engine's memory; beyond it the least recently used one is replaced.
 MAX_ADAPTERS = 8
 MAX_RANK = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """An engine that a reward model asks for; equal ones are shared."""
+    """The engine that a reward model needs; models with equal specifications share one engine."""
 
-    #: Folder of the base, or of a whole classifier.
+    #: Folder of the base model, or of a whole classifier.
     model: str
-    #: Whether it takes LoRA adapters, each with a head; else the model has a head itself.
+    #: Whether the engine takes LoRA adapters, each with a head; otherwise the model itself has a head.
     adapters: bool
     max_model_len: int | None
-    #: More of vLLM's ``AsyncEngineArgs``, as JSON with sorted keys.
+    #: Further arguments of vLLM's ``AsyncEngineArgs``, as JSON with sorted keys.
     extra: str
 
     @classmethod
@@ -38,21 +38,21 @@ class EngineSpec:
 
     @property
     def name(self) -> str:
-        """In logs and metrics."""
+        """Name of the engine in logs and metrics."""
         return f"rm-{Path(self.model).name}"
 
     @property
     def max_rank(self) -> int:
-        """Highest rank of its adapters."""
+        """Highest rank of the adapters."""
         return int(json.loads(self.extra).get("max_lora_rank", MAX_RANK))
 
     @staticmethod
     def environment() -> dict[str, str]:
-        """Variables of its processes."""
+        """Environment variables of the engine's processes."""
         return cpu.pooling_environment()
 
     def arguments(self) -> dict[str, Any]:
-        """What ``AsyncEngineArgs`` takes. Raises ConfigError when vLLM is not installed."""
+        """Arguments of ``AsyncEngineArgs``. Raises ConfigError if vLLM is not installed."""
         on_cpu = cpu.on_cpu("kind")
         arguments: dict[str, Any] = {
             "model": self.model,
@@ -61,7 +61,7 @@ class EngineSpec:
             "max_model_len": self.max_model_len,
             "enable_prefix_caching": True,
             "use_tqdm_on_load": False,
-            "disable_log_stats": True,  # a new engine's statistics would take down those of the generator
+            "disable_log_stats": True,  # a new engine's statistics would unregister those of the generator
         }
         if self.adapters:
             arguments |= {

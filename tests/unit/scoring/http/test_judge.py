@@ -74,8 +74,8 @@ def test_fields_in_texts_are_not_filled_in() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prompt": "rate {answer} by {rules}"}, "options.prompt: has no field rules"),
-        ({"prompt": "rate it"}, "options.prompt: {answer} is needed"),
+        ({"prompt": "rate {answer} by {rules}"}, "options.prompt: unknown field rules"),
+        ({"prompt": "rate it"}, "options.prompt: the field {answer} is required"),
         ({"scale": [5, 5]}, "options.scale: "),
         ({"scale": [1, float("inf")]}, "options.scale: "),
         ({"max_tokens": 0}, "options.max_tokens: must be at least 1"),

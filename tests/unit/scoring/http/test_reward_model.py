@@ -113,7 +113,7 @@ async def test_a_cross_encoder_gets_two_texts_without_special_tokens() -> None:
     ("answer", "message"),
     [
         (httpx.Response(404), r"options.endpoint: .* answered 404 to /classify"),
-        (httpx.Response(400), r"options.endpoint: .* refuses .*; is it a classifier with one label\?"),
+        (httpx.Response(400), r"options.endpoint: .* refuses .*; expected a classifier with one label"),
         ({"data": [{"index": 0, "probs": [1.0, 2.0]}]}, r"outputs of shape \(1, 2\) for 1 texts"),
         ({"data": [{"index": 0}]}, r"answered /classify without scores"),
         ([], r"answered /classify without scores"),
@@ -143,7 +143,7 @@ async def test_a_server_that_is_not_there_is_named() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"endpoint": "rerank"}, "options.endpoint: no 'rerank'"),
+        ({"endpoint": "rerank"}, "options.endpoint: unknown endpoint 'rerank'"),
         ({"max_model_len": 3}, "options.max_model_len: must be at least 64"),
     ],
 )

@@ -39,12 +39,12 @@ async def test_a_served_model_is_found_with_what_the_server_says_of_it() -> None
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (server(401), r"options.api_key: http://models.example:8000/v1 refuses it"),
+        (server(401), r"options.api_key: http://models.example:8000/v1 refuses this key"),
         (server(500), r"options.url: http://models.example:8000/v1 answered 500 to /v1/models"),
         (unreachable(), r"options.url: no model server at http://models.example:8000/v1: ConnectError"),
-        (server(text="<html>"), r"options.url: .* is no OpenAI-compatible server"),
-        (server(json=[]), r"options.url: .* is no OpenAI-compatible server"),
-        (server(json=TWO), r"options.model: .* serves several models; name one of: one, two"),
+        (server(text="<html>"), r"options.url: .* is not an OpenAI-compatible server"),
+        (server(json=[]), r"options.url: .* is not an OpenAI-compatible server"),
+        (server(json=TWO), r"options.model: .* does not serve exactly one model; name one of: one, two"),
     ],
 )
 async def test_what_settings_can_mend_names_the_setting(broken: RemoteServer, message: str) -> None:
@@ -55,7 +55,7 @@ async def test_what_settings_can_mend_names_the_setting(broken: RemoteServer, me
 
 
 async def test_an_unknown_model_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"options.model: .* has no 'three'; it has: one, two"):
+    with pytest.raises(ConfigError, match=r"options.model: .* does not serve 'three'; it serves: one, two"):
         await server(json=TWO).find("three")
 
 
@@ -66,7 +66,7 @@ async def test_an_unknown_model_is_refused_with_those_there_are() -> None:
         (server(422), Unscorable, "422"),
         (server(401), ArmFailed, "answered 401 to /classify"),
         (server(503), ArmFailed, "answered 503"),
-        (server(text="hello"), ArmFailed, "something else than JSON"),
+        (server(text="hello"), ArmFailed, "did not answer .* with JSON"),
         (unreachable(), ArmFailed, "does not answer: ConnectError: refused"),
     ],
 )

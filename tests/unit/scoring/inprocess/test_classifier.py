@@ -194,7 +194,7 @@ async def test_attributes_are_weighed_as_the_request_says(decoder: Path, tmp_pat
     await model.load()
     own = await score(model, asked(), CANDIDATES)
     asked_for = await score(model, make_request(attribute_weights={"kind": 0.5}), CANDIDATES)
-    with pytest.raises(Unscorable, match="no attribute 'nice'; there are: right, kind, long"):
+    with pytest.raises(Unscorable, match="unknown attribute 'nice'; there are: right, kind, long"):
         await score(model, make_request(attribute_weights={"nice": 1, "kind": 1}), CANDIDATES)
     await model.close()
     assert own == pytest.approx(await naive(folder, asked(), 2048) @ [2, 0, -1], abs=1e-5)
@@ -237,16 +237,24 @@ async def test_the_implicit_reward_is_the_log_ratio_of_two_models(decoder: Path,
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (TransformersModel, {"dtype": "int4"}, "options.dtype: no 'int4'"),
+        (TransformersModel, {"dtype": "int4"}, "options.dtype: unknown type 'int4'"),
         (TransformersModel, {"max_model_len": 8}, "options.max_model_len: must be at least 64"),
         (TransformersModel, {"batch_tokens": 0}, "options.batch_tokens"),
         (AttributesModel, {"attributes": []}, "options.attributes"),
         (AttributesModel, {"attributes": "abc"}, "options.attributes"),
         (AttributesModel, {"attributes": ["a", "a"]}, "options.attributes"),
-        (AttributesModel, {"attributes": ["a"], "weights": {"b": 1.0}}, "options.weights: no attribute 'b'"),
+        (
+            AttributesModel,
+            {"attributes": ["a"], "weights": {"b": 1.0}},
+            "options.weights: unknown attribute 'b'",
+        ),
         (AttributesModel, {"attributes": ["a"], "weights": {"a": float("nan")}}, "options.weights.a"),
-        (ImplicitReward, {}, "options: give one of reference and adapter"),
-        (ImplicitReward, {"reference": "a", "adapter": "b"}, "options: give one of reference and adapter"),
+        (ImplicitReward, {}, "options: expected exactly one of reference and adapter"),
+        (
+            ImplicitReward,
+            {"reference": "a", "adapter": "b"},
+            "options: expected exactly one of reference and adapter",
+        ),
         (ImplicitReward, {"reference": "a", "beta": 0}, "options.beta"),
     ],
 )
