@@ -1,1 +1,1 @@
-"""vLLM engines: their arguments on a CPU, their start, their watch, their restart and their end."""
+"""vLLM engines: their arguments on a CPU, their start, supervision, restart and end."""

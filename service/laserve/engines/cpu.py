@@ -1,18 +1,18 @@
-"""Arguments and environment that vLLM's engines get on a CPU."""
+"""Arguments and environment of vLLM's engines on a CPU."""
 
 import os
 from typing import Any
 
 from laserve.errors import ConfigError
 
-#: The least that attention on a CPU takes; a prompt's tokens beyond whole blocks are computed anew for each
-#: candidate.
+#: Tokens of a block, the smallest size that attention on a CPU accepts; a prompt's tokens beyond whole blocks
+#: are computed again for each candidate.
 BLOCK_SIZE = 32
-#: Memory for the KV cache.
+#: Memory for the KV cache, in bytes.
 GENERATOR_KV_CACHE_BYTES = 2 * 2**30
 POOLING_KV_CACHE_BYTES = 2**30
 #: Tokens of one step of a pooling engine. A longer prompt is read over several steps, which other requests
-#: share; a shorter budget would make every step repeat the reading of the weights.
+#: share. Each step reads all weights, so smaller steps would read them more often.
 POOLING_BATCHED_TOKENS = 4096
 
 
@@ -20,7 +20,7 @@ def on_cpu(param: str) -> bool:
     """Whether the vLLM that is installed runs on a CPU.
 
     Args:
-        param: setting that asked for vLLM.
+        param: setting that requires vLLM.
 
     Raises:
         ConfigError: vLLM is not installed.
@@ -35,13 +35,13 @@ def on_cpu(param: str) -> bool:
 
 
 def generator_arguments(*, kv_cache_bytes: int | None) -> dict[str, Any]:
-    """Arguments of an engine that generates.
+    """Arguments of a generator's engine.
 
-    Whole prefills, because seeded requests kill the CPU engine when a prefill is chunked; eager, because
-    compiling costs minutes.
+    Prefills are whole, because seeded requests kill the CPU engine if a prefill is chunked. Execution is
+    eager, because compiling takes minutes.
 
     Args:
-        kv_cache_bytes: as set; None for the default.
+        kv_cache_bytes: memory for the KV cache; None for the default.
     """
     return _arguments(kv_cache_bytes or GENERATOR_KV_CACHE_BYTES) | {"enable_chunked_prefill": False}
 
@@ -52,9 +52,9 @@ def pooling_arguments() -> dict[str, Any]:
 
 
 def pooling_environment() -> dict[str, str]:
-    """Variables of the processes of an engine of reward models; none where it does not run on a CPU.
+    """Environment variables of the processes of an engine of reward models; empty if not on a CPU.
 
-    Threads on all cores: vLLM would leave out one.
+    They give the engine threads on all cores; by default vLLM leaves out one core.
     """
     if not on_cpu("kind") or "VLLM_CPU_OMP_THREADS_BIND" in os.environ:
         return {}

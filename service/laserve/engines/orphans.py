@@ -1,11 +1,11 @@
-"""Ends an engine's process when the process that started it is gone, however it went."""
+"""The end of an engine's process when its parent process is gone."""
 
 import multiprocessing
 import os
 import threading
 import time
 
-#: Set by a server for the processes that it starts, so that other users of vLLM are left alone.
+#: Environment variable that a server sets for its processes; processes of other users of vLLM lack it.
 MARK = "_LASERVE_ENGINE"
 _LOOK_EVERY_S = 0.5
 _NAME = "end-with-parent"
@@ -14,9 +14,9 @@ _NAME = "end-with-parent"
 def end_with_parent() -> None:
     """Watch the parent in a thread, in a process that multiprocessing has started below a server.
 
-    A parent that is killed cannot stop its engines, and vLLM's go on waiting for it and hold their memory.
-    Also an entry point of ``vllm.general_plugins``, which vLLM calls in each of its processes. Calling it
-    again, or in the server itself, does nothing.
+    A killed parent cannot stop its engines, and vLLM's engines keep waiting for it and hold their memory.
+    This function is an entry point of ``vllm.general_plugins``, which vLLM calls in each of its processes.
+    A second call, or a call in the server itself, does nothing.
     """
     parent = multiprocessing.parent_process()
     watched = any(thread.name == _NAME for thread in threading.enumerate())

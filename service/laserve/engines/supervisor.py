@@ -1,4 +1,4 @@
-"""Keeps an engine alive: starts it, notices its death, and starts the next."""
+"""The supervision of an engine: its start, the detection of its death, and its restart."""
 
 import asyncio
 import logging
@@ -11,43 +11,43 @@ from laserve.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at the engine; a request that it fails sees its death at once.
+#: Seconds between two checks of the engine; a request that fails detects its death at once.
 LOOK_EVERY_S = 0.1
-#: What a start is expected to take before one has been seen, in seconds.
+#: Expected duration of a start before the first one has been measured, in seconds.
 _EXPECTED_START_S = 30.0
 
 
 class Engine(Protocol):
-    """Something with processes of its own that may die."""
+    """An engine with processes of its own, which may die."""
 
     def cause_of_death(self) -> str | None:
-        """Why it cannot serve any more; None while it can."""
+        """Reason why the engine cannot serve any more; None while it can."""
 
     def stop(self) -> None:
-        """Block until its processes are gone, whether it lives or not; it may be started again."""
+        """Block until the engine's processes are gone, alive or dead; it may be started again."""
 
     def close(self) -> None:
-        """The same, for good."""
+        """Block until the engine is gone for good."""
 
 
 E = TypeVar("E", bound=Engine)
 
 
 class Supervisor(Generic[E]):
-    """One engine at a time; when it dies, the next is started.
+    """The supervisor of one engine, which it restarts when the engine dies.
 
     Starts and stops block, so they run in a thread while the event loop goes on. The next start follows a
-    death at once, unless the engine died young or could not be started: then it waits, 1, 2, 4 .. seconds.
+    death at once, unless the engine died young or could not be started: then after 1, 2, 4 .. seconds.
 
     Args:
-        name: in logs and metrics.
-        start: blocks until an engine has started; after a death it is given the dead one, to start it again
-            or another in its place. Raises LaserveError when it cannot.
-        prove: makes a new engine do its work once; it is not called ready before. Raises LaserveError.
-        interrupt: makes a `start` that runs in another thread fail soon; called until it has.
-        first_pause_s: pause after the first failure, doubled for each one that follows.
-        longest_pause_s: where the doubling ends.
-        steady_s: an engine that lived this long did not die young.
+        name: name of the engine in logs and metrics.
+        start: blocks until an engine has started; after a death it gets the dead engine, to start it again
+            or to replace it. Raises LaserveError if it cannot.
+        prove: lets a new engine serve a first request before it counts as ready. Raises LaserveError.
+        interrupt: makes a `start` in another thread fail soon; called repeatedly until it has failed.
+        first_pause_s: pause after the first failure in seconds, doubled for each further failure.
+        longest_pause_s: longest pause, in seconds.
+        steady_s: age in seconds from which a death does not count as a failure.
     """
 
     def __init__(
@@ -70,29 +70,29 @@ class Supervisor(Generic[E]):
         self._first_pause_s = first_pause_s
         self._longest_pause_s = longest_pause_s
         self._steady_s = steady_s
-        #: The last one that was started, alive or dead.
+        #: The engine that was started last, alive or dead.
         self._engine: E | None = None
-        #: Whether it has been proved and not been found dead since.
+        #: Whether the engine has been proved and its death has not been noticed.
         self._up = False
         self._starting: asyncio.Future[E] | None = None
-        #: The last stop that ran in a thread.
+        #: The latest stop in a thread.
         self._stopping: list[asyncio.Future[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._retired = False
         self._born: float | None = None
         self._start_s = _EXPECTED_START_S
-        #: When the next engine is expected to serve.
+        #: Monotonic time at which the next engine is expected to serve.
         self._due = 0.0
-        #: Why none serves now.
+        #: Reason why no engine serves now.
         self._why = ""
 
     async def start(self) -> None:
-        """Start the first engine, and watch from then on. Raises what `start` raises."""
+        """Start the first engine, and watch it from then on. Raises the errors of `start`."""
         await self._try()
         self._watcher = asyncio.create_task(self._watch(), name=f"watch-{self._name}")
 
     def retire(self) -> None:
-        """Start no engine any more; the one that lives goes on."""
+        """Start no engine from now on; a running engine continues."""
         self._retired = True
 
     async def close(self) -> None:
@@ -100,7 +100,7 @@ class Supervisor(Generic[E]):
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, *self._stopping, return_exceptions=True)
-        # A thread cannot be cancelled: were it left alone, its engine would outlive this process.
+        # A thread cannot be cancelled; if it were left running, its engine would outlive this process.
         while self._starting is not None and not self._starting.done():
             self._interrupt()
             await asyncio.wait({self._starting}, timeout=LOOK_EVERY_S)
@@ -117,8 +117,8 @@ class Supervisor(Generic[E]):
         """The engine that serves.
 
         Raises:
-            NotReady: the first one is still loading.
-            EngineError: it has died; ``retry_after`` is when the next one is expected to serve.
+            NotReady: the first engine is still loading.
+            EngineError: the engine has died; ``retry_after`` is the expected wait for the next one.
         """
         if self._born is None:
             raise NotReady("the engine is still loading")
@@ -127,11 +127,11 @@ class Supervisor(Generic[E]):
             cause = self._engine.cause_of_death()
             if cause is None:
                 return self._engine
-            why, wait_s = cause, self._start_s  # not noticed yet
+            why, wait_s = cause, self._start_s  # a death that `_watch` has not noticed yet
         if self._retired:
             raise EngineError(f"the engine has died ({why}) and the service is stopping")
         raise EngineError(
-            f"the engine has died ({why}); it is being started again", retry_after=max(1, round(wait_s))
+            f"the engine has died ({why}); it is being restarted", retry_after=max(1, round(wait_s))
         )
 
     async def _try(self) -> None:
@@ -142,7 +142,7 @@ class Supervisor(Generic[E]):
         self._starting = None
         try:
             await self._proved(self._engine)
-        except Exception:  # whatever it was, its processes must not stay
+        except Exception:  # after any error, the engine's processes must not remain
             await asyncio.to_thread(self._engine.stop)
             raise
         self._up = True
@@ -150,13 +150,13 @@ class Supervisor(Generic[E]):
         self._start_s = self._born - began
 
     async def _proved(self, engine: E) -> None:
-        """Wait for the proof, unless the engine dies over it."""
+        """Wait for the proof, unless the engine dies during it."""
         proof = asyncio.ensure_future(self._prove(engine))
         try:
             while not proof.done() and engine.cause_of_death() is None:
                 await asyncio.wait({proof}, timeout=LOOK_EVERY_S)
             if (cause := engine.cause_of_death()) is not None:
-                raise EngineError(f"the engine died over its first request: {cause}")
+                raise EngineError(f"the engine died during its first request: {cause}")
             await proof
         finally:
             proof.cancel()
@@ -173,7 +173,7 @@ class Supervisor(Generic[E]):
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def _bury(self, engine: E, cause: str, failures: int) -> int:
-        """Clear away what is left of a dead engine; returns the failures in a row, this one included."""
+        """Stop the rest of a dead engine; returns the number of failures in a row, with this one."""
         lived_s = time.monotonic() - (self._born or 0.0)
         logger.error("engine %s has died after %.0f s: %s", self._name, lived_s, cause)
         self._up, self._why, self._due = False, cause, time.monotonic() + self._start_s
@@ -183,7 +183,7 @@ class Supervisor(Generic[E]):
         return 0 if lived_s >= self._steady_s else failures + 1
 
     async def _restart(self, failures: int) -> bool:
-        """One attempt to start again, after the pause that this many failures in a row ask for."""
+        """Try to restart once, after the pause for this number of failures in a row."""
         pause_s = self._pause_s(failures)
         self._due = time.monotonic() + pause_s + self._start_s
         if pause_s:
@@ -195,17 +195,17 @@ class Supervisor(Generic[E]):
                 return False
         try:
             await self._try()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next attempt may do better
+        except Exception as error:  # noqa: BLE001 - after any error, the next attempt may succeed
             self._why = error.message if isinstance(error, LaserveError) else repr(error)
             self._metrics.engine_restarts.labels(self._name, "failed").inc()
-            logger.error("engine %s: %s", self._name, self._why)  # noqa: TRY400 - the message says it all
+            logger.error("engine %s: %s", self._name, self._why)  # noqa: TRY400 - the message is enough
             return False
         self._metrics.engine_restarts.labels(self._name, "ready").inc()
         logger.info("engine %s serves again after %.0f s", self._name, self._start_s)
         return True
 
     def _pause_s(self, failures: int) -> float:
-        """Seconds until the next start: 0 without a failure before it, then doubling."""
+        """Seconds until the next start: 0 without a failure, then doubling with each failure."""
         if not failures:
             return 0.0
         return min(self._first_pause_s * 2.0 ** min(failures - 1, 30), self._longest_pause_s)

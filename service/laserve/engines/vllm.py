@@ -1,4 +1,4 @@
-"""A vLLM engine of this process: AsyncLLM, with its core in a process of its own."""
+"""A vLLM engine of this process: AsyncLLM, whose core runs in its own process."""
 
 import gc
 import logging
@@ -16,12 +16,12 @@ from laserve.errors import ConfigError, EngineError
 
 logger = logging.getLogger(__name__)
 
-#: Seconds until the processes of an engine are killed: they are deaf to less, and have nothing to save.
+#: Seconds until the processes of an engine are killed; they ignore weaker signals, and have no state to save.
 _STOP_S = 0.1
-#: Of the processes of every engine, unless the environment says otherwise. None outlives this process; what
-#: a killed one held is freed by the resource tracker of Python, which otherwise warns of a leak.
+#: Default environment variables of every engine's processes. No process outlives this one; Python's resource
+#: tracker frees the memory of a killed process, and without the filter it would warn of a leak.
 _ENVIRONMENT = {MARK: "1", "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"}
-#: Seconds between two looks at whether a start that waits for its turn is still wanted.
+#: Seconds between two checks whether a start that waits for its turn has been interrupted.
 _TURN_S = 0.1
 
 
@@ -36,7 +36,7 @@ class VllmEngine:
         self.llm = llm
 
     def cause_of_death(self) -> str | None:
-        """Why it cannot serve any more; None while it can."""
+        """Reason why the engine cannot serve any more; None while it can."""
         if not self.llm.errored:
             return None
         manager = self.llm.engine_core.resources.engine_manager
@@ -44,24 +44,24 @@ class VllmEngine:
         return ", ".join(f"{name} {_ending(code)}" for name, code in codes.items()) or "it reported an error"
 
     def stop(self) -> None:
-        """Block until its processes are gone; the parts in this process stay, for `start_again`."""
+        """Block until the engine's processes are gone; its parts in this process stay, for `start_again`."""
         with _tolerant():
             self.llm.engine_core.shutdown(timeout=_STOP_S)
 
     def close(self) -> None:
-        """Block until all of it is gone."""
+        """Block until the engine is gone."""
         with _tolerant():
             self._stop_reading()
         with _tolerant():
             self.llm.shutdown(timeout=_STOP_S)
         del self.llm
-        gc.collect()  # it is full of cycles, and would complain when the interpreter takes it down
+        gc.collect()  # its reference cycles would report errors at the end of the interpreter
 
     def _stop_reading(self) -> None:
-        """End the task that reads what the engine puts out: it would report a wanted end as a death.
+        """End the task that reads the engine's outputs, which would report an intended end as a death.
 
-        Whoever still waits for an output is told instead. The task belongs to the loop that it was made on;
-        what is left there now runs before anything that a shutdown leaves there.
+        Calls that wait for an output get an error instead. The task belongs to the event loop that made it;
+        a callback left there now runs before any callback of a shutdown.
         """
         llm, handler = self.llm, self.llm.output_handler
         if handler is None or handler.get_loop().is_closed():
@@ -74,10 +74,10 @@ class VllmEngine:
         handler.get_loop().call_soon_threadsafe(end)
 
     def start_again(self) -> None:
-        """Block until new processes stand behind the parts in this process.
+        """Block until new processes serve the parts in this process.
 
-        Making those parts anew, the tokenizer above all, would stop the event loop for half a second, and
-        begin vLLM's metrics from 0. This is what ``AsyncLLM`` does when it is made, less what can stay.
+        New parts, above all a new tokenizer, would block the event loop for half a second and reset vLLM's
+        metrics to 0. The method repeats the constructor of ``AsyncLLM``, except for parts that can stay.
         """
         from vllm.v1.engine.core_client import EngineCoreClient
         from vllm.v1.engine.output_processor import OutputProcessor
@@ -100,13 +100,13 @@ class VllmEngine:
 
 
 class VllmStart:
-    """Starts engines from the same arguments, one at a time.
+    """The start of engines with fixed arguments, one at a time.
 
     Args:
-        arguments: of vLLM's ``AsyncEngineArgs``.
-        section: settings that errors name.
-        turn: held during a start, so that engines that share it start one after another.
-        environment: variables of the engine's processes, where they are not set already.
+        arguments: arguments of vLLM's ``AsyncEngineArgs``.
+        section: section of the settings that errors name.
+        turn: lock that is held during a start, so that engines start one after another.
+        environment: variables of the engine's processes, unless they are set already.
     """
 
     def __init__(
@@ -122,15 +122,15 @@ class VllmStart:
         self._turn = turn or threading.Lock()
         self._environment = _ENVIRONMENT | dict(environment or {})
         self._interrupted = threading.Event()
-        #: Processes that were there before the start that runs; None while none does.
+        #: Child processes from before the current start; None while no start runs.
         self._before: set[Any] | None = None
 
     def __call__(self, dead: VllmEngine | None) -> VllmEngine:
-        """Block until an engine serves: a new one, or the dead one with new processes.
+        """Block until an engine serves: a new one, or the dead engine with new processes.
 
         Raises:
             ConfigError: vLLM refuses the arguments.
-            EngineError: it did not start; vLLM's own log, on standard error, has the reason.
+            EngineError: the engine did not start; vLLM's log, on standard error, has the reason.
         """
         self._interrupted.clear()
         while not self._turn.acquire(timeout=_TURN_S):
@@ -146,7 +146,7 @@ class VllmStart:
 
     def _start(self, dead: VllmEngine | None) -> VllmEngine:
         try:
-            with _deaf_to_signals():
+            with _signals_blocked():
                 if dead is None:
                     return self._first()
                 dead.start_again()
@@ -167,7 +167,7 @@ class VllmStart:
         return VllmEngine(AsyncLLM.from_engine_args(arguments))
 
     def interrupt(self) -> None:
-        """Make the start that runs in another thread fail: kill what it has started, or end its wait."""
+        """Make the start in another thread fail: kill its processes, or end its wait for its turn."""
         self._interrupted.set()
         before = self._before
         if before is not None:
@@ -177,21 +177,21 @@ class VllmStart:
 
 @contextmanager
 def _tolerant() -> Iterator[None]:
-    """A dead engine may fail to close in any way."""
+    """A context that logs errors: a dead engine may fail to close in any way."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - said, and the next one can do without it
+    except Exception as error:  # noqa: BLE001 - logged; the next engine does not depend on it
         logger.warning("an engine did not close: %s: %s", type(error).__name__, error)
 
 
 @contextmanager
-def _deaf_to_signals() -> Iterator[None]:
-    """Processes started meanwhile by this thread never see SIGINT and SIGTERM.
+def _signals_blocked() -> Iterator[None]:
+    """A context in which this thread starts processes that never receive SIGINT and SIGTERM.
 
     Ctrl-C goes to every process of a terminal's group, and systemd's SIGTERM to every process of a service;
-    an engine that heeded them could not finish the requests that the service still answers.
+    an engine that obeyed them could not finish the requests that the service still answers.
     """
-    resource_tracker.ensure_running()  # started later it would undo the mask
+    resource_tracker.ensure_running()  # a later start would undo the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -201,7 +201,7 @@ def _deaf_to_signals() -> Iterator[None]:
 
 @contextmanager
 def _inherited(environment: Mapping[str, str]) -> Iterator[None]:
-    """Processes started meanwhile have these variables, where they are not set already."""
+    """A context in which new processes get these variables, unless they are set already."""
     added = {name: value for name, value in environment.items() if name not in os.environ}
     os.environ.update(added)
     try:

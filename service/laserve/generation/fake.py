@@ -1,4 +1,4 @@
-"""A deterministic generator for users' tests: words of the request, drawn by a hash. No model."""
+"""The kind ``fake``: a deterministic generator for tests that draws words of the request by a hash."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ _WORDS = ("yes", "no", "in", "the", "river", "1911", "blue", "three", "north", "
 
 
 class FakeTokenizer:
-    """One id a byte."""
+    """A tokenizer with one id per byte."""
 
     async def encode(self, text: str, *, literal: bool = False) -> Sequence[int]:
         return list(text.encode())
@@ -26,12 +26,12 @@ class FakeTokenizer:
 
 
 class FakeGenerator:
-    """Same request, same candidates; higher temperatures give more varied ones.
+    """A generator with equal candidates for equal requests, and more varied ones at higher temperatures.
 
     Args:
         max_model_len: longest prompt and candidate together, in bytes of the prompt.
-        delay_s: pause before each candidate, for tests of time and cancellation.
-        salt: generators with different salts answer differently.
+        delay_s: pause before each candidate in seconds, for tests of time and cancellation.
+        salt: makes the candidates of generators differ.
     """
 
     def __init__(self, *, max_model_len: int | None = None, delay_s: float = 0.0, salt: str = "") -> None:
@@ -40,7 +40,7 @@ class FakeGenerator:
         self.concurrency = 256
         self.delay_s = delay_s
         self.salt = salt
-        #: Requests being sampled now.
+        #: Number of requests that are being sampled.
         self.running = 0
         self._tokenizer = FakeTokenizer()
 
@@ -63,7 +63,7 @@ class FakeGenerator:
             for index in range(sampling.n):
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                # A greedy sample is the same for every index; a hot one differs each time.
+                # At temperature 0 all indices give one sample, at temperature 1 or above each gives its own.
                 variant = int(index * min(sampling.temperature, 1.0))
                 key = f"{self.salt}{bytes(rendered.token_ids)!r}|{sampling.seed}|{variant}"
                 digest = hashlib.sha256(key.encode()).digest()

@@ -1,4 +1,4 @@
-"""Fingerprints of what decides a request's candidates: the generator, and the template of its prompts."""
+"""Fingerprints of the generator and of its prompt template, which decide a request's candidates."""
 
 from typing import Any
 
@@ -7,17 +7,18 @@ from laserve.config.secrets import public
 from laserve.generation.prompts import TEMPLATE
 from laserve.models.fingerprint import computing, fingerprint, model_content, server_address
 
-#: Options of the fake that say how fast it is.
+#: Options of the fake that change only its speed.
 _PACE = frozenset({"delay_s"})
 
 
 def generator_fingerprint(settings: GenerationSettings) -> str | None:
-    """Of the generator that the settings name; its own chat template is among the files of a model's folder.
+    """Fingerprint of the generator in the settings; a model's folder includes its chat template.
 
-    Sampling is not in it, since a request says that itself, nor how fast it is. It reads files.
+    Sampling parameters, which belong to a request, and options of speed are left out. The function
+    reads files.
 
     Returns:
-        None where the model's folder cannot be read, which the generator will say itself.
+        None if the model's folder cannot be read; the generator reports it when it loads.
     """
     parts: dict[str, Any] = {"kind": settings.kind, "max_model_len": settings.max_model_len}
     match settings.kind:
@@ -34,5 +35,5 @@ def generator_fingerprint(settings: GenerationSettings) -> str | None:
 
 
 def template_fingerprint() -> str:
-    """Of the prompt around a question and its documents, the solved examples included."""
+    """Fingerprint of the prompt around a question and its documents, with the solved examples."""
     return fingerprint(TEMPLATE)

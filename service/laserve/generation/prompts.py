@@ -1,7 +1,7 @@
-"""From a request to token ids: the question-answering prompt, and documents cut to the model's length.
+"""The rendering of a request as token ids: the question-answering prompt, and documents cut to fit.
 
-A small model answers briefly only when it has seen how: solved examples, about people and places that do not
-exist, stand before the question, and a line break ends the answer.
+A small model gives short answers only after examples of them. So solved examples, about people and places
+that do not exist, precede the question, and a line break ends the answer.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from laserve.generation.base import Rendered, Tokenizer
 from laserve.models.tokenizer import shares
 from laserve.types import Document, Request
 
-#: What ends an answer to a question, unless the request says otherwise.
+#: Default texts that end an answer to a question.
 STOP = ("\n",)
 
 
@@ -92,11 +92,11 @@ EXAMPLES = (
 async def render(request: Request, tokenizer: Tokenizer, max_model_len: int) -> Rendered:
     """Turn a request into token ids that leave room for ``max_tokens``.
 
-    A raw prompt is read as vLLM's completions read it, messages through the model's chat template, and a
-    question with documents through the prompt above; there, the documents lose tokens when all does not fit.
+    A raw prompt is read as in vLLM's completions API, messages through the model's chat template, and a
+    question with documents through the prompt of this module, where documents lose tokens to fit.
 
     Raises:
-        InvalidRequest: it does not fit, and has no documents that could lose tokens.
+        InvalidRequest: the request does not fit, and has no documents that could lose tokens.
     """
     room = max_model_len - request.sampling.max_tokens
     if room < 1:
@@ -116,12 +116,12 @@ async def render(request: Request, tokenizer: Tokenizer, max_model_len: int) -> 
         ids = await tokenizer.encode_prompt(request.prompt or "")
     _check_room(field, len(ids), room, request)
     if not ids:
-        raise InvalidRequest(f"{field}: holds no token", param=field)
+        raise InvalidRequest(f"{field}: contains no tokens", param=field)
     return Rendered(token_ids=tuple(ids), sampling=request.sampling)
 
 
 async def _render_question(request: Request, tokenizer: Tokenizer, room: int) -> Rendered:
-    heads = [_head(place, document) for place, document in enumerate(request.documents, start=1)]
+    heads = [_head(number, document) for number, document in enumerate(request.documents, start=1)]
     parts = [SOLVED, "\n", _tail(request.question or ""), *heads]
     parts += [document.text for document in request.documents]
     encoded = await asyncio.gather(*(tokenizer.encode(part, literal=True) for part in parts))
@@ -152,8 +152,8 @@ def _check_room(field: str, tokens: int, room: int, request: Request) -> None:
         )
 
 
-def _head(place: int, document: Document) -> str:
-    return f"Document [{place}] (Title: {document.title}) " if document.title else f"Document [{place}] "
+def _head(number: int, document: Document) -> str:
+    return f"Document [{number}] (Title: {document.title}) " if document.title else f"Document [{number}] "
 
 
 def _tail(question: str) -> str:
@@ -162,15 +162,15 @@ def _tail(question: str) -> str:
 
 def _solved(example: Example) -> str:
     documents = "".join(
-        f"{_head(place, document)}{document.text}\n"
-        for place, document in enumerate(example.documents, start=1)
+        f"{_head(number, document)}{document.text}\n"
+        for number, document in enumerate(example.documents, start=1)
     )
     return f"{documents}{_tail(example.question)} {example.answer}\n\n"
 
 
-#: The solved examples as they stand before every question.
+#: The solved examples that precede every question.
 SOLVED = "".join(_solved(example) for example in EXAMPLES)
-#: All that this prompt puts around what a request brings.
+#: All parts of the prompt that do not come from the request.
 TEMPLATE = (
     SOLVED,
     _head(1, Document(title="{title}", text="")),

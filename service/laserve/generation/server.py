@@ -1,4 +1,4 @@
-"""A vLLM server by URL, through its OpenAI-compatible API."""
+"""The kind ``openai``: a generator on a vLLM server, through its OpenAI-compatible API."""
 
 import asyncio
 import json
@@ -18,14 +18,14 @@ from laserve.generation.prompts import render
 from laserve.types import Candidate, Request
 
 _CONNECT_S = 10.0
-#: Seconds between two looks at the server.
+#: Seconds between two checks of the server's health.
 _LOOK_EVERY_S = 2.0
 
 
 class RemoteTokenizer:
-    """The server's own tokenizer, by its ``/tokenize``.
+    """The server's own tokenizer, through its endpoint ``/tokenize``.
 
-    That endpoint cannot be told to read special tokens as plain characters, so ``literal`` has no effect.
+    The endpoint has no option to read special tokens as plain characters, so ``literal`` has no effect.
     """
 
     def __init__(self, client: httpx.AsyncClient, model: str) -> None:
@@ -45,7 +45,7 @@ class RemoteTokenizer:
         try:
             answer = await self._client.post("/tokenize", json={"model": self._model} | body)
         except httpx.HTTPError as error:
-            raise EngineError(f"the vLLM server does not answer: {_say(error)}") from error
+            raise EngineError(f"the vLLM server does not answer: {_text_of(error)}") from error
         if answer.status_code in (400, 422):
             raise InvalidRequest(f"the vLLM server refused the request: {_reason(answer)}")
         if answer.is_error:
@@ -56,20 +56,20 @@ class RemoteTokenizer:
 
 @dataclass(kw_only=True)
 class _Partial:
-    """A candidate while it streams in."""
+    """A candidate that is still being received."""
 
     text: list[str] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
 
 
 class OpenAIGenerator:
-    """Samples with a vLLM server.
+    """A generator that samples with a vLLM server.
 
     Prompts are rendered here and sent as token ids to ``/v1/completions``.
 
     Args:
         settings: the section ``generation``, with ``url``.
-        transport: for tests; by default the network.
+        transport: transport for tests; by default the network.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class OpenAIGenerator:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             transport=transport,
         )
-        #: For messages.
+        #: The URL without secrets, for messages.
         self._name = public_text(str(self._client.base_url))
-        self._wanted_len = settings.max_model_len
+        self._requested_len = settings.max_model_len
         self._tokenizer = RemoteTokenizer(self._client, self.model)
         self._problem: str | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -97,23 +97,26 @@ class OpenAIGenerator:
         try:
             answer = await self._client.get("/v1/models", timeout=_CONNECT_S)
             if answer.status_code in (401, 403):
-                raise ConfigError.at("generation.api_key", f"{self._name} refuses it")
+                raise ConfigError.at("generation.api_key", f"{self._name} refuses this key")
             answer.raise_for_status()
             served = {model["id"]: model for model in answer.json()["data"]}
         except httpx.HTTPError as error:
-            raise EngineError(f"generation.url: no vLLM server at {self._name}: {_say(error)}") from error
+            raise EngineError(f"generation.url: no vLLM server at {self._name}: {_text_of(error)}") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError.at("generation.url", f"{self._name} is no OpenAI-compatible server") from error
+            raise ConfigError.at(
+                "generation.url", f"{self._name} is not an OpenAI-compatible server"
+            ) from error
         if self.model not in served:
             raise ConfigError.at(
-                "generation.model", f"the server has no {self.model!r}; it has: {', '.join(served)}"
+                "generation.model",
+                f"the server does not serve {self.model!r}; it serves: {', '.join(served)}",
             )
         length = served[self.model].get("max_model_len")
         if length is None:
             raise ConfigError.at(
-                "generation.url", "the server does not tell max_model_len; a vLLM server is needed"
+                "generation.url", "the server does not report max_model_len; expected a vLLM server"
             )
-        self.max_model_len = min(int(length), self._wanted_len or int(length))
+        self.max_model_len = min(int(length), self._requested_len or int(length))
         self._watcher = asyncio.create_task(self._watch(), name="watch-vllm-server")
 
     async def close(self) -> None:
@@ -129,17 +132,21 @@ class OpenAIGenerator:
             raise EngineError(self._problem)
 
     async def _watch(self) -> None:
-        """Know whether the server serves, also while nobody asks it for candidates."""
+        """Check the server's health regularly, also while there are no requests."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            self._problem = await self._ask_health()
+            self._problem = await self._health_problem()
 
-    async def _ask_health(self) -> str | None:
+    async def _health_problem(self) -> str | None:
         try:
             answer = await self._client.get("/health", timeout=_CONNECT_S)
         except httpx.HTTPError as error:
-            return f"the vLLM server does not answer: {_say(error)}"
-        return f"the vLLM server is not well: {answer.status_code}" if answer.is_server_error else None
+            return f"the vLLM server does not answer: {_text_of(error)}"
+        return (
+            f"the vLLM server is unhealthy: it answered {answer.status_code} to /health"
+            if answer.is_server_error
+            else None
+        )
 
     def retire(self) -> None: ...
 
@@ -178,12 +185,12 @@ class OpenAIGenerator:
                             finished += 1
                             yield _candidate(choice, part, strip=rendered.strip)
         except (httpx.HTTPError, httpx_sse.SSEError) as error:
-            raise EngineError(f"the vLLM server broke off: {_say(error)}") from error
+            raise EngineError(f"the vLLM server broke the connection: {_text_of(error)}") from error
         if finished < sampling.n:
             raise EngineError(f"the vLLM server sent {finished} of {sampling.n} candidates")
 
 
-def _say(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     return public_text(repr(error))
 
 
@@ -203,7 +210,7 @@ def _choices(data: str) -> list[dict[str, Any]]:
         if not all({"index", "text"} <= choice.keys() for choice in choices):
             raise EngineError("the vLLM server sent a choice without index or text")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineError("the vLLM server sent a line that is no completion") from error
+        raise EngineError("the vLLM server sent a line that is not a completion") from error
     return choices
 
 

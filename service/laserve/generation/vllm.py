@@ -1,4 +1,4 @@
-"""Candidates from a vLLM engine of this process."""
+"""The kind ``vllm``: a generator on a vLLM engine of this process."""
 
 import asyncio
 import logging
@@ -25,25 +25,25 @@ from laserve.types import Candidate, Request, Sampling
 
 logger = logging.getLogger(__name__)
 
-#: Requests at once, for each core of a CPU and for a GPU: with more, each waits longer.
+#: Requests that are served well at once, per core of a CPU and for a GPU; with more, each waits longer.
 CORE_CONCURRENCY = 4
 GPU_CONCURRENCY = 256
-#: Without chunked prefill a long prompt would hold up every other request until it is read; it is read by
-#: requests for ever longer parts of it, each of which finds the one before in the prefix cache.
+#: Tokens by which a long prompt is read ahead. Without chunked prefill it would delay all other requests
+#: until it is read; so requests for longer and longer parts read it, each using the prefix cache so far.
 PART_TOKENS = 512
-#: Prompts longer than this take turns there.
+#: Length in tokens above which prompts are read ahead one at a time.
 LONG_TOKENS = 2048
-#: Seconds that the first request of a new engine may take; a GPU may compile for it.
+#: Longest time for the first request of a new engine, in seconds; a GPU may compile for it.
 _PROVE_S = 300.0
 
 
 class VllmGenerator:
-    """Samples with a vLLM engine of this process, which is replaced when it dies.
+    """A generator with a vLLM engine of this process, which is replaced when it dies.
 
     Args:
         settings: the section ``generation``.
         model: folder or hub name of the model.
-        turn: held while the engine starts, so that engines start one after another.
+        turn: lock that is held while the engine starts, so that engines start one after another.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class VllmGenerator:
         self._llm()
 
     async def _prove(self, engine: VllmEngine) -> None:
-        """Sample a little: an engine's first request takes seconds longer than the ones that follow."""
+        """Sample a few tokens: an engine's first request takes seconds longer than later ones."""
         sampling = Sampling(n=2, temperature=1.0, top_p=0.9, max_tokens=2)
         rendered = Rendered(token_ids=tuple(range(8)), sampling=sampling)
         try:
@@ -107,10 +107,10 @@ class VllmGenerator:
                 async for _ in candidates:
                     pass
         except TimeoutError as error:
-            raise EngineError(f"the engine sampled nothing within {_PROVE_S:g} s") from error
+            raise EngineError(f"the engine sampled no candidate within {_PROVE_S:g} s") from error
 
     def _llm(self) -> Any:
-        """vLLM's engine. Raises NotReady or EngineError when there is none."""
+        """vLLM's engine. Raises NotReady or EngineError if no engine serves."""
         if self._supervisor is None:
             raise NotReady("the engine is still loading")
         return self._supervisor.engine.llm
@@ -118,14 +118,14 @@ class VllmGenerator:
     async def render(self, request: Request) -> Rendered:
         if request.sampling.seed is not None and not self._seeds:
             raise InvalidRequest(
-                "seed: this engine cannot honour it: on a CPU, chunked prefill breaks seeded requests; "
+                "seed: this engine does not support seeds: on a CPU, chunked prefill breaks seeded requests; "
                 "set generation.engine_args.enable_chunked_prefill to false",
                 param="seed",
             )
         return await render(request, self._tokenizer, self.max_model_len)
 
     async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
-        # The attention of a long prompt makes every step of the engine slow for all who share it.
+        # The attention of a long prompt slows every step of the engine, for all requests in the step.
         turn = self._long if self._reads_ahead and rendered.tokens > LONG_TOKENS else nullcontext()
         async with turn, aclosing(self._stream(self._llm(), rendered)) as candidates:
             async for candidate in candidates:
@@ -136,8 +136,8 @@ class VllmGenerator:
 
         sampling = rendered.sampling
         request_id = str(uuid_utils.uuid7())
-        # Which samples share a batch changes the last bits of each, and so the samples. On a CPU, seeded ones
-        # are sampled alone: the same again whenever the engine does nothing else.
+        # The other samples of a batch change the last bits of a sample's logits, and so the sample. On a CPU,
+        # seeded candidates are sampled alone: they repeat whenever the engine has no other work.
         alone = sampling.seed is not None and self._cpu
         salt = request_id if alone else None
         try:
@@ -150,7 +150,7 @@ class VllmGenerator:
                     async for completion in completions:
                         yield _candidate(completion, index + completion.index, strip=rendered.strip)
         except VLLMServerError as error:
-            self.check()  # where it has died, this says why, and when another is expected
+            self.check()  # raises the cause and the time of the next start if the engine has died
             cause = error.__cause__ or error
             if isinstance(cause, VLLMClientError | ValueError):
                 raise InvalidRequest(f"the engine refused the request: {cause}") from error
@@ -159,7 +159,7 @@ class VllmGenerator:
             raise InvalidRequest(f"the engine refused the request: {error}") from error
 
     async def _read_ahead(self, llm: Any, rendered: Rendered, request_id: str, salt: str | None) -> None:
-        """Have all but the end of a long prompt in the prefix cache."""
+        """Bring all but the end of a long prompt into the prefix cache."""
         sampling = Sampling(n=1, temperature=0.0, top_p=1.0, max_tokens=1)
         for end in range(PART_TOKENS, rendered.tokens - PART_TOKENS, PART_TOKENS):
             part = replace(rendered, token_ids=rendered.token_ids[:end])
@@ -173,7 +173,7 @@ class VllmGenerator:
         """vLLM's completions, each once, when it has finished.
 
         Args:
-            cache_salt: share cached prefixes with requests of the same salt only.
+            cache_salt: only requests with an equal salt share their cached prefixes.
         """
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
@@ -200,7 +200,7 @@ class VllmGenerator:
                         yield completion
 
     def _arguments(self) -> dict[str, Any]:
-        """What `AsyncEngineArgs` takes: the settings, and what a CPU needs."""
+        """Arguments of `AsyncEngineArgs`, from the settings and from the defaults for a CPU."""
         self._cpu = cpu.on_cpu("generation.kind")
         settings = self._settings
         arguments: dict[str, Any] = {
@@ -225,7 +225,7 @@ class VllmGenerator:
         return {name: value for name, value in arguments.items() if value is not None}
 
     def _model_length(self, arguments: dict[str, Any]) -> int:
-        """Longest sequence: without chunked prefill a batch must be able to hold it."""
+        """Length of the longest sequence, which a batch must hold without chunked prefill."""
         from transformers import AutoConfig
 
         if arguments.get("max_model_len"):
@@ -234,15 +234,15 @@ class VllmGenerator:
 
 
 def _singles(sampling: Sampling) -> list[Sampling]:
-    """One sampling for each candidate, seeded as vLLM seeds the candidates of one request."""
+    """The sampling of each candidate, seeded as vLLM seeds the candidates of one request."""
     seed = sampling.seed or 0
     return [replace(sampling, n=1, seed=seed + index) for index in range(sampling.n)]
 
 
 def _priority(rendered: Rendered) -> int:
-    """Place in the engine's queue, lower first: milliseconds of arrival, and one more for each token of work.
+    """Priority in the engine's queue, lower first: arrival in milliseconds, plus 1 per token of work.
 
-    So a large request lets small ones pass that come up to ten seconds later, and none waits for ever.
+    So small requests that arrive up to ten seconds later overtake a large one, and no request waits for ever.
     """
     work = rendered.tokens + rendered.sampling.n * rendered.sampling.max_tokens
     return int(time.monotonic() * 1000) + min(work, 10_000)

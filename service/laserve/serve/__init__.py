@@ -1,1 +1,1 @@
-"""One process that serves: its wiring, lifespan, socket, signals and log lines."""
+"""The serving process: its wiring, lifespan, socket, signals and log lines."""

@@ -1,4 +1,4 @@
-"""Start and stop, in order, of the parts of a process: a service, one that only generates, or arms alone."""
+"""Start and stop of the parts of a process, in order: a service, a generator with arms, or arms alone."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 _EXPIRE_EVERY_S = 3600.0
 _MEND_EVERY_S = 1.0
-#: Seconds between two looks at whether an arm has loaded.
+#: Seconds between two checks whether an arm has loaded.
 _LOOK_EVERY_S = 0.1
 
 
 @asynccontextmanager
 async def running(service: Service) -> AsyncIterator[Service]:
-    """Open what must agree before anything is served: the store, the encoder and the log.
+    """Open the store, the encoder and the log, which must agree, and start the service's tasks.
 
     Raises:
         ConfigError: a setting is wrong or contradicts the log, or another process holds the store.
@@ -58,14 +58,13 @@ async def running(service: Service) -> AsyncIterator[Service]:
 async def load(service: Service, ready: Callable[[], None] = lambda: None) -> None:
     """Load the arms and the generator, while the service already answers ``/healthz``.
 
-    The generator comes first among the engines: arms that have one of their own load beside it, but wait for
-    it with that.
+    The generator's engine starts first: arms load beside it, but their own engines wait for it.
 
     Args:
-        ready: called as soon as the service is, while other arms may still load.
+        ready: called as soon as the service is ready, while other arms may still load.
 
     Raises:
-        LaserveError: the generator cannot be loaded. An arm that cannot is reported and left out.
+        LaserveError: the generator cannot be loaded. An arm that cannot be loaded is reported and left out.
     """
     loading = asyncio.create_task(service.arms.load(), name="load-arms")
     try:
@@ -83,7 +82,7 @@ async def load(service: Service, ready: Callable[[], None] = lambda: None) -> No
 
 @asynccontextmanager
 async def generating(service: Service) -> AsyncIterator[Service]:
-    """A service that generates and scores, and neither serves nor logs.
+    """A service that generates and scores, but neither serves requests nor writes a log.
 
     Raises:
         ConfigError: a setting is wrong, or no arm could be loaded.
@@ -102,7 +101,7 @@ async def generating(service: Service) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def scoring(scorers: Scorers) -> AsyncIterator[Arms]:
-    """The arms, loaded, without a generator and a log; one that cannot be loaded is left out.
+    """The loaded arms, without a generator and a log; an arm that cannot be loaded is left out.
 
     Raises:
         ConfigError: no arm could be loaded.
@@ -115,7 +114,7 @@ async def scoring(scorers: Scorers) -> AsyncIterator[Arms]:
 
 @asynccontextmanager
 async def _held(scorers: Scorers) -> AsyncIterator[None]:
-    """The encoder is loaded; all that the arms use is closed after them."""
+    """A context with the loaded encoder, which closes the arms, their engines and the encoder."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scorers.encoder.close)
         await scorers.encoder.load()
@@ -126,7 +125,7 @@ async def _held(scorers: Scorers) -> AsyncIterator[None]:
 
 def _check(arms: Arms) -> None:
     if not arms.ready:
-        raise ConfigError.at("arms", "none could be loaded")
+        raise ConfigError.at("arms", "no arm could be loaded")
 
 
 async def _load_generator(service: Service) -> None:
@@ -140,28 +139,28 @@ async def _load_generator(service: Service) -> None:
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has gone, so that nothing is closed that it still uses."""
+    """Cancel a task and wait for its end, so that the parts that it uses are closed after it."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def _expire(service: Service) -> None:
-    """Remove texts as they grow older than ``storage.retention_days``."""
+    """Remove texts that are older than ``storage.retention_days``."""
     while True:
         try:
-            lost = await service.store.expire_texts(
+            expired = await service.store.expire_texts(
                 time.time() - service.settings.storage.retention_days * 86400
             )
         except StoreError as error:
             logger.warning("texts could not be expired: %s", error.message)
         else:
-            if lost:
-                logger.info("texts of %d decisions have expired", lost)
+            if expired:
+                logger.info("texts of %d decisions have expired", expired)
         await asyncio.sleep(_EXPIRE_EVERY_S)
 
 
 async def _mend(service: Service) -> None:
-    """Find out that the store has gone, or takes writes again, also while nobody asks for a decision."""
+    """Check regularly whether the store accepts writes, also while there are no requests."""
     while True:
         await asyncio.sleep(_MEND_EVERY_S)
         with suppress(StoreError):

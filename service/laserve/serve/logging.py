@@ -1,4 +1,4 @@
-"""Log lines for people or for machines, on standard error. Prompts, answers and secrets never go here."""
+"""Log lines for people or for machines, on standard error; they never contain prompts, answers or secrets."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message."""
+    """A formatter of one JSON object per line: time, level, logger, message."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -23,7 +23,7 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """``12:00:00 info     laserve.serve.wiring: message``."""
+    """A formatter of text lines: ``12:00:00 info     laserve.serve.wiring: message``."""
 
     _FORMAT: ClassVar = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
@@ -32,7 +32,7 @@ class TextLines(logging.Formatter):
 
 
 def configure(*, level: str, style: str) -> None:
-    """Send everything from `level` up to standard error.
+    """Send records of at least `level` to standard error.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
@@ -41,7 +41,7 @@ def configure(*, level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for chatty in (
+    for verbose in (
         "httpx",
         "httpcore",
         "alembic",
@@ -52,4 +52,4 @@ def configure(*, level: str, style: str) -> None:
         "uvicorn",
         "vllm",
     ):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+        logging.getLogger(verbose).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""One process that serves: opens, listens, loads, tells when it is ready, stops in order."""
+"""The serving process: opening, listening, loading, the announcement when ready, and the ordered stop."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from laserve.service import ABORT_S, Service
 
 logger = logging.getLogger(__name__)
 
-#: Offline and quiet, unless the environment says otherwise; engine processes inherit it.
+#: Default environment variables, offline and quiet; engine processes inherit them.
 _ENVIRONMENT = {
     MARK: "1",
     "HF_HUB_OFFLINE": "1",
@@ -33,27 +33,27 @@ _ENVIRONMENT = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     "TORCH_LOGS": "-all",
-    # The second is said of memory that a killed engine held, by the process that then frees it.
+    # The second warning concerns a killed engine's memory, which the warning process then frees.
     "PYTHONWARNINGS": "ignore::FutureWarning,ignore::UserWarning:multiprocessing.resource_tracker",
 }
 
 
 def run(settings: Settings) -> int:
-    """Serve until told to stop; returns the exit status."""
+    """Serve until a signal stops the process; returns the exit status."""
     logs.configure(level=settings.log.level, style=settings.log.format)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    warnings.simplefilter("ignore", FutureWarning)  # of libraries, about their next versions
+    warnings.simplefilter("ignore", FutureWarning)  # warnings of libraries about their next versions
     try:
         return asyncio.run(_serve(settings))
-    except asyncio.CancelledError:  # told to stop before it listened
+    except asyncio.CancelledError:  # stopped by a signal before it listened
         return 0
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, less its habit of raising a signal again once it has served.
+    """A uvicorn server that does not raise a caught signal again after serving.
 
-    That would end the process before the engine and the store are closed.
+    The signal would end the process before the engine and the store are closed.
     """
 
     @contextmanager
@@ -62,14 +62,14 @@ class _Server(uvicorn.Server):
 
 
 def _on_signal(act: Callable[[int], object]) -> None:
-    """What SIGTERM and Ctrl-C do from now on."""
+    """Set the action for SIGTERM and Ctrl-C."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, act, number)
 
 
 def _stop(server: uvicorn.Server, service: Service, number: int) -> None:
-    """Take nothing new; what is under way has ``server.drain_s`` to finish, or until the second signal."""
+    """Accept no new requests; those under way may end within ``server.drain_s`` or until a second signal."""
     if server.should_exit:
         service.underway.abort()
         return
@@ -83,7 +83,7 @@ async def _serve(settings: Settings) -> int:
     this = asyncio.current_task()
     _on_signal(lambda _number: this.cancel() if this else None)
     listener = _listen(settings)
-    service = await asyncio.to_thread(make_service, settings)  # it may have to prepare models
+    service = await asyncio.to_thread(make_service, settings)  # may prepare models, which blocks
     async with running(service):
         server = _Server(
             uvicorn.Config(
@@ -122,7 +122,7 @@ async def _serve(settings: Settings) -> int:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Bind first: a taken port is known before models are loaded."""
+    """Bind the socket; an address in use is reported before models are loaded."""
     host, port = settings.server.host, settings.server.port
     try:
         listener = socket.create_server(
@@ -133,7 +133,7 @@ def _listen(settings: Settings) -> socket.socket:
             f"server.host, server.port: cannot listen on {host}:{port}: {error.strerror}",
             param="server.port",
         ) from error
-    # asyncio sets this only on sockets that it makes itself; without it a small answer waits 40 ms.
+    # asyncio sets the option only on its own sockets; without it a small answer waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -1,4 +1,4 @@
-"""The composition root: from settings to the parts of a service, whose implementations it chooses."""
+"""The composition root: makes the parts of a service from the settings, and chooses their implementations."""
 
 import logging
 import threading
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_store(settings: Settings, *, read_only: bool = False) -> Store:
-    """The configured store; `read_only` looks at one that a running service may hold."""
+    """The configured store; `read_only` opens a store that a running service may hold."""
     storage = settings.storage
     return SqlStore(
         settings.database if storage.kind == "sqlite" else None,
@@ -63,7 +63,7 @@ def make_encoder(settings: Settings) -> Encoder:
 
 
 def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -> Generator:
-    """The configured generator; `turn` is held while its engine starts."""
+    """The configured generator; the lock `turn` is held while its engine starts."""
     generation = settings.generation
     match generation.kind:
         case "vllm":
@@ -85,25 +85,25 @@ def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -
 
 
 def make_shared(settings: Settings, encoder: Encoder, engines: PoolingEngines) -> Mapping[str, Any]:
-    """Parts of the service that a kind of arm may ask for by name."""
+    """Parts of the service that a kind of arm may take as arguments, by name."""
     return {"encoder": encoder, "cache_dir": settings.cache_dir.expanduser(), "engines": engines}
 
 
 def make_arms(settings: Settings, shared: Mapping[str, Any], metrics: Metrics) -> Arms:
     arms = []
-    for place, arm in enumerate(settings.arms):
+    for index, arm in enumerate(settings.arms):
         try:
             arms.append(make_arm(arm, shared, metrics))
         except ConfigError as error:
             if error.param is None:
-                raise ConfigError.at(f"arms.{place}", error.message) from error
-            raise ConfigError(f"arms.{place}.{error.message}", param=f"arms.{place}.{error.param}") from error
+                raise ConfigError.at(f"arms.{index}", error.message) from error
+            raise ConfigError(f"arms.{index}.{error.message}", param=f"arms.{index}.{error.param}") from error
     return Arms(arms, metrics=metrics)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scorers:
-    """The arms, and what they share."""
+    """The arms, with the encoder and the engines that they share."""
 
     encoder: Encoder
     engines: Engines
@@ -111,7 +111,7 @@ class Scorers:
 
 
 def make_scorers(settings: Settings) -> Scorers:
-    """The arms of a process without a generator; nothing is loaded yet.
+    """The arms of a process without a generator, not loaded yet.
 
     Raises:
         ConfigError: a setting names a part that does not exist.
@@ -126,27 +126,27 @@ def make_policies(policy: PolicySettings, arms: Callable[[], Sequence[str]]) -> 
     """The policies by name.
 
     Args:
-        arms: gives the names that ``fixed:ARM`` may take now.
+        arms: gives the current names that ``fixed:ARM`` accepts.
 
     Raises:
-        ConfigError: there is no policy of the configured name.
+        ConfigError: the configured name is not that of a policy.
     """
     parameters = {"alpha", "posterior_scale", "posterior_draws", "gap_scale"}
     exploration = Exploration(**policy.model_dump(include=set(Exploration.__dataclass_fields__)))
     observe = None
     if policy.mode == "observe" and policy.observe_arm is not None:
         observe = (policy.observe_arm, policy.live_share)
-    made = Policies(
+    policies = Policies(
         learners=learners(exploration=exploration, **policy.model_dump(include=parameters)),
         arms=arms,
         configured=policy.name,
         observe=observe,
     )
     try:
-        made.get(policy.name, param="policy.name")
+        policies.get(policy.name, param="policy.name")
     except InvalidRequest as error:
         raise ConfigError(error.message, param=error.param) from error
-    return made
+    return policies
 
 
 def make_lifecycle(
@@ -175,7 +175,7 @@ def make_lifecycle(
 
 
 def make_opening(settings: Settings, context: ContextBuilder) -> Opening:
-    """The configuration that the log must agree with. Raises ConfigError for a prior that cannot be read."""
+    """The configuration that the log must agree with. Raises ConfigError if the prior cannot be read."""
     policy = settings.policy
     return Opening(
         context=context,
@@ -209,7 +209,7 @@ def make_window(feedback: FeedbackSettings) -> Window:
 
 
 def make_service(settings: Settings) -> Service:
-    """Wire all parts; nothing is opened or loaded yet.
+    """Wire all parts, without opening or loading them.
 
     Raises:
         ConfigError: a setting names a part that does not exist.

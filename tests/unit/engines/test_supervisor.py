@@ -176,7 +176,7 @@ async def test_a_death_is_told_with_its_cause_and_when_to_come_back_before_anyon
     works.made[0].dead = "EngineCore was killed by signal 9"
     error = refusal(supervisor)
     assert "EngineCore was killed by signal 9" in error.message
-    assert "being started again" in error.message
+    assert "being restarted" in error.message
     assert error.retry_after >= 1
 
 

@@ -174,6 +174,6 @@ async def test_max_tokens_that_leave_no_room_for_a_prompt_are_refused_by_name(ma
 
 
 async def test_a_prompt_without_a_token_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="prompt: holds no token") as caught:
+    with pytest.raises(InvalidRequest, match="prompt: contains no tokens") as caught:
         await render(make_request(prompt=""), FakeTokenizer(), ROOMY)
     assert caught.value.param == "prompt"

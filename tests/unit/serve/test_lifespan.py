@@ -80,10 +80,10 @@ async def test_without_a_log_a_process_whose_arms_all_fail_to_load_does_not_star
     service, scorers = make_service(settings), make_scorers(settings)
     for arms in (service.arms, scorers.arms):
         monkeypatch.setattr(arms, "load", _nothing)
-    with pytest.raises(ConfigError, match=r"^arms: none could be loaded"):
+    with pytest.raises(ConfigError, match=r"^arms: no arm could be loaded"):
         async with scoring(scorers):
             pass
-    with pytest.raises(ConfigError, match=r"^arms: none could be loaded"):
+    with pytest.raises(ConfigError, match=r"^arms: no arm could be loaded"):
         async with generating(service):
             pass
 
