@@ -202,10 +202,10 @@ def armless(fleet: Fleet) -> Service:
     service = fleet.launched("armless")
     server = service.server
     until(lambda: "failed to load" in server.output(), timeout_s=120)
-    found = re.search(r"listening on (http://\S+?),", server.output())
-    assert found is not None
+    match = re.search(r"listening on (http://\S+?),", server.output())
+    assert match is not None
     server.client.close()
-    server.url, server.client = found[1], httpx.Client(base_url=found[1], timeout=30)
+    server.url, server.client = match[1], httpx.Client(base_url=match[1], timeout=30)
     until(lambda: server.client.get("/readyz").json()["generator"] == "ready")
     return service
 

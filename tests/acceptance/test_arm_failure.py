@@ -32,7 +32,7 @@ def test_a_pinned_arm_that_fails_is_replaced_as_well(faulty: Service) -> None:
 def test_feedback_on_a_replaced_arm_teaches_the_arm_that_scored(faulty: Service) -> None:
     decision_id = faulty.decide(policy="fixed:late")
     before = {arm["name"]: arm for arm in faulty.policy()["arms"]}
-    assert faulty.told(decision_id, reward=1)["learned"] is True
+    assert faulty.rate(decision_id, reward=1)["learned"] is True
     after = {arm["name"]: arm for arm in faulty.policy()["arms"]}
     assert after["loglik"]["pulls"] == before["loglik"]["pulls"] + 1
     assert after["late"] == before["late"]
@@ -96,8 +96,8 @@ def test_feedback_on_an_unscored_decision_is_recorded_and_teaches_nothing(
         texts = [candidate["text"] for candidate in answer["candidates"]]
         reward = float(texts[0] == answer["text"])
     before = hopeless.policy()
-    told = hopeless.told(answer["decision_id"], **body)
-    assert told == {"status": "recorded", "learned": False, "reward": reward}
+    result = hopeless.rate(answer["decision_id"], **body)
+    assert result == {"status": "recorded", "learned": False, "reward": reward}
     after = hopeless.policy()
     assert after["log_position"] == before["log_position"] + 1
     assert (after["arms"], after["learn_from"]) == (before["arms"], before["learn_from"])

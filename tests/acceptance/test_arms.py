@@ -111,7 +111,7 @@ def test_an_arm_that_loads_slowly_stalls_nobody(growing: Service) -> None:
 def test_feedback_teaches_an_added_arm(growing: Service) -> None:
     added(growing, "taught")
     decision = growing.decide(policy="fixed:taught")
-    growing.told(decision, reward=1)
+    growing.rate(decision, reward=1)
     assert growing.get("/arms/taught") | {"error": ""} == {
         "name": "taught",
         "kind": "fake",
@@ -221,7 +221,7 @@ def test_a_restart_has_the_arms_as_they_were(tmp_path: Path) -> None:
         service = settled(Service(server, tmp_path))
         for name in ("kept", "away"):
             added(service, name)
-        service.told(service.decide(policy="fixed:kept"), reward=1)
+        service.rate(service.decide(policy="fixed:kept"), reward=1)
         move(service, "away", "retired")
         move(service, "relevance", "draining")
         add(service, "slow", options={"delay_s": 5})

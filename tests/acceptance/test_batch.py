@@ -19,7 +19,7 @@ def post(service: Service, content: bytes, path: str = "/feedback/batch") -> htt
 def answers(answer: httpx.Response) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/x-ndjson"
-    return [json.loads(told) for told in answer.text.splitlines()]
+    return [json.loads(text) for text in answer.text.splitlines()]
 
 
 def line(**body: Any) -> bytes:
@@ -54,8 +54,8 @@ def test_each_line_has_an_answer_in_order_and_blank_lines_have_none(main: Servic
         ]
     )
     with main.watching() as change:
-        told = answers(post(main, content, path))
-    assert [(answer["line"], answer["status"]) for answer in told] == [
+        results = answers(post(main, content, path))
+    assert [(answer["line"], answer["status"]) for answer in results] == [
         (1, "recorded"),
         (3, "recorded"),
         (4, "error"),
@@ -72,7 +72,7 @@ def test_each_line_has_an_answer_in_order_and_blank_lines_have_none(main: Servic
         (16, "error"),
         (17, "recorded"),
     ]
-    by_line = {answer["line"]: answer for answer in told}
+    by_line = {answer["line"]: answer for answer in results}
     assert (by_line[1]["learned"], by_line[1]["reward"]) == (True, 0.5)
     assert (by_line[3]["learned"], by_line[3]["reward"]) == (False, 1)
     assert (by_line[5]["learned"], by_line[5]["reward"]) == (True, 0.5)
@@ -103,11 +103,11 @@ def test_each_line_has_an_answer_in_order_and_blank_lines_have_none(main: Servic
 @pytest.mark.parametrize("bad", [{"reward": 2}, {"reward": 0.5}, {"thumb": 7}, {"chosen_index": 99}])
 def test_the_error_of_a_line_has_the_fields_of_every_error(main: Service, bad: dict[str, Any]) -> None:
     decision_id = main.decide()
-    main.told(decision_id, reward=0)  # `reward: 0.5` is a conflict with it
-    (told,) = answers(post(main, line(decision_id=decision_id, **bad)))
-    assert told["status"] == "error"
-    LineAnswer.model_validate(told, strict=True)
-    assert told["error"].keys() >= {"type", "code", "message", "param"}
+    main.rate(decision_id, reward=0)  # `reward: 0.5` is a conflict with it
+    (result,) = answers(post(main, line(decision_id=decision_id, **bad)))
+    assert result["status"] == "error"
+    LineAnswer.model_validate(result, strict=True)
+    assert result["error"].keys() >= {"type", "code", "message", "param"}
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,14 @@ def test_a_broken_line_does_not_stop_the_others(main: Service, bad: bytes) -> No
     answer = httpx.post(
         f"{main.server.url}/feedback/batch", content=bad + b"\n" + line(decision_id=decision_id, reward=1)
     )
-    assert [told["status"] for told in answers(answer)] == ["error", "recorded"]
+    assert [result["status"] for result in answers(answer)] == ["error", "recorded"]
 
 
 def test_lines_that_arrive_together_are_recorded_in_their_order(main: Service) -> None:
     decisions = [main.decide(n=1) for _ in range(20)]
     position = main.policy()["log_position"]
-    told = answers(post(main, b"".join(line(decision_id=decision, reward=1) for decision in decisions)))
-    assert all(answer["status"] == "recorded" for answer in told)
+    results = answers(post(main, b"".join(line(decision_id=decision, reward=1) for decision in decisions)))
+    assert all(answer["status"] == "recorded" for answer in results)
     assert [main.decision(decision)["feedback"][0]["position"] for decision in decisions] == list(
         range(position + 1, position + 21)
     )

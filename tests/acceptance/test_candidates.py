@@ -49,8 +49,8 @@ def test_a_decision_on_some_candidates_is_stored_with_those_and_takes_feedback_o
     for rewards in ([0.5] * N, [0.5] * (finished + 1)):
         assert unhurried.feedback(answer["decision_id"], candidate_rewards=rewards).status_code == 422
     assert unhurried.feedback(answer["decision_id"], chosen_index=finished).status_code == 422
-    told = unhurried.told(answer["decision_id"], candidate_rewards=[0.5] * finished)
-    assert told == {"status": "recorded", "learned": True, "reward": 0.5}
+    result = unhurried.rate(answer["decision_id"], candidate_rewards=[0.5] * finished)
+    assert result == {"status": "recorded", "learned": True, "reward": 0.5}
 
 
 def test_a_stream_ends_with_a_decision_on_the_candidates_that_it_gave(unhurried: Service) -> None:

@@ -20,7 +20,7 @@ def widths(service: Service) -> dict[str, float]:
 def learn(service: Service) -> None:
     for arm in ("loglik", "ours"):
         for _ in range(3):
-            service.told(service.decide(policy=f"fixed:{arm}"), reward=1)
+            service.rate(service.decide(policy=f"fixed:{arm}"), reward=1)
 
 
 def changes(service: Service) -> list[dict[str, object]]:
@@ -58,7 +58,7 @@ def test_another_reward_model_under_the_name_of_an_arm_widens_that_arm_alone(tmp
     with started(tmp_path) as service:
         learn(service)
         early = service.decide(policy="fixed:ours")
-        service.told(early, reward=1)
+        service.rate(early, reward=1)
         narrow = widths(service)
 
     other = [ARMS[0], ARMS[1] | {"options": {"salt": "b"}, "timeout_s": 9.0}]
@@ -69,7 +69,7 @@ def test_another_reward_model_under_the_name_of_an_arm_widens_that_arm_alone(tmp
         (change,) = changes(service)
         assert (change["what"], change["arm"], change["kept"]) == ("arm", "ours", 0.25)
         # What came before still may be corrected; it takes back what is left of it, and leaves the widths.
-        service.told(early, key="again", reward=0)
+        service.rate(early, key="again", reward=0)
         assert widths(service) == pytest.approx(wide)
 
     with started(tmp_path, ARMS=[other[0], other[1] | {"timeout_s": 5.0}]) as service:

@@ -81,8 +81,8 @@ class Unreliable(Service):
         return str(self.get("/readyz")["arms"][arm])
 
     def arm(self, name: str) -> dict[str, Any]:
-        (found,) = (arm for arm in self.get("/arms")["arms"] if arm["name"] == name)
-        return found
+        (match,) = (arm for arm in self.get("/arms")["arms"] if arm["name"] == name)
+        return match
 
     def circuit(self, arm: str) -> list[str]:
         """The states that the metric has at 1."""
@@ -195,16 +195,16 @@ def test_so_many_failures_in_a_row_open_the_circuit_and_a_success_after_a_test_c
         assert troubled.get("/readyz")["why"] == {}
 
 
-@pytest.mark.parametrize("asked", [{"policy": "fixed:hang"}, {"arm": "hang"}])
+@pytest.mark.parametrize("body", [{"policy": "fixed:hang"}, {"arm": "hang"}])
 def test_an_arm_whose_circuit_is_open_is_answered_for_by_another_at_once(
-    troubled: Unreliable, asked: dict[str, str]
+    troubled: Unreliable, body: dict[str, str]
 ) -> None:
     with troubled.failing("hang"):
         troubled.opened("hang")
         with troubled.watching() as change:
-            answer = troubled.generate(**asked)
+            answer = troubled.generate(**body)
         assert answer["arm"] == "hang"
-        assert answer["propensity"] == (1 if "policy" in asked else None)
+        assert answer["propensity"] == (1 if "policy" in body else None)
         assert answer["scored_by"] not in (None, "hang")
         assert answer["degraded"] == ["arm_failed: hang: its circuit is open"]
         assert answer["timings"]["score"] < QUICK_S
@@ -243,8 +243,8 @@ def test_an_arm_whose_fault_lasts_stays_open(troubled: Unreliable) -> None:
     with troubled.failing("raise"):
         troubled.opened("raise")
         tests = "arm raise: circuit open for"
-        told = troubled.server.output().count(tests)
-        until(lambda: troubled.server.output().count(tests) >= told + 2)
+        before = troubled.server.output().count(tests)
+        until(lambda: troubled.server.output().count(tests) >= before + 2)
         assert "arm raise: circuit open for 0.4 s more" in troubled.server.output()
         assert "arm raise: circuit open for 0.8 s more" in troubled.server.output()
         assert troubled.state("raise") == "open"
@@ -256,9 +256,9 @@ def test_a_half_open_arm_is_asked_by_one_request_at_a_time(slow: Unreliable) -> 
         slow.half_opened("slow")
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(slow.ask, ["slow"] * 4))
-        asked = [answer for answer in answers if answer["scored_by"] == "slow"]
+        scored = [answer for answer in answers if answer["scored_by"] == "slow"]
         others = [answer for answer in answers if answer["scored_by"] != "slow"]
-        assert [answer["degraded"] for answer in asked] == [[]]
+        assert [answer["degraded"] for answer in scored] == [[]]
         assert [answer["degraded"] for answer in others] == [
             ["arm_failed: slow: its circuit is half-open"]
         ] * 3
@@ -322,7 +322,7 @@ def test_when_every_circuit_is_open_the_likeliest_candidate_goes_back_at_once_an
             ]
             stored = doomed.decision(answer["decision_id"])
             assert (stored["scored_by"], stored["scores"], stored["choices"]) == (None, {}, {})
-            assert doomed.told(answer["decision_id"], reward=1)["learned"] is False
+            assert doomed.rate(answer["decision_id"], reward=1)["learned"] is False
         after = doomed.policy()
         assert (after["arms"], after["decisions"]) == (before["arms"], before["decisions"])
         readiness = doomed.client.get("/readyz")

@@ -34,14 +34,14 @@ def setting_rows(model: type, prefix: str = "") -> list[str]:
 
 
 def commands(group: click.Group, prefix: str) -> list[str]:
-    found = []
+    names = []
     for name, command in group.commands.items():
-        found += (
+        names += (
             commands(command, f"{prefix} {name}")
             if isinstance(command, click.Group)
             else [f"{prefix} {name}"]
         )
-    return found
+    return names
 
 
 def test_every_setting_stands_in_the_readme() -> None:

@@ -151,7 +151,7 @@ def test_logprobs_are_the_models_raw_ones_with_the_stop_token(engine: httpx.Clie
     with torch.inference_mode():
         logits = model(torch.tensor([ids])).logits[0].log_softmax(-1)
     tail = range(len(head), len(ids))
-    expected = sum(float(logits[place - 1, ids[place]]) for place in tail)
+    expected = sum(float(logits[position - 1, ids[position]]) for position in tail)
     assert candidate["tokens"] == len(tail)
     # bfloat16 in the engine, float32 here.
     assert candidate["logprob"] == pytest.approx(expected, abs=0.05 * len(tail) + 0.1)

@@ -74,8 +74,8 @@ def test_decisions_from_before_another_generator_are_told_apart(tmp_path: Path) 
             service.decide()
         report = evaluate(service, "random")
         (change,) = report["changes"]
-        told = {"what": "generator", "arm": None, "position": service.policy()["log_position"]}
-        assert change | told | {"decisions_before": 3} == change
+        details = {"what": "generator", "arm": None, "position": service.policy()["log_position"]}
+        assert change | details | {"decisions_before": 3} == change
         assert report["policies"][0]["decisions"] == 5
         later = evaluate(service, "random", since=change["created_at"])
         assert (later["policies"][0]["decisions"], later["changes"]) == (2, [])

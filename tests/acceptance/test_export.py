@@ -87,18 +87,18 @@ def test_every_kind_of_feedback_tells_the_rewards_that_the_service_learned(
     service: Service, kind: str, value: Any
 ) -> None:
     answer = service.generate(**FORMS["question"], n=4)
-    told = service.told(answer["decision_id"], **{kind: value}, source="ann")
+    result = service.rate(answer["decision_id"], **{kind: value}, source="ann")
     line = line_of(service, answer["decision_id"])
     (said,) = line["feedback"]
     assert (said["kind"], said["value"], said["source"]) == (kind, 1.0 if value == "up" else value, "ann")
     assert said["metric"] == ("f1" if kind == "references" else None)
-    assert said["learned"] == told["learned"] == (kind == "candidate_rewards")
-    assert line["reward"] == line["rewards"][line["index"]] == said["reward"] == told["reward"]
+    assert said["learned"] == result["learned"] == (kind == "candidate_rewards")
+    assert line["reward"] == line["rewards"][line["index"]] == said["reward"] == result["reward"]
     texts = [candidate["text"] for candidate in line["candidates"]]
     ours = [text == texts[answer["index"]] for text in texts]
     match kind:
         case "reward" | "thumb":
-            assert line["rewards"] == [told["reward"] if each else None for each in ours]
+            assert line["rewards"] == [result["reward"] if each else None for each in ours]
         case "chosen_index":
             assert line["rewards"] == [float(text == texts[2]) for text in texts]
         case "candidate_rewards":
@@ -110,10 +110,10 @@ def test_every_kind_of_feedback_tells_the_rewards_that_the_service_learned(
 
 def test_what_the_policy_learned_tells_the_rewards_and_a_correction_replaces_it(service: Service) -> None:
     decision_id = service.decide(n=3)
-    service.told(decision_id, candidate_rewards=[1, 0, 0])
-    service.told(decision_id, chosen_index=2)  # stored, not learned
+    service.rate(decision_id, candidate_rewards=[1, 0, 0])
+    service.rate(decision_id, chosen_index=2)  # stored, not learned
     assert line_of(service, decision_id)["rewards"] == [1, 0, 0]
-    service.told(decision_id, key="corrected", candidate_rewards=[0, 1, 0])
+    service.rate(decision_id, key="corrected", candidate_rewards=[0, 1, 0])
     line = line_of(service, decision_id)
     assert line["rewards"] == [0, 1, 0]
     assert [said["learned"] for said in line["feedback"]] == [True, False, True]
@@ -121,7 +121,7 @@ def test_what_the_policy_learned_tells_the_rewards_and_a_correction_replaces_it(
 
 def test_a_deleted_decision_is_left_out(service: Service) -> None:
     gone, kept = service.decide(prompt="velvet kangaroo"), service.decide()
-    service.told(gone, references=["silver walnut"])
+    service.rate(gone, references=["silver walnut"])
     assert service.client.delete(f"/decisions/{gone}").status_code == 204
     answer = service.client.get("/export")
     assert gone not in answer.text
@@ -133,28 +133,28 @@ def test_a_deleted_decision_is_left_out(service: Service) -> None:
 @pytest.mark.usefixtures("hashing", "forgetful")
 def test_what_is_not_kept_is_not_exported(request: pytest.FixtureRequest, server: str) -> None:
     service: Service = request.getfixturevalue(server)
-    service.told(service.decide(), reward=1)
+    service.rate(service.decide(), reward=1)
     assert service.client.get("/export").content == b""
 
 
 def test_filters_hold_together(service: Service) -> None:
     before = service.decide(task="chat")
-    service.told(before, reward=1)
-    service.told(service.decide(task="chat"), reward=1)
+    service.rate(before, reward=1)
+    service.rate(service.decide(task="chat"), reward=1)
     since = time.time()
-    told = service.decide(task="chat")
-    service.told(told, reward=1)
+    taught = service.decide(task="chat")
+    service.rate(taught, reward=1)
     silent, other = service.decide(task="chat"), service.decide()
-    service.told(other, reward=1)
-    assert [line["id"] for line in export(service, since=since)] == [told, silent, other]
-    assert [line["id"] for line in export(service, since=since, task="chat")] == [told, silent]
-    assert [line["id"] for line in export(service, since=since, with_feedback=True)] == [told, other]
+    service.rate(other, reward=1)
+    assert [line["id"] for line in export(service, since=since)] == [taught, silent, other]
+    assert [line["id"] for line in export(service, since=since, task="chat")] == [taught, silent]
+    assert [line["id"] for line in export(service, since=since, with_feedback=True)] == [taught, other]
     wanted = {"since": since, "task": "chat", "with_feedback": True}
-    assert [line["id"] for line in export(service, **wanted)] == [told]
+    assert [line["id"] for line in export(service, **wanted)] == [taught]
     assert before in [line["id"] for line in export(service, task="chat", with_feedback=True)]
     assert export(service, task="none such") == []
     with Client(service.server.url) as client:
-        assert [line["id"] for line in client.export(**wanted)] == [told]
+        assert [line["id"] for line in client.export(**wanted)] == [taught]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_the_log_is_written_while_a_client_reads_it_slowly(service: Service, lon
         chunks = answer.iter_raw(64)
         next(chunks)
         decision_id = service.decide()
-        assert service.told(decision_id, reward=1)["status"] == "recorded"
+        assert service.rate(decision_id, reward=1)["status"] == "recorded"
         assert service.client.delete(f"/decisions/{decision_id}").status_code == 204
         rest = b"".join(chunks)
     assert long[-1].encode() in rest
@@ -260,9 +260,9 @@ def test_the_command_ends_when_its_reader_has_had_enough(service: Service, long:
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["id"]
         process.stdout.close()
-        told = process.stderr.read()
+        output = process.stderr.read()
         process.wait(60)
-    assert b"Traceback" not in told
+    assert b"Traceback" not in output
 
 
 def test_a_stop_does_not_wait_for_a_client_that_does_not_read(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_feedback_is_recorded_once_and_its_repeat_is_a_duplicate(
     assert change("laserve_feedback_total", kind=kind, outcome="recorded") == 1
 
     with service.watching() as change:
-        second = service.told(decision["decision_id"], **body)
+        second = service.rate(decision["decision_id"], **body)
     assert second == first.json() | {"status": "duplicate"}
     assert service.policy() == after
     assert change("laserve_feedback_total", kind=kind, outcome="recorded") == 0
@@ -112,7 +112,7 @@ def test_every_arm_whose_choice_the_feedback_speaks_of_learns_from_it(
         "references": {"references": [decision["text"]]},
     }[kind]
     before = {arm["name"]: arm for arm in service.policy()["arms"]}
-    assert service.told(decision["decision_id"], **body)["learned"] is True
+    assert service.rate(decision["decision_id"], **body)["learned"] is True
     after = service.policy()
     learned = {arm["name"] for arm in after["arms"] if arm["updates"] == before[arm["name"]]["updates"] + 1}
     assert learned == ({"loglik"} if kind in ("reward", "thumb") else set(choices))
@@ -125,7 +125,7 @@ def test_what_is_learned_moves_the_prediction_towards_the_reward(main: Service) 
     def mean() -> float:
         answer = main.generate(prompt="towards the reward", policy="fixed:relevance")
         (why,) = (why for why in answer["why"] if why["arm"] == "relevance")
-        main.told(answer["decision_id"], reward=0)
+        main.rate(answer["decision_id"], reward=0)
         return why["mean"]
 
     first, second, third = (mean() for _ in range(3))
@@ -136,13 +136,13 @@ def test_what_is_learned_moves_the_prediction_towards_the_reward(main: Service) 
 def test_an_integer_thumb_is_the_same_thumb(learners: dict[str, Service]) -> None:
     service = learners["thumb"]
     decision_id = service.decide()
-    assert service.told(decision_id, thumb="up")["status"] == "recorded"
-    assert service.told(decision_id, thumb=1)["status"] == "duplicate"
+    assert service.rate(decision_id, thumb="up")["status"] == "recorded"
+    assert service.rate(decision_id, thumb=1)["status"] == "duplicate"
 
 
 def test_another_body_under_the_same_identity_is_a_conflict_that_shows_the_stored_one(main: Service) -> None:
     decision_id = main.decide()
-    main.told(decision_id, reward=0.2, source="rater")
+    main.rate(decision_id, reward=0.2, source="rater")
     before = main.policy()
     with main.watching() as change:
         answer = main.feedback(decision_id, reward=0.3, source="rater")
@@ -158,35 +158,35 @@ def test_another_body_under_the_same_identity_is_a_conflict_that_shows_the_store
 
 def test_the_metric_is_a_part_of_what_was_said(main: Service) -> None:
     decision_id = main.decide()
-    main.told(decision_id, references=["north"])
-    assert main.told(decision_id, references=["north"], metric="f1")["status"] == "duplicate"
+    main.rate(decision_id, references=["north"])
+    assert main.rate(decision_id, references=["north"], metric="f1")["status"] == "duplicate"
     assert main.feedback(decision_id, references=["north"], metric="rouge_l").status_code == 409
 
 
 def test_sources_are_apart_from_each_other(main: Service) -> None:
     decision_id = main.decide()
-    assert main.told(decision_id, reward=0.2, source="ann")["status"] == "recorded"
-    assert main.told(decision_id, reward=0.3, source="ben")["status"] == "recorded"
-    assert main.told(decision_id, reward=0.2, source="ann")["status"] == "duplicate"
+    assert main.rate(decision_id, reward=0.2, source="ann")["status"] == "recorded"
+    assert main.rate(decision_id, reward=0.3, source="ben")["status"] == "recorded"
+    assert main.rate(decision_id, reward=0.2, source="ann")["status"] == "duplicate"
 
 
 def test_an_idempotency_key_makes_a_repeat_a_duplicate(main: Service) -> None:
     decision_id = main.decide()
-    assert main.told(decision_id, key="repeat", reward=0.2)["status"] == "recorded"
+    assert main.rate(decision_id, key="repeat", reward=0.2)["status"] == "recorded"
     position = main.policy()["log_position"]
-    assert main.told(decision_id, key="repeat", reward=0.2)["status"] == "duplicate"
+    assert main.rate(decision_id, key="repeat", reward=0.2)["status"] == "duplicate"
     assert main.policy()["log_position"] == position
 
 
 def test_an_idempotency_key_is_an_identity_of_its_own(main: Service) -> None:
     decision_id = main.decide()
-    assert main.told(decision_id, reward=0.2)["status"] == "recorded"
-    assert main.told(decision_id, key="own", reward=0.2)["status"] == "recorded"
+    assert main.rate(decision_id, reward=0.2)["status"] == "recorded"
+    assert main.rate(decision_id, key="own", reward=0.2)["status"] == "recorded"
 
 
 def test_an_idempotency_key_covers_all_decisions(main: Service) -> None:
     first, second = main.decide(), main.decide()
-    main.told(first, key="all", reward=0.2)
+    main.rate(first, key="all", reward=0.2)
     answer = main.feedback(second, key="all", reward=0.2)
     assert answer.status_code == 409
     assert answer.json()["error"]["stored"]["decision_id"] == first
@@ -195,7 +195,7 @@ def test_an_idempotency_key_covers_all_decisions(main: Service) -> None:
 
 def test_an_idempotency_key_stays_taken_when_its_decision_is_deleted(main: Service) -> None:
     first, second = main.decide(), main.decide()
-    main.told(first, key="taken", reward=1)
+    main.rate(first, key="taken", reward=1)
     assert main.client.delete(f"/decisions/{first}").status_code == 204
     # The text it came with is gone, and yet it was about another decision: nothing may be acknowledged.
     answer = main.feedback(second, key="taken", reward=0)
@@ -204,15 +204,15 @@ def test_an_idempotency_key_stays_taken_when_its_decision_is_deleted(main: Servi
 
 
 def test_a_longest_idempotency_key_is_taken(main: Service) -> None:
-    assert main.told(main.decide(), key="k" * 255, reward=1)["status"] == "recorded"
+    assert main.rate(main.decide(), key="k" * 255, reward=1)["status"] == "recorded"
 
 
 def test_a_kind_that_does_not_teach_is_stored_without_learning(main: Service) -> None:
     decision = main.generate()
-    main.told(decision["decision_id"], reward=0.5)
+    main.rate(decision["decision_id"], reward=0.5)
     before = main.policy()
     assert before["learn_from"] == "reward"
-    answer = main.told(decision["decision_id"], thumb="down")
+    answer = main.rate(decision["decision_id"], thumb="down")
     assert answer == {"status": "recorded", "learned": False, "reward": 0.0}
     after = main.policy()
     assert after["log_position"] == before["log_position"] + 1
@@ -225,15 +225,15 @@ def test_a_kind_that_does_not_teach_is_stored_without_learning(main: Service) ->
 def test_a_correction_replaces_what_was_learned_before(corrected: Service, straight: Service) -> None:
     assert corrected.policy()["learn_from"] is None  # the first feedback that teaches settles the kind
     final = [[0.0, 1.0, 0.25, 0.5], [1.0, 0.0, 0.0, 0.75], [0.1, 0.2, 0.3, 0.4]]
-    for place, rewards in enumerate(final):
+    for index, rewards in enumerate(final):
         # A fixed arm draws alike on both servers, and still teaches.
-        body = {"prompt": f"river number {place}", "n": 4, "policy": "fixed:relevance", "task": "chat"}
+        body = {"prompt": f"river number {index}", "n": 4, "policy": "fixed:relevance", "task": "chat"}
         first, second = corrected.decide(**body), straight.decide(**body)
-        assert corrected.told(first, candidate_rewards=[0.9, 0.8, 0.7, 0.6])["learned"] is True
+        assert corrected.rate(first, candidate_rewards=[0.9, 0.8, 0.7, 0.6])["learned"] is True
         for key, values in (("a", rewards[::-1]), ("b", rewards)):
-            answer = corrected.told(first, key=f"{place}{key}", candidate_rewards=values)
+            answer = corrected.rate(first, key=f"{index}{key}", candidate_rewards=values)
             assert (answer["status"], answer["learned"]) == ("recorded", True)
-        assert straight.told(second, candidate_rewards=rewards)["learned"] is True
+        assert straight.rate(second, candidate_rewards=rewards)["learned"] is True
     ours, theirs = corrected.policy(), straight.policy()
     assert ours["log_position"] == theirs["log_position"] + 2 * len(final)
     assert ours["learn_from"] == theirs["learn_from"] == "candidate_rewards"
@@ -251,7 +251,7 @@ def test_a_correction_replaces_what_was_learned_before(corrected: Service, strai
 def test_a_pinned_decision_teaches_nothing(main: Service) -> None:
     decision = main.generate(arm="loglik")
     before = main.policy()
-    answer = main.told(decision["decision_id"], reward=1)
+    answer = main.rate(decision["decision_id"], reward=1)
     assert answer == {"status": "recorded", "learned": False, "reward": 1.0}
     after = main.policy()
     assert after["log_position"] == before["log_position"] + 1
@@ -259,8 +259,8 @@ def test_a_pinned_decision_teaches_nothing(main: Service) -> None:
 
 
 def test_a_decision_by_another_policy_teaches(main: Service) -> None:
-    assert main.told(main.decide(policy="random"), reward=1)["learned"] is True
-    assert main.told(main.decide(policy="fixed:consensus"), reward=1)["learned"] is True
+    assert main.rate(main.decide(policy="random"), reward=1)["learned"] is True
+    assert main.rate(main.decide(policy="fixed:consensus"), reward=1)["learned"] is True
 
 
 def test_feedback_on_an_unknown_decision_is_a_404(main: Service) -> None:
@@ -275,7 +275,7 @@ def test_feedback_on_an_unknown_decision_is_a_404(main: Service) -> None:
 
 def test_feedback_on_a_deleted_decision_is_a_410(main: Service) -> None:
     decision_id = main.decide()
-    main.told(decision_id, reward=1)
+    main.rate(decision_id, reward=1)
     assert main.client.delete(f"/decisions/{decision_id}").status_code == 204
     before = main.policy()
     for body in ({"reward": 1}, {"reward": 0}, {"thumb": "up"}):
@@ -286,7 +286,7 @@ def test_feedback_on_a_deleted_decision_is_a_410(main: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "param", "told"),
+    ("body", "param", "words"),
     [
         ({"chosen_index": 4}, "chosen_index", ["4", "0 to 3"]),
         ({"candidate_rewards": [1, 0, 1]}, "candidate_rewards", ["3 values", "4 candidates"]),
@@ -294,7 +294,7 @@ def test_feedback_on_a_deleted_decision_is_a_410(main: Service) -> None:
     ],
 )
 def test_a_value_that_does_not_fit_the_decision_is_refused_by_name(
-    main: Service, body: dict[str, Any], param: str, told: list[str]
+    main: Service, body: dict[str, Any], param: str, words: list[str]
 ) -> None:
     decision_id = main.decide(n=4)
     before = main.policy()
@@ -303,7 +303,7 @@ def test_a_value_that_does_not_fit_the_decision_is_refused_by_name(
     error = ErrorBody.model_validate_json(answer.content).error
     assert error.param == param
     assert error.message.startswith(f"{param}: ")
-    assert all(word in error.message for word in told)
+    assert all(word in error.message for word in words)
     assert main.policy() == before
     assert main.decision(decision_id)["feedback"] == []
 

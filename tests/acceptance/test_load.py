@@ -92,22 +92,22 @@ async def test_fifty_requests_at_once_are_all_answered_and_all_their_feedback_is
     before = main.policy()
     written = main.decisions()
 
-    async def one(client: httpx.AsyncClient, place: int) -> tuple[str, Any]:
-        body = {"prompt": f"request {place} of many", "n": 4}
+    async def one(client: httpx.AsyncClient, index: int) -> tuple[str, Any]:
+        body = {"prompt": f"request {index} of many", "n": 4}
         answer = await client.post("/generate", json=body)
         assert answer.status_code == 200, answer.text
         decision = answer.json()
-        told = await client.post(
-            "/feedback", json={"decision_id": decision["decision_id"], "reward": place / 50}
+        reply = await client.post(
+            "/feedback", json={"decision_id": decision["decision_id"], "reward": index / 50}
         )
-        assert told.status_code == 200, told.text
-        assert told.json() == {"status": "recorded", "learned": True, "reward": place / 50}
+        assert reply.status_code == 200, reply.text
+        assert reply.json() == {"status": "recorded", "learned": True, "reward": index / 50}
         return decision["decision_id"], decision["scored_by"]
 
     with main.watching() as change:
         limits = httpx.Limits(max_connections=50)
         async with httpx.AsyncClient(base_url=main.server.url, timeout=60, limits=limits) as client:
-            done = await asyncio.gather(*(one(client, place) for place in range(50)))
+            done = await asyncio.gather(*(one(client, index) for index in range(50)))
 
     after = main.policy()
     assert after["log_position"] == before["log_position"] + 50

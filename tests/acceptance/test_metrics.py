@@ -26,9 +26,9 @@ def cause(family: str) -> Callable[[Cause], Cause]:
 
 
 def service(request: pytest.FixtureRequest, name: str = "main") -> Service:
-    found = request.getfixturevalue(name)
-    assert isinstance(found, Service)
-    return found
+    value = request.getfixturevalue(name)
+    assert isinstance(value, Service)
+    return value
 
 
 @cause("laserve_requests")
@@ -112,14 +112,14 @@ def a_decision_by_arm_policy_and_task(request: pytest.FixtureRequest) -> None:
 def a_draw_of_an_arm_that_was_not_the_likeliest(request: pytest.FixtureRequest) -> None:
     main = service(request)
     # Without anything learned all arms are equally likely; one bad reward is enough to change that.
-    main.told(main.decide(prompt="explore", n=1, policy="fixed:loglik"), reward=0)
+    main.rate(main.decide(prompt="explore", n=1, policy="fixed:loglik"), reward=0)
     with main.watching() as change:
-        explored = asked = 0
+        explored = decided = 0
         # Each draw explores with a chance of at least 0.3: 100 that do not are a matter of 10^-15.
-        while not explored and asked < 100:
+        while not explored and decided < 100:
             answer = main.generate(prompt="explore", n=1)
             explored += answer["propensity"] < max(why["probability"] for why in answer["why"])
-            asked += 1
+            decided += 1
         main.generate(policy="random")
         main.generate(arm="loglik")
     assert explored == 1
@@ -163,7 +163,7 @@ def a_decision_whose_documents_were_cut(request: pytest.FixtureRequest) -> None:
 @cause("laserve_arm_mean")
 def the_reward_that_the_latest_decision_predicted(request: pytest.FixtureRequest) -> None:
     main = service(request)
-    main.told(main.decide(policy="fixed:loglik"), reward=0.9)
+    main.rate(main.decide(policy="fixed:loglik"), reward=0.9)
     for why in main.generate()["why"]:
         assert main.sample("laserve_arm_mean", arm=why["arm"]) == pytest.approx(why["mean"])
 
@@ -171,7 +171,7 @@ def the_reward_that_the_latest_decision_predicted(request: pytest.FixtureRequest
 @cause("laserve_arm_width")
 def the_uncertainty_of_the_latest_decision(request: pytest.FixtureRequest) -> None:
     main = service(request)
-    main.told(main.decide(policy="fixed:loglik"), reward=0.9)
+    main.rate(main.decide(policy="fixed:loglik"), reward=0.9)
     for why in main.generate()["why"]:
         assert main.sample("laserve_arm_width", arm=why["arm"]) == pytest.approx(why["width"])
 
@@ -181,8 +181,8 @@ def a_learned_decision_of_an_arm(request: pytest.FixtureRequest) -> None:
     main = service(request)
     decision_id = main.decide(policy="fixed:consensus")
     with main.watching() as change:
-        main.told(decision_id, reward=1)
-        main.told(decision_id, key="pulls", reward=0)  # a correction is not another pull
+        main.rate(decision_id, reward=1)
+        main.rate(decision_id, key="pulls", reward=0)  # a correction is not another pull
     assert change("laserve_arm_pulls", arm="consensus") == 1
     assert change("laserve_arm_pulls", arm="loglik") == 0
     for arm in main.policy()["arms"]:
@@ -192,7 +192,7 @@ def a_learned_decision_of_an_arm(request: pytest.FixtureRequest) -> None:
 @cause("laserve_model_regret")
 def a_draw_of_an_arm_that_predicts_less(request: pytest.FixtureRequest) -> None:
     main = service(request)
-    main.told(main.decide(policy="fixed:loglik"), reward=0)  # now the arms' predictions differ
+    main.rate(main.decide(policy="fixed:loglik"), reward=0)  # now the arms' predictions differ
     means = {why["arm"]: why["mean"] for why in main.generate()["why"]}
     worst = min(means, key=means.__getitem__)
     with main.watching() as change:
@@ -337,9 +337,9 @@ def a_feedback_by_kind_and_by_what_became_of_it(request: pytest.FixtureRequest) 
     main = service(request)
     decision_id = main.decide()
     with main.watching() as change:
-        main.told(decision_id, thumb="up")
-        main.told(decision_id, thumb="up")
-        main.told(decision_id, thumb="up")
+        main.rate(decision_id, thumb="up")
+        main.rate(decision_id, thumb="up")
+        main.rate(decision_id, thumb="up")
         main.feedback(decision_id, thumb="down")
         main.feedback("unknown", thumb="down")
     assert change("laserve_feedback_total", kind="thumb", outcome="recorded") == 1
@@ -356,9 +356,9 @@ def a_decision_that_waits_for_feedback(request: pytest.FixtureRequest) -> None:
 
     owed = patient.rows("select count(*) from decisions where due_at is not null")[0][0]
     until(lambda: pending() == owed)
-    told, deleted, _ = (patient.decide() for _ in range(3))
+    taught, deleted, _ = (patient.decide() for _ in range(3))
     until(lambda: pending() == owed + 3)
-    patient.told(told, thumb="up")
+    patient.rate(taught, thumb="up")
     until(lambda: pending() == owed + 2)
     patient.client.delete(f"/decisions/{deleted}")
     until(lambda: pending() == owed + 1)
@@ -369,8 +369,8 @@ def a_reward_of_a_returned_answer(request: pytest.FixtureRequest) -> None:
     main = service(request)
     decision_id = main.decide(policy="fixed:relevance")
     with main.watching() as change:
-        main.told(decision_id, reward=0.35)
-        main.told(decision_id, reward=0.35)
+        main.rate(decision_id, reward=0.35)
+        main.rate(decision_id, reward=0.35)
     assert change("laserve_reward_count", arm="relevance") == 1
     assert change("laserve_reward_sum", arm="relevance") == pytest.approx(0.35)
     assert change("laserve_reward_bucket", arm="relevance", le="0.3") == 0
@@ -382,8 +382,8 @@ def the_time_from_decision_to_feedback(request: pytest.FixtureRequest) -> None:
     main = service(request)
     decision_id = main.decide()
     with main.watching() as change:
-        main.told(decision_id, reward=1)
-        main.told(decision_id, reward=1)
+        main.rate(decision_id, reward=1)
+        main.rate(decision_id, reward=1)
     assert change("laserve_feedback_delay_seconds_count") == 1
     (row,) = main.decision(decision_id)["feedback"]
     delay = row["created_at"] - main.decision(decision_id)["created_at"]
@@ -395,7 +395,7 @@ def an_event_in_the_log(request: pytest.FixtureRequest) -> None:
     main = service(request)
     decision_id = main.decide()
     with main.watching() as change:
-        main.told(decision_id, reward=1)
+        main.rate(decision_id, reward=1)
     assert change("laserve_events_position") == 1
     assert main.sample("laserve_events_position") == main.policy()["log_position"]
 
@@ -405,8 +405,8 @@ def a_snapshot_every_so_many_events(request: pytest.FixtureRequest) -> None:
     main = service(request)  # makes one every 5
     decision_id = main.decide()
     with main.watching() as change:
-        for place in range(5):
-            main.told(decision_id, reward=1, source=f"snapshot {place}")
+        for number in range(5):
+            main.rate(decision_id, reward=1, source=f"snapshot {number}")
     assert change("laserve_snapshot_position") == 5
     newest = main.rows("select max(position) from snapshots")
     assert newest == [(main.sample("laserve_snapshot_position"),)]

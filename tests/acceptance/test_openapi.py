@@ -112,8 +112,8 @@ def test_the_example_of_a_batch_works_on_fresh_decisions(main: Service, document
     assert lines
     answer = main.client.post("/feedback/batch", content="".join(json.dumps(line) + "\n" for line in lines))
     assert answer.status_code == 200
-    told = [json.loads(line) for line in answer.text.splitlines()]
-    assert [line["status"] for line in told] == ["recorded"] * len(lines)
+    results = [json.loads(line) for line in answer.text.splitlines()]
+    assert [line["status"] for line in results] == ["recorded"] * len(lines)
 
 
 def test_the_pages_of_the_document_are_served(main: Service) -> None:

@@ -66,8 +66,8 @@ def test_a_decision_tells_what_each_arm_that_scored_would_have_returned(main: Se
 
 def test_feedback_is_kept_as_it_was_said(main: Service) -> None:
     decision_id = main.decide()
-    main.told(decision_id, references=["the river", "a river"], metric="rouge_l", source="ann")
-    main.told(decision_id, thumb="up")
+    main.rate(decision_id, references=["the river", "a river"], metric="rouge_l", source="ann")
+    main.rate(decision_id, thumb="up")
     rows = main.decision(decision_id)["feedback"]
     assert [row["body"] for row in rows] == [
         {
@@ -83,8 +83,8 @@ def test_feedback_is_kept_as_it_was_said(main: Service) -> None:
 
 def test_a_deleted_decision_is_gone_and_what_it_taught_stays(main: Service) -> None:
     decision_id = main.decide(prompt="forget this sentence", metadata={"note": "and this one"})
-    main.told(decision_id, reward=1)
-    main.told(decision_id, references=["and also this"])
+    main.rate(decision_id, reward=1)
+    main.rate(decision_id, references=["and also this"])
     before = main.policy()
     answer = main.client.delete(f"/decisions/{decision_id}")
     assert (answer.status_code, answer.content) == (204, b"")
@@ -98,7 +98,7 @@ def test_a_deleted_decision_is_gone_and_what_it_taught_stays(main: Service) -> N
 
 def test_no_row_holds_the_texts_of_a_deleted_decision(main: Service) -> None:
     decision_id = main.decide(prompt="velvet kangaroo", metadata={"note": "copper anvil"})
-    main.told(decision_id, references=["silver walnut"], source="ann")
+    main.rate(decision_id, references=["silver walnut"], source="ann")
     words = ("velvet", "kangaroo", "copper anvil", "silver walnut")
 
     def held() -> str:
@@ -129,7 +129,7 @@ def test_an_unknown_decision_is_a_404(main: Service, method: str, decision_id: s
 
 @pytest.mark.parametrize("path", ["/arms", "/v1/arms"])
 def test_arms_are_told_with_what_they_learned(main: Service, path: str) -> None:
-    main.told(main.decide(policy="fixed:loglik"), reward=1)
+    main.rate(main.decide(policy="fixed:loglik"), reward=1)
     answer = main.client.get(path)
     ArmsBody.model_validate_json(answer.content, strict=True)
     arms = answer.json()["arms"]
@@ -164,7 +164,7 @@ def test_the_digest_changes_with_the_log_and_with_nothing_else(main: Service) ->
     before = main.policy()
     decision_id = main.decide()
     assert main.policy()["digest"] == before["digest"]
-    main.told(decision_id, thumb="up")  # an event, though it teaches nothing
+    main.rate(decision_id, thumb="up")  # an event, though it teaches nothing
     after = main.policy()
     assert after["digest"] != before["digest"]
     assert after["log_position"] == before["log_position"] + 1

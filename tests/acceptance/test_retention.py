@@ -96,7 +96,7 @@ def test_under_hash_only_hashes_are_kept(decision: tuple[Service, dict[str, Any]
 def test_the_texts_are_in_no_byte_of_the_database(decision: tuple[Service, dict[str, Any]]) -> None:
     service, answer = decision
     service.feedback(answer["decision_id"], references=["harmonica"])  # refused
-    service.told(answer["decision_id"], candidate_rewards=[0.5] * 8)
+    service.rate(answer["decision_id"], candidate_rewards=[0.5] * 8)
     stored = service.stored_bytes()
     assert answer["decision_id"].encode() in stored
     assert not [word for word in WORDS if word.encode() in stored]
@@ -121,10 +121,10 @@ def test_references_are_refused_where_texts_are_not_kept_and_the_setting_is_name
 @pytest.mark.parametrize("decision", ["hashing", "forgetful"], indirect=True)
 def test_other_feedback_works_without_texts(decision: tuple[Service, dict[str, Any]]) -> None:
     service, answer = decision
-    rewards = [place / 8 for place in range(8)]
-    told = service.told(answer["decision_id"], candidate_rewards=rewards)
+    rewards = [index / 8 for index in range(8)]
+    result = service.rate(answer["decision_id"], candidate_rewards=rewards)
     learned = service.policy()["learn_from"] == "candidate_rewards"
-    assert told == {"status": "recorded", "learned": learned, "reward": answer["index"] / 8}
+    assert result == {"status": "recorded", "learned": learned, "reward": answer["index"] / 8}
     # Equal texts are equally chosen, though the texts are gone.
     twin = next(
         (
@@ -134,7 +134,7 @@ def test_other_feedback_works_without_texts(decision: tuple[Service, dict[str, A
         ),
         answer["index"],
     )
-    assert service.told(answer["decision_id"], chosen_index=twin)["reward"] == 1
+    assert service.rate(answer["decision_id"], chosen_index=twin)["reward"] == 1
 
 
 @pytest.mark.parametrize("decision", ["hashing", "forgetful"], indirect=True)

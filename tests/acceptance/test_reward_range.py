@@ -22,7 +22,7 @@ def test_a_reward_is_learned_in_proportion_to_the_range(signed: Service, sent: f
     decision = signed.generate()
     updates, total = taught(signed)
     with signed.watching() as change:
-        answer = signed.told(decision["decision_id"], reward=sent)
+        answer = signed.rate(decision["decision_id"], reward=sent)
     assert answer == {"status": "recorded", "learned": True, "reward": learned}
     assert taught(signed) == (updates + 1, pytest.approx(total + learned))
     assert change("laserve_reward_sum", arm=decision["scored_by"]) == pytest.approx(learned)
@@ -30,7 +30,7 @@ def test_a_reward_is_learned_in_proportion_to_the_range(signed: Service, sent: f
 
 def test_a_stored_feedback_is_as_it_was_sent_and_tells_its_range(signed: Service) -> None:
     decision_id = signed.decide()
-    signed.told(decision_id, reward=-0.5)
+    signed.rate(decision_id, reward=-0.5)
     (row,) = signed.decision(decision_id)["feedback"]
     assert row["reward"] == 0.25
     assert row["body"] == {
@@ -70,8 +70,8 @@ def test_a_reward_outside_of_the_range_is_refused_with_the_range(
 def test_candidates_rewards_are_of_the_same_range(signed: Service) -> None:
     decision = signed.generate(n=4)
     sent = [-1.0, -0.5, 0.0, 1.0]
-    told = signed.told(decision["decision_id"], candidate_rewards=sent)
-    assert told["reward"] == (sent[decision["index"]] + 1) / 2
+    result = signed.rate(decision["decision_id"], candidate_rewards=sent)
+    assert result["reward"] == (sent[decision["index"]] + 1) / 2
     lines = signed.client.get("/export").text.splitlines()
     (line,) = [line for line in map(json.loads, lines) if line["id"] == decision["decision_id"]]
     assert line["rewards"] == [0.0, 0.25, 0.5, 1.0]
@@ -95,15 +95,15 @@ def test_the_other_kinds_have_no_range(
     decision = signed.generate(n=4)
     returned = decision["candidates"][0]["text"] == decision["text"]
     expected = float(returned) if learned is None else learned
-    assert signed.told(decision["decision_id"], **body)["reward"] == expected
+    assert signed.rate(decision["decision_id"], **body)["reward"] == expected
     (row,) = signed.decision(decision["decision_id"])["feedback"]
     assert "reward_range" not in row["body"]
 
 
 def test_a_repeat_is_a_duplicate_and_another_reward_a_conflict(signed: Service) -> None:
     decision_id = signed.decide()
-    signed.told(decision_id, reward=-1)
-    assert signed.told(decision_id, reward=-1) == {"status": "duplicate", "learned": True, "reward": 0.0}
+    signed.rate(decision_id, reward=-1)
+    assert signed.rate(decision_id, reward=-1) == {"status": "duplicate", "learned": True, "reward": 0.0}
     conflict = signed.feedback(decision_id, reward=0)
     assert conflict.status_code == 409
     assert conflict.json()["error"]["stored"]["reward"] == -1

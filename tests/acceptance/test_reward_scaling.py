@@ -15,7 +15,7 @@ def test_rewards_are_learned_by_their_place_and_told_as_they_were_earned(scaled:
     with scaled.watching() as change:
         for reward in EARNED * 5:
             decision_id = scaled.decide(policy="fixed:relevance")
-            assert scaled.told(decision_id, reward=reward)["reward"] == reward
+            assert scaled.rate(decision_id, reward=reward)["reward"] == reward
     assert change("laserve_reward_sum", arm="relevance") == pytest.approx(5 * sum(EARNED))
     ((payload,),) = scaled.rows("select payload from events where decision_id = ?", decision_id)
     event = json.loads(payload)
@@ -31,8 +31,8 @@ def test_rewards_are_learned_by_their_place_and_told_as_they_were_earned(scaled:
 
 def test_a_correction_keeps_the_scale_of_what_it_corrects(scaled: Service) -> None:
     decision_id = scaled.decide()
-    scaled.told(decision_id, reward=0.5)
-    scaled.told(decision_id, key="a correction under the same scale", reward=0.1)
+    scaled.rate(decision_id, reward=0.5)
+    scaled.rate(decision_id, key="a correction under the same scale", reward=0.1)
     rows = scaled.rows("select payload from events where decision_id = ? order by position", decision_id)
     first, second = (json.loads(payload) for (payload,) in rows)
     assert second["replaces"] == first["updates"]

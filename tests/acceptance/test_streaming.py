@@ -37,7 +37,7 @@ def test_the_decision_of_a_stream_is_the_plain_answer(main: Service) -> None:
 def test_a_streamed_decision_is_on_disk_and_takes_feedback(main: Service) -> None:
     decision = stream(main, prompt="a b", n=2)[-1].json()
     assert main.decision(decision["decision_id"])["text"] == decision["text"]
-    assert main.told(decision["decision_id"], reward=1)["status"] == "recorded"
+    assert main.rate(decision["decision_id"], reward=1)["status"] == "recorded"
 
 
 def test_a_stream_may_leave_the_candidates_out_of_its_decision(main: Service) -> None:

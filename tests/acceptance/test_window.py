@@ -32,9 +32,9 @@ def lapsed(service: Service, **body: Any) -> str:
 def learned(service: Service, arm: str) -> tuple[int, int, float]:
     """Decisions, pulls and the sum of the rewards that an arm has learned."""
     policy = service.policy()
-    (found,) = (one for one in policy["arms"] if one["name"] == arm)
-    assert found["pulls"] <= found["updates"]
-    return policy["decisions"], found["pulls"], (found["mean_reward"] or 0.0) * found["updates"]
+    (match,) = (one for one in policy["arms"] if one["name"] == arm)
+    assert match["pulls"] <= match["updates"]
+    return policy["decisions"], match["pulls"], (match["mean_reward"] or 0.0) * match["updates"]
 
 
 def test_a_decision_that_nobody_speaks_of_teaches_the_default_once_its_window_has_closed(
@@ -68,7 +68,7 @@ def test_feedback_after_the_window_is_late_and_replaces_the_default(brief: Servi
     assert change("laserve_reward_count", arm="relevance") == 1
     after = learned(brief, "relevance")
     assert after == (decisions, pulls, pytest.approx(rewards - DEFAULT_REWARD + 1))
-    assert brief.told(decision_id, reward=1) == answer.json() | {"status": "duplicate"}
+    assert brief.rate(decision_id, reward=1) == answer.json() | {"status": "duplicate"}
     assert learned(brief, "relevance") == after
     assert [row["reward"] for row in feedback_on(brief, decision_id)] == [DEFAULT_REWARD, 1.0]
 
@@ -76,8 +76,8 @@ def test_feedback_after_the_window_is_late_and_replaces_the_default(brief: Servi
 def test_a_correction_replaces_what_replaced_the_default(brief: Service) -> None:
     decision_id = lapsed(brief, policy="fixed:relevance")
     decisions, pulls, rewards = learned(brief, "relevance")
-    brief.told(decision_id, reward=1)
-    answer = brief.told(decision_id, key="the correction of a late one", reward=0.5)
+    brief.rate(decision_id, reward=1)
+    answer = brief.rate(decision_id, key="the correction of a late one", reward=0.5)
     assert answer == {"status": "late", "learned": True, "reward": 0.5}
     assert learned(brief, "relevance") == (
         decisions,
@@ -89,13 +89,13 @@ def test_a_correction_replaces_what_replaced_the_default(brief: Service) -> None
 def test_late_feedback_of_a_kind_that_does_not_teach_is_stored_without_learning(brief: Service) -> None:
     decision_id = lapsed(brief)
     before = brief.policy()
-    assert brief.told(decision_id, thumb="up") == {"status": "late", "learned": False, "reward": 1.0}
+    assert brief.rate(decision_id, thumb="up") == {"status": "late", "learned": False, "reward": 1.0}
     assert brief.policy()["arms"] == before["arms"]
 
 
 def test_feedback_of_a_kind_that_does_not_teach_leaves_the_default_to_come(brief: Service) -> None:
     decision_id = brief.decide()
-    assert brief.told(decision_id, thumb="up")["learned"] is False
+    assert brief.rate(decision_id, thumb="up")["learned"] is False
     until(lambda: len(feedback_on(brief, decision_id)) == 2)
     assert [row["reward"] for row in feedback_on(brief, decision_id)] == [1.0, DEFAULT_REWARD]
 
@@ -104,7 +104,7 @@ def test_a_pinned_decision_gets_no_default_though_feedback_on_it_can_be_late(bri
     pinned = brief.decide(arm="loglik")
     lapsed(brief)  # its window closed behind the other one's
     assert feedback_on(brief, pinned) == []
-    assert brief.told(pinned, reward=1) == {"status": "late", "learned": False, "reward": 1.0}
+    assert brief.rate(pinned, reward=1) == {"status": "late", "learned": False, "reward": 1.0}
 
 
 def test_a_deleted_decision_gets_no_default(brief: Service) -> None:
@@ -141,7 +141,7 @@ def test_a_batch_and_the_client_tell_what_was_late(brief: Service) -> None:
 
 
 def test_the_log_verifies_with_defaults_and_late_feedback(brief: Service) -> None:
-    brief.told(lapsed(brief), reward=1)
+    brief.rate(lapsed(brief), reward=1)
     assert verified_digest(brief.folder) == brief.policy()["digest"]
 
 
@@ -150,13 +150,13 @@ def test_feedback_in_time_is_recorded_and_leaves_no_default_to_come(patient: Ser
     assert patient.rows("select due_at - created_at from decisions where id = ?", decision_id) == [
         (pytest.approx(3600),)
     ]
-    assert patient.told(decision_id, thumb="up") == {"status": "recorded", "learned": True, "reward": 1.0}
+    assert patient.rate(decision_id, thumb="up") == {"status": "recorded", "learned": True, "reward": 1.0}
     assert patient.rows("select due_at from decisions where id = ?", decision_id) == [(None,)]
-    assert patient.told(decision_id, key="in time", thumb="down")["status"] == "recorded"
+    assert patient.rate(decision_id, key="in time", thumb="down")["status"] == "recorded"
 
 
 def test_without_a_window_nothing_is_late_and_nothing_is_due(main: Service) -> None:
     decision_id = main.decide()
-    assert main.told(decision_id, reward=1)["status"] == "recorded"
+    assert main.rate(decision_id, reward=1)["status"] == "recorded"
     assert main.rows("select count(*) from decisions where due_at is not null") == [(0,)]
     assert main.sample("laserve_feedback_pending") == 0

@@ -72,7 +72,7 @@ class Service:
         headers = {} if key is None else {"Idempotency-Key": key}
         return self.client.post("/feedback", json={"decision_id": decision_id} | body, headers=headers)
 
-    def told(self, decision_id: str, *, key: str | None = None, **body: Any) -> dict[str, Any]:
+    def rate(self, decision_id: str, *, key: str | None = None, **body: Any) -> dict[str, Any]:
         """The answer to a feedback that must succeed."""
         answer = self.feedback(decision_id, key=key, **body)
         assert answer.status_code == 200, answer.text

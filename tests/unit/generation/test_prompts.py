@@ -61,8 +61,10 @@ async def test_documents_alone_are_cut_and_only_as_far_as_needed(
     assert text.endswith(TAIL)
     # Each document keeps its number, its title, its place and its beginning.
     rest = text.removeprefix(examples).removesuffix(TAIL)
-    for place, document in enumerate(documents, start=1):
-        head = f"Document [{place}] (Title: {document.title}) " if document.title else f"Document [{place}] "
+    for number, document in enumerate(documents, start=1):
+        head = (
+            f"Document [{number}] (Title: {document.title}) " if document.title else f"Document [{number}] "
+        )
         assert rest.startswith(head)
         rest = rest.removeprefix(head)
         rest = rest.removeprefix("x" * (len(rest) - len(rest.lstrip("x"))))

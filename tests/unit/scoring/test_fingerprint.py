@@ -120,8 +120,8 @@ def test_what_cannot_be_made_or_read_is_unknown() -> None:
 
 def test_another_release_of_a_plugin_is_another_reward_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(python, "find", lambda name: adapter)
-    found = []
+    fingerprints = []
     for release in ("brevity 1.0", "brevity 1.0", "brevity 1.1"):
         monkeypatch.setattr(python, "release", lambda name, release=release: release)
-        found.append(arm_fingerprint("python", {"name": "brevity"}))
-    assert found[0] == found[1] != found[2]
+        fingerprints.append(arm_fingerprint("python", {"name": "brevity"}))
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]

@@ -59,7 +59,7 @@ async def score(model: InProcess, request: Request, candidates: Sequence[Candida
         return await reading.score(candidates)
 
 
-def asked(words: int = 40) -> Request:
+def long_request(words: int = 40) -> Request:
     documents = make_documents("The bridge was built by Ada Thorn. " * words, "Fish.")
     return make_request(documents=documents, sampling=make_sampling(max_tokens=64))
 
@@ -81,7 +81,7 @@ async def naive(folder: Path, request: Request, length: int = LENGTH, **options:
 
 
 async def test_a_shared_prompt_changes_no_score(model: TransformersModel, classifier: Path) -> None:
-    request = asked()
+    request = long_request()
     scores = await score(model, request, CANDIDATES)
     assert scores == pytest.approx((await naive(classifier, request))[:, 0], abs=1e-5)
     assert np.ptp(scores) > 0.01
@@ -90,23 +90,23 @@ async def test_a_shared_prompt_changes_no_score(model: TransformersModel, classi
 async def test_candidates_may_come_one_by_one_and_the_prompt_may_be_read_ahead(
     model: TransformersModel,
 ) -> None:
-    together = await score(model, asked(), CANDIDATES)
-    with closing(model.open(asked())) as reading:
+    together = await score(model, long_request(), CANDIDATES)
+    with closing(model.open(long_request())) as reading:
         await reading.prefill()
         alone = await asyncio.gather(*(reading.score([candidate]) for candidate in CANDIDATES))
     assert np.concatenate(alone) == pytest.approx(together, abs=1e-5)
 
 
 async def test_requests_at_once_do_not_see_each_other(model: TransformersModel) -> None:
-    requests = [asked(), make_request(), asked(2), make_request(question="who?")]
+    requests = [long_request(), make_request(), long_request(2), make_request(question="who?")]
     apart = [await score(model, request, CANDIDATES) for request in requests]
-    again = [asked(), make_request(), asked(2), make_request(question="who?")]
+    again = [long_request(), make_request(), long_request(2), make_request(question="who?")]
     at_once = await asyncio.gather(*(score(model, request, CANDIDATES) for request in again))
     assert np.array(at_once) == pytest.approx(np.array(apart), abs=1e-5)
 
 
 async def test_documents_lose_tokens_where_the_request_is_too_long(model: TransformersModel) -> None:
-    with closing(model.open(make_request())) as short, closing(model.open(asked(200))) as long:
+    with closing(model.open(make_request())) as short, closing(model.open(long_request(200))) as long:
         assert not long.truncated
         for reading in (short, long):
             assert np.isfinite(await reading.score(CANDIDATES)).all()
@@ -120,7 +120,7 @@ async def test_a_question_that_is_too_long_is_not_for_the_model(model: Transform
 
 
 async def test_old_prompts_are_dropped_and_read_again(model: TransformersModel) -> None:
-    readings = [model.open(asked(60)) for _ in range(6)]
+    readings = [model.open(long_request(60)) for _ in range(6)]
     first = [await reading.score(CANDIDATES) for reading in readings]
     assert len(model._kept) < len(readings)
     assert (await readings[0].score(CANDIDATES)) == pytest.approx(first[0], abs=1e-5)
@@ -138,7 +138,7 @@ async def test_a_model_that_cannot_share_a_prompt_reads_whole_texts(
     )
     await model.load()
     assert "cannot share a prompt" in caplog.text
-    request = asked()
+    request = long_request()
     scores = await score(model, request, CANDIDATES)
     await model.close()
     assert scores == pytest.approx((await naive(classifier, request))[:, 0], abs=1e-5)
@@ -155,7 +155,7 @@ async def test_it_is_exact_at_real_size(tmp_path: Path) -> None:
     folder = save_classifier(prepare("smollm2-135m-instruct", CACHE), tmp_path)
     model = TransformersModel(cache_dir=CACHE, model=str(folder), dtype="float32", max_model_len=LENGTH)
     await model.load()
-    request = asked(10)
+    request = long_request(10)
     scores = await score(model, request, CANDIDATES)
     await model.close()
     assert scores == pytest.approx((await naive(folder, request))[:, 0], abs=1e-3)
@@ -192,12 +192,12 @@ async def test_attributes_are_weighed_as_the_request_says(decoder: Path, tmp_pat
         dtype="float32",
     )
     await model.load()
-    own = await score(model, asked(), CANDIDATES)
+    own = await score(model, long_request(), CANDIDATES)
     asked_for = await score(model, make_request(attribute_weights={"kind": 0.5}), CANDIDATES)
     with pytest.raises(Unscorable, match="unknown attribute 'nice'; there are: right, kind, long"):
         await score(model, make_request(attribute_weights={"nice": 1, "kind": 1}), CANDIDATES)
     await model.close()
-    assert own == pytest.approx(await naive(folder, asked(), 2048) @ [2, 0, -1], abs=1e-5)
+    assert own == pytest.approx(await naive(folder, long_request(), 2048) @ [2, 0, -1], abs=1e-5)
     assert asked_for == pytest.approx(await naive(folder, make_request(), 2048) @ [0, 0.5, 0], abs=1e-5)
 
 
@@ -213,7 +213,7 @@ async def test_the_implicit_reward_is_the_log_ratio_of_two_models(decoder: Path,
     options = {"cache_dir": CACHE, "dtype": "float32", "batch_tokens": 64}
     model = ImplicitReward(model=str(decoder), reference=str(tmp_path), beta=0.5, **options)
     await model.load()
-    request = asked(5)
+    request = long_request(5)
     scores = await score(model, request, CANDIDATES)
     await model.close()
 
