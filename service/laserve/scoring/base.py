@@ -1,7 +1,7 @@
 """The protocols of reward models and of their readings of requests."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from laserve.types import Candidate, Request, Vector
 
@@ -77,3 +77,32 @@ class RewardModel(Protocol):
         """
 
     async def close(self) -> None: ...
+
+
+class Scorer(Protocol):
+    """A reward model whose scores depend only on request and candidates; see `RewardModel` for the rest."""
+
+    kind: str
+    free: bool
+    needs_all: bool
+
+    async def load(self) -> None: ...
+
+    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
+        """Scores of candidates, shape (len(candidates),), float64; see `Reading.score`."""
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Prefilling(Protocol):
+    """A `Scorer` that reads a prompt once for all candidates, and can do so before there are any.
+
+    All calls for one reading get one and the same `request` object.
+    """
+
+    async def prefill(self, request: Request) -> None:
+        """Read the prompt. Raises the errors of `score`."""
+
+    def truncated(self, request: Request) -> bool:
+        """Whether documents lost tokens when this request object was last rendered; False if it never was."""

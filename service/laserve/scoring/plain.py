@@ -5,42 +5,13 @@ This module alone knows both forms. Models from `laserve.scoring.registry` have 
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
-from laserve.scoring.base import Reading, RewardModel
+from laserve.scoring.base import Prefilling, Reading, RewardModel, Scorer
 from laserve.types import Candidate, Request, Vector
 
 _PLAIN = ("kind", "free", "needs_all", "load", "score", "close")
 _READING = ("kind", "free", "needs_all", "reads_ahead", "load", "open", "close")
-
-
-class Scorer(Protocol):
-    """A reward model whose scores depend only on request and candidates; see `RewardModel` for the rest."""
-
-    kind: str
-    free: bool
-    needs_all: bool
-
-    async def load(self) -> None: ...
-
-    async def score(self, request: Request, candidates: Sequence[Candidate]) -> Vector:
-        """Scores of candidates, shape (len(candidates),), float64; see `Reading.score`."""
-
-    async def close(self) -> None: ...
-
-
-@runtime_checkable
-class Prefilling(Protocol):
-    """A `Scorer` that reads a prompt once for all candidates, and can do so before there are any.
-
-    All calls for one reading get one and the same `request` object.
-    """
-
-    async def prefill(self, request: Request) -> None:
-        """Read the prompt. Raises the errors of `score`."""
-
-    def truncated(self, request: Request) -> bool:
-        """Whether documents lost tokens when this request object was last rendered; False if it never was."""
 
 
 class PlainModel:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from builders import make_candidates, make_request
+from laserve.scoring import base
 from laserve.scoring.plain import PlainModel, as_reward_model, missing_members
 from laserve.types import Candidate, Request
 
@@ -97,3 +100,8 @@ def test_a_scorer_whose_open_means_something_else_stays_a_scorer() -> None:
 
     assert isinstance(as_reward_model(Files()), PlainModel)
     assert missing_members(Files()) == []
+
+
+@pytest.mark.parametrize("name", ["RewardModel", "Prefilling"])
+def test_the_protocols_that_plugins_import_are_where_they_were(name: str) -> None:
+    assert hasattr(base, name)
