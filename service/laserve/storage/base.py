@@ -103,7 +103,7 @@ class Store(Protocol):
 
     @property
     def refusing(self) -> bool:
-        """Whether a write was refused, and `check` has not found since that writes are taken again."""
+        """Whether a write was refused, and `check` has not seen a test write succeed since."""
 
     def stop(self, reason: str) -> None:
         """Take no write any more, since what was acknowledged could be lost; only another start ends that."""

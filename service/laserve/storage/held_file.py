@@ -34,7 +34,7 @@ _LACKING = """
 
 
 class _Identity(NamedTuple):
-    """Which file a path leads to."""
+    """Device and inode of the file at a path."""
 
     device: int
     inode: int
@@ -77,17 +77,17 @@ class HeldFile:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (Timeout, BlockingIOError):
             self.release()
-            raise ConfigError(
-                f"data_dir: another laserve process holds {self.path}; stop it, or set another data_dir"
+            raise ConfigError.at(
+                "data_dir", f"another laserve process holds {self.path}; stop it, or set another data_dir"
             ) from None
         except OSError as error:
             self.release()
-            raise ConfigError(f"data_dir: cannot write in {self.path.parent}: {error}") from error
+            raise ConfigError.at("data_dir", f"cannot write in {self.path.parent}: {error}") from error
 
     def watch(self) -> None:
-        """Take the files that the paths lead to now for the right ones, once the database is in WAL mode.
+        """Remember which files are open, once the database is in WAL mode.
 
-        A connection is kept open from here on, so that SQLite keeps the same side files.
+        A connection stays open from here on, so that SQLite keeps these side files.
         """
         self._anchor = sqlite3.connect(
             f"{self.path.resolve().as_uri()}?mode=rw", uri=True, check_same_thread=False
@@ -97,14 +97,14 @@ class HeldFile:
         self._size = self.path.stat().st_size
 
     def missing(self) -> str | None:
-        """What is not there any more of the files that are open, None when all are; costs microseconds."""
+        """The first open file that is gone or replaced, in a message; None when all are there."""
         for end, opened in self._identities.items():
-            if (found := self._identity(end)) != opened:
-                return f"{self.path}{end} {'has been removed' if found is None else 'is another file now'}"
+            if (present := self._identity(end)) != opened:
+                return f"{self.path}{end} {'has been removed' if present is None else 'is another file now'}"
         return None
 
     def shrunk(self) -> bool:
-        """Whether the file is shorter than when this was asked last: cut off, or vacuumed by somebody."""
+        """Whether the file is shorter than at the last call: cut off, or vacuumed by another program."""
         with suppress(OSError):
             before, self._size = self._size, self.path.stat().st_size
             return self._size < before
@@ -164,7 +164,7 @@ class HeldFile:
 
     def _identity(self, end: str) -> _Identity | None:
         try:
-            found = Path(f"{self.path}{end}").stat()
+            status = Path(f"{self.path}{end}").stat()
         except OSError:
             return None
-        return _Identity(found.st_dev, found.st_ino)
+        return _Identity(status.st_dev, status.st_ino)

@@ -22,9 +22,10 @@ def check_not_gone(path: Path) -> None:
         return
     names = " and ".join(str(file) for file in left)
     copy = f" ({rescued(path)} is a copy)" if rescued(path) in left else ""
-    raise ConfigError(
-        f"data_dir: the database {path} is gone, but it held a log; bring it back{copy}, "
-        f"or remove {names} to begin a new log"
+    raise ConfigError.at(
+        "data_dir",
+        f"the database {path} is gone, but it held a log; bring it back{copy}, "
+        f"or remove {names} to begin a new log",
     )
 
 
@@ -43,33 +44,34 @@ class LogId:
         #: Whether it is written down.
         self.kept = self._beside.exists()
 
-    def agree(self, found: str | None) -> None:
+    def agree(self, log_id: str | None) -> None:
         """Compare with the database, or take its id where none has been kept.
 
         Args:
-            found: checksum of its first event, None when it has no event.
+            log_id: checksum of its first event, None when it has no event.
 
         Raises:
             ConfigError: it holds another log than the one that was here, or none.
         """
         if not self.kept:
-            if found is not None and not self._read_only:
-                self.keep(found)
+            if log_id is not None and not self._read_only:
+                self.keep(log_id)
             return
         was = self._beside.read_text(errors="replace").strip()
-        if was != found:
-            holds = "no log" if found is None else "another log than before"
-            raise ConfigError(
-                f"data_dir: {self._path} holds {holds}, but {self._beside.name} says which one was here; "
-                f"bring that back, or remove {self._beside} to go on with this database"
+        if was != log_id:
+            holds = "no log" if log_id is None else "another log than before"
+            raise ConfigError.at(
+                "data_dir",
+                f"{self._path} holds {holds}, but {self._beside.name} says which one was here; "
+                f"bring that back, or remove {self._beside} to go on with this database",
             )
 
-    def keep(self, found: str) -> None:
-        """Write it down for good. Raises StoreError when that fails."""
+    def keep(self, log_id: str) -> None:
+        """Write the id durably. Raises StoreError when that fails."""
         fresh = self._beside.with_name(f"{self._beside.name}.new")
         try:
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                file.write(f"{found}\n")
+                file.write(f"{log_id}\n")
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._beside)

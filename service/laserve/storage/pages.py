@@ -18,30 +18,30 @@ class DecisionPage:
     """Decisions as they lie in the database; each is decoded when its turn comes.
 
     Args:
-        found: rows of decisions, oldest first.
+        decisions: rows of decisions, oldest first.
         feedback: id of a decision -> the feedback on it.
     """
 
     def __init__(
-        self, wanted: Wanted, found: Sequence[RowMapping], feedback: dict[str, list[StoredFeedback]]
+        self, wanted: Wanted, decisions: Sequence[RowMapping], feedback: dict[str, list[StoredFeedback]]
     ) -> None:
         self._wanted = wanted
-        self._found = found
+        self._rows = decisions
         self._feedback = feedback
 
     @property
     def more(self) -> bool:
         """Whether there may be another page behind this one."""
-        return len(self._found) == SIZE
+        return len(self._rows) == SIZE
 
     @property
     def end(self) -> tuple[float, str]:
         """Time and id of the last decision."""
-        last = self._found[-1]
+        last = self._rows[-1]
         return last["created_at"], last["id"]
 
     def __iter__(self) -> Iterator[Logged]:
-        for row in self._found:
+        for row in self._rows:
             decision = rows.decision_from(row)
             if self._wanted.task in (None, decision.task):
                 yield Logged(decision=decision, feedback=tuple(self._feedback[decision.id]))
@@ -51,17 +51,17 @@ async def decision_page(
     connection: AsyncConnection, wanted: Wanted, *, behind: tuple[float, str] | None
 ) -> DecisionPage:
     """The first page, or the one behind the end of another."""
-    found = (await connection.execute(page_query(wanted, behind=behind))).mappings().all()
+    decisions = (await connection.execute(page_query(wanted, behind=behind))).mappings().all()
     said = tables.feedback.c
     words = (
         select(tables.feedback)
-        .where(said.decision_id.in_([row["id"] for row in found]))
+        .where(said.decision_id.in_([row["id"] for row in decisions]))
         .order_by(said.position)
     )
     feedback: dict[str, list[StoredFeedback]] = defaultdict(list)
     for row in (await connection.execute(words)).mappings():
         feedback[row["decision_id"]].append(rows.feedback_from(row))
-    return DecisionPage(wanted, found, feedback)
+    return DecisionPage(wanted, decisions, feedback)
 
 
 def page_query(wanted: Wanted, *, behind: tuple[float, str] | None) -> Select[Any]:

@@ -1,4 +1,4 @@
-"""The SQLite file that a process holds: its lock, its connections, and whether it takes writes."""
+"""The open SQLite database of a process: its connections, its one writer, and its readiness for writes."""
 
 import asyncio
 import logging
@@ -42,9 +42,9 @@ _DRIVER = "sqlite+aiosqlite"
 #: `secure_delete` overwrites what is deleted, since deleted texts must not be found in the file.
 _READING = ("busy_timeout = 5000",)
 _WRITING = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
-#: What a database that refused a write must take before it is trusted again: more than a decision.
+#: Bytes of the test write that a database must take after it refused a write; more than a decision has.
 _PROBE_BYTES = 256 * 1024
-#: Stands in the key columns of the rows by which it is tried.
+#: Value of the key columns in the rows of the test write.
 _PROBE = "laserve probe"
 
 
@@ -61,8 +61,8 @@ def _translated() -> Iterator[None]:
 class Database:
     """One SQLite file.
 
-    WAL with ``synchronous = FULL``; one process at a time, held by a lock file beside the database; one
-    writing transaction at a time within it.
+    WAL with ``synchronous = FULL``; one process at a time, which holds the file (`HeldFile`); one writing
+    transaction at a time within the process.
 
     Args:
         path: the file; None for a temporary one that goes with the process.
@@ -76,7 +76,7 @@ class Database:
         self._read_only = read_only
         self._max_bytes = max_bytes
         self._file: HeldFile | None = None
-        #: Why no write is taken any more.
+        #: Reason why the database takes no write any more.
         self._stopped: str | None = None
         self._rescue: asyncio.Task[None] | None = None
         #: Whether the file must be checked as a whole before it is trusted again.
@@ -98,7 +98,7 @@ class Database:
             self.path = Path(folder) / "laserve.db"
         if self._read_only:
             if not self.path.is_file():
-                raise ConfigError(f"data_dir: no database at {self.path}")
+                raise ConfigError.at("data_dir", f"no database at {self.path}")
             database = f"file:{quote(str(self.path.resolve()))}"
             self._connect(
                 URL.create(_DRIVER, database=database, query={"mode": "ro", "uri": "true"}), _READING
@@ -108,7 +108,7 @@ class Database:
         check_not_gone(self.path)
         file.take()
         self._resources.callback(file.release)
-        # The file is there by now; SQLite is not to make another one, should it go.
+        # The file exists by now; with mode=rw SQLite never makes another one in its place.
         database = f"file:{quote(str(self.path.resolve()))}"
         url = URL.create(_DRIVER, database=database, query={"mode": "rw", "uri": "true"})
         self._connect(url, (*_READING, *_WRITING))
@@ -119,11 +119,12 @@ class Database:
                 file.watch()
                 copy = file.lacks()
         except StoreError as error:
-            raise ConfigError(f"data_dir: cannot use {self.path}: {error.message}") from error
+            raise ConfigError.at("data_dir", f"cannot use {self.path}: {error.message}") from error
         if copy is not None:
-            raise ConfigError(
-                f"data_dir: {copy} may hold what {self.path} lacks; bring it back in its place, "
-                f"or remove it to go on with {self.path}"
+            raise ConfigError.at(
+                "data_dir",
+                f"{copy} may hold what {self.path} lacks; bring it back in its place, "
+                f"or remove it to go on with {self.path}",
             )
         self._file = file
 
@@ -155,20 +156,22 @@ class Database:
         await self._resources.aclose()
 
     def stop(self, reason: str) -> None:
-        """Take no write any more: what was acknowledged could be lost."""
+        """Refuse every write from now on, since acknowledged rows could be lost."""
         if self._stopped is None:
             logger.error("the database is not written any more: %s", reason)
             self._stopped = f"{reason}; mend this and restart the service"
         self.refusing = True
 
     def _look(self) -> None:
-        """Raise StoreError when it has stopped, which it does where its files are not there any more."""
+        """Raise StoreError when the database has stopped, as it does when one of its files has gone."""
         if self._stopped is None and self._file is not None:
             if (gone := self._file.missing()) is not None:
                 self.stop(gone)
                 self._rescue = asyncio.create_task(self._save(self._file), name="rescue-database")
             elif self._file.shrunk():
-                logger.warning("%s is shorter than it was", self.path)
+                logger.warning(
+                    "%s has become shorter; its pages are checked before the next write", self.path
+                )
                 self._suspect = self.refusing = True
         if self._stopped is not None:
             raise StoreError(f"the database has stopped: {self._stopped}")
@@ -177,9 +180,9 @@ class Database:
         try:
             copy = await asyncio.to_thread(file.rescue)
         except (OSError, sqlite3.Error) as error:
-            logger.warning("what was acknowledged could not be saved: %s", error)
+            logger.warning("the acknowledged rows could not be copied: %s", error)
         else:
-            logger.error("all that was acknowledged has been saved in %s", copy)
+            logger.error("all acknowledged rows have been copied to %s", copy)
 
     async def check(self) -> None:
         """Raise StoreError unless it can be read, and written where it refused a write."""
@@ -199,7 +202,7 @@ class Database:
         await asyncio.shield(self._probe)
 
     async def _write_something(self) -> None:
-        """Write into each table what a request writes, and remove it again, in one transaction."""
+        """Insert a row into each table that requests write, and delete it, in one transaction."""
         async with self.transaction() as connection:
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
             for table in (tables.decisions, tables.events, tables.feedback):
@@ -238,13 +241,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, what: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """The one that may write now, committed at its end.
+        """The one writing transaction, committed at its end.
 
         Args:
-            what: is written for a client; the readiness depends on whether these writes succeed.
+            what: sort of write that a client waits for, which readiness depends on; None for other writes.
 
         Raises:
-            StoreError: nothing was written, or what was written is not sure to be there at the next start.
+            StoreError: nothing was written, or the next start may not find what was written.
         """
         kept_out = self._kept_out
         try:
@@ -258,7 +261,7 @@ class Database:
                             await _check_pages(connection)
                             self._suspect = False
                         yield connection
-                self._look()  # what is acknowledged must lie where the next start will look
+                self._look()  # the next start must find what is acknowledged now
         except StoreError as error:
             self._kept_out += _is_lock(error)
             self._doubts.failed(what, error.message)
@@ -274,7 +277,7 @@ class Database:
 
 async def _check_pages(connection: AsyncConnection) -> None:
     """Raise StoreError when pages of the file are missing or damaged."""
-    await connection.exec_driver_sql("PRAGMA shrink_memory")  # pages are to be read, not remembered
+    await connection.exec_driver_sql("PRAGMA shrink_memory")  # else cached pages would hide the file's
     problem = await connection.scalar(text("PRAGMA quick_check(1)"))
     if problem != "ok":
         raise StoreError(f"the database is damaged: {problem}")
@@ -312,4 +315,6 @@ def _migrate(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise ConfigError(f"data_dir: the database is not of this version of laserve: {error}") from error
+        raise ConfigError.at(
+            "data_dir", f"the database is not of this version of laserve: {error}"
+        ) from error

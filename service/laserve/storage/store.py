@@ -154,10 +154,10 @@ class SqlStore:
         if after:
             async with self._database.reading() as connection:
                 query = select(tables.events.c.checksum).where(tables.events.c.position == after)
-                found = await connection.scalar(query)
-            if found is None:
+                checksum = await connection.scalar(query)
+            if checksum is None:
                 raise CorruptLog(f"the log has no event {after}")
-            previous = found
+            previous = checksum
         while True:
             async with self._database.reading() as connection:
                 query = (
