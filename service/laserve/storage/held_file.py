@@ -103,6 +103,12 @@ class HeldFile:
                 return f"{self.path}{end} {'has been removed' if present is None else 'is another file now'}"
         return None
 
+    def emptied(self) -> bool:
+        """Whether there is a file of no bytes at the path."""
+        with suppress(OSError):
+            return self.path.stat().st_size == 0
+        return False
+
     def shrunk(self) -> bool:
         """Whether the file is shorter than at the last call: cut off, or vacuumed by another program."""
         with suppress(OSError):

@@ -132,6 +132,12 @@ class Database:
         # Parameters are prompts and answers, which no error message may quote.
         self._engine = create_async_engine(url, hide_parameters=True)
 
+        @event.listens_for(self._engine.sync_engine, "do_connect")
+        def spare_emptied_file(*_: object) -> None:
+            # SQLite removes the write-ahead log of an empty file, and with it all that was committed last.
+            if self._file is not None and self._file.emptied():
+                raise sqlite3.OperationalError(f"{self.path} has been emptied")
+
         @event.listens_for(self._engine.sync_engine, "connect")
         def set_pragmas(connection: Any, _record: object) -> None:
             # Text that is not UTF-8 was not written here: it must reach the checksum, not fail the read.
