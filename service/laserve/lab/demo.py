@@ -1,4 +1,4 @@
-"""``laserve demo``: ask a running service, send the right answers back, show what it learned."""
+"""``laserve demo``: questions sent to a running service, answers sent back as feedback, tables."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _TIMEOUT_S = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """One question, answered."""
+    """The service's answer to one question."""
 
     #: Arm whose scores chose the answer; None when every arm failed.
     arm: str | None
@@ -31,7 +31,7 @@ class Answered:
     qualities: tuple[float, ...]
     #: Index of the returned candidate.
     index: int
-    #: Each arm that scored the request -> the candidate it would have returned.
+    #: Each arm that scored the request -> index of the candidate that it would have returned.
     choices: dict[str, int]
 
 
@@ -51,11 +51,11 @@ async def run(
 
     Args:
         data: questions as JSON lines; None for the built-in ones.
-        rows: only the first so many.
-        documents: cut each question to so many documents, the one with the answer among them.
-        passages: cut its documents into passages and keep so many, one with the answer among them.
-        n: candidates of each question.
-        concurrency: questions under way at once.
+        rows: number of questions to use, the first ones; None for all.
+        documents: documents that each question keeps, the one with the answer among them.
+        passages: passages that each question keeps of its documents, one with the answer among them.
+        n: candidates for each question.
+        concurrency: questions in flight at once.
         out: where to write the figures as JSON.
 
     Raises:
@@ -83,7 +83,7 @@ async def run(
 
 
 def summarise(answered: Sequence[Answered]) -> dict[str, Any]:
-    """Figures of a run: F1 in [0, 1] of what was returned and of what could have been."""
+    """Figures of a run: F1 in [0, 1] of the returned, the average and the best candidates, and by arm."""
     names = sorted({name for one in answered for name in one.choices})
     return {
         "f1": {
@@ -111,7 +111,7 @@ async def _ask_all(
     n: int,
     concurrency: int,
 ) -> list[Answered]:
-    """Ask all questions; `sources` names by question where it is from, which goes into the log."""
+    """Send all questions; `sources`, question id -> source, goes into the log as metadata."""
     gate = asyncio.Semaphore(concurrency)
     with progress("asking", len(questions)) as report:
 
@@ -167,7 +167,7 @@ async def _check_ready(client: httpx.AsyncClient) -> None:
 
 
 async def _call(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
-    """One call, patient while the service is full."""
+    """One call, repeated after `Retry-After` while the service answers 429."""
     while True:
         try:
             answer = await client.request(method, path, json=body)

@@ -1,8 +1,8 @@
-"""Makes the constants of the context features: ``laserve fit-context``.
+"""``laserve fit-context``: the constants of the context features.
 
 The projection is the principal components of the questions' embeddings. Prompt length and number of
-documents get their mean and standard deviation over the same requests; log2 n and temperature, which a
-sample of questions says nothing about, get fixed ones that cover 1..64 and 0..2.
+documents get their mean and standard deviation over these questions. A sample of questions says nothing
+about log2 n and temperature; their mean and standard deviation are fixed and cover 1..64 and 0..2.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ COMPONENTS = 32
 #: Mean and standard deviation of log2 n and of the temperature.
 LOG2_N = (3.0, 1.5)
 TEMPERATURE = (0.8, 0.4)
-#: Characters of one token, where a length in tokens is wanted and no engine runs.
+#: Characters of one token, for the length in tokens, since no engine runs.
 _CHARACTERS_A_TOKEN = 4.5
 _BATCH = 256
 

@@ -1,4 +1,7 @@
-"""``laserve ope``: frozen policies judged by the log of a data folder, also beside a running service."""
+"""``laserve ope``: off-policy evaluation of frozen policies from the log of a data folder.
+
+The service may run meanwhile.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -20,11 +23,11 @@ from laserve.storage.base import Wanted
 async def run(
     settings: Settings, *, policies: Sequence[str], since: float | None, task: str | None, out: Path | None
 ) -> None:
-    """Print, and write as JSON, what each policy would have earned.
+    """Print, and write as JSON, the estimated mean reward of each policy.
 
     Args:
         policies: ``fixed:ARM``, ``random``, or log positions.
-        since: only decisions made then or later, in Unix seconds.
+        since: Unix seconds; earlier decisions are left out.
         out: where to write the figures.
 
     Raises:
@@ -72,7 +75,7 @@ def _rates(rates: Mapping[str, Estimate | CannotSay]) -> Table:
 
 
 def _change(crossed: ModelChange) -> str:
-    """How many decisions are from before a change, and what would leave them out."""
+    """Number of decisions before a change, and the option that leaves them out."""
     what = f"the reward model of {crossed.arm}" if crossed.what == "arm" else f"the {crossed.what}"
     return (
         f"{crossed.decisions_before} decisions are from before {what} changed; "

@@ -1,4 +1,4 @@
-"""How far a long command has come, on standard error: a bar on a terminal, elsewhere a line now and then."""
+"""Progress of a long command on standard error: a bar on a terminal, elsewhere a line at intervals."""
 
 import sys
 import time
@@ -18,31 +18,31 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-#: A line is due so many seconds after the last one ..
+#: Seconds after the last line when the next one is due ..
 EVERY_S = 30.0
-#: .. or when this share of all steps has been done since, but no sooner than after so many seconds.
+#: .. or share of all steps done since the last line, but at least `LEAST_S` seconds after it.
 SHARE = 0.1
 LEAST_S = 1.0
 
 
 class Progress(Protocol):
-    """Takes note of what is done."""
+    """Counter of the steps done."""
 
     def advance(self, steps: int = 1) -> None:
-        """So many more steps are done."""
+        """Add to the steps done."""
 
     def reach(self, done: int, total: int) -> None:
-        """So many steps are done, of so many."""
+        """Set the steps done, and the total."""
 
 
 @contextmanager
 def progress(what: str, total: int | None = None, *, done: int = 0) -> Iterator[Progress]:
-    """What the block does, told to whoever waits for it.
+    """Progress of the block, shown on standard error.
 
     Args:
-        what: a word for it.
-        total: steps in all; None until `Progress.reach` tells.
-        done: steps that an earlier run has done already.
+        what: label of the work.
+        total: steps in all; None until `Progress.reach` sets it.
+        done: steps that an earlier run has done.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -60,7 +60,7 @@ def progress(what: str, total: int | None = None, *, done: int = 0) -> Iterator[
 
 
 class Bar:
-    """A bar of rich's."""
+    """Progress as a bar of rich."""
 
     def __init__(self, bars: Bars, task: TaskID) -> None:
         self._bars = bars
@@ -74,7 +74,7 @@ class Bar:
 
 
 class Lines:
-    """Lines for a log file: steps done and in all, the time so far, and an estimate of the rest.
+    """Progress as lines for a log file: steps done and total, elapsed time, estimated rest.
 
     Args:
         what, total, done: as `progress` takes them.
@@ -126,5 +126,5 @@ class Lines:
 
 
 def _time(seconds: float) -> str:
-    """As ``0:04:10``."""
+    """Duration as ``0:04:10``."""
     return str(timedelta(seconds=round(seconds)))

@@ -1,4 +1,4 @@
-"""``laserve bench selection``: what choosing reward models is worth on questions of one's own."""
+"""``laserve bench selection``: gain from choosing reward models, measured on the user's questions."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,7 @@ from laserve.lab.report.study import Plan
 from laserve.lab.report.study import run as study
 from laserve.lab.report.tabular import Tabular, summary
 
-#: Where the pool is kept unless told otherwise: in the report's folder, beside the JSON, or here.
+#: Default file of the pool: in the report's folder, beside the JSON, or in the working directory.
 POOL = "selection-pool.parquet"
 #: Names of the report in its folder.
 HTML, MARKDOWN = "selection.html", "selection.md"
@@ -36,9 +36,9 @@ HTML, MARKDOWN = "selection.html", "selection.md"
 
 @dataclass(frozen=True, kw_only=True)
 class _Cut:
-    """How much of the files is used."""
+    """The part of the files that is used."""
 
-    #: Only the first so many rows of each.
+    #: Rows of each file, the first ones; None for all.
     rows: int | None
     #: Documents, and passages of documents, that a question keeps, as in ``laserve demo``.
     documents: int | None
@@ -62,28 +62,30 @@ def run(
     orders: int = 20,
     shadow_share: float = 0.25,
 ) -> None:
-    """Build the pool where there is none, replay it, print what was found, and write the report.
+    """Build the pool unless its file exists, replay it, print the findings, and write the report.
 
     Args:
-        data: files as `laserve.lab.data.files.read_tasks` takes them; with a pool that is there,
-            the questions of it that are used.
+        data: files in a format of `laserve.lab.data.files.read_tasks`; if the pool exists, it is
+            restricted to the questions of these files.
         pool: the parquet file.
         out: JSON file for all figures, by the keys of `laserve.lab.report.figures.figures`.
         report: folder for the page of HTML and the Markdown.
-        rows: only the first so many rows of each file.
-        documents, passages: what a question keeps of its documents, as in ``laserve demo``.
-        trained_on: file as `Seen.read` takes it.
+        rows: rows of each file that are used, the first ones; None for all.
+        documents, passages: documents and passages that a question keeps, as in ``laserve demo``.
+        trained_on: file in the format of `Seen.read`.
         cross_fit: ``NAME=ARM,ARM``, as in `cross_fitted`.
-        at_once: questions that are built at the same time.
+        at_once: questions that are built concurrently.
         policies, orders, shadow_share: as in `Plan`.
 
     Raises:
         ConfigError: a setting or an option is wrong, or nothing is left to replay.
         InvalidRequest: a row cannot be read.
-        Unavailable: the engine failed; the same command goes on from there.
+        Unavailable: the engine failed; the same command resumes the build.
     """
     check_pyarrow()
-    policies_of(policies, settings.policy)  # an unknown one is told before hours are spent
+    policies_of(
+        policies, settings.policy
+    )  # an unknown name fails before the pool is built, which may take hours
     fits = [_fit(option) for option in cross_fit]
     plan = Plan(policy=settings.policy, learners=tuple(policies), orders=orders, shadow_share=shadow_share)
     seen = Seen.read(trained_on) if trained_on else Seen()
@@ -116,7 +118,7 @@ def _fit(option: str) -> tuple[str, list[str]]:
 def _pool(
     settings: Settings, path: Path, data: Sequence[Path], *, cut: _Cut, seen: Seen, at_once: int
 ) -> Pool:
-    """The pool of the file, or a new one of the data."""
+    """The pool from the file, or a new one from the data."""
     configured = [arm.name for arm in settings.arms]
     if path.exists():
         pool = read(path)
@@ -131,7 +133,7 @@ def _pool(
 
 
 def _cases(data: Sequence[Path], cut: _Cut) -> tuple[list[Case], Mapping[str, int]]:
-    """Cases of all files, and what is left out of these."""
+    """Cases of all files, and the number of rows left out by reason."""
     cases: list[Case] = []
     left_out: Counter[str] = Counter()
     for path in data:
@@ -144,10 +146,10 @@ def _cases(data: Sequence[Path], cut: _Cut) -> tuple[list[Case], Mapping[str, in
 
 
 def _restricted(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping[str, int]) -> Pool:
-    """The questions of a pool that are in the data.
+    """The pool with only the questions that are in the data.
 
     Raises:
-        ConfigError: none is.
+        ConfigError: no question of the pool is in the data.
     """
     wanted = {case.key for case in cases}
     there = {question.key for question in pool.questions}
@@ -159,7 +161,7 @@ def _restricted(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping
 
 
 def _print(figures: Mapping[str, Any]) -> None:
-    """What was found, and the policies over the questions in F1, or over all where there are none."""
+    """Print the findings, and the policies over the questions in F1, or over all if no question is in F1."""
     console = Console()
     findings, *_ = sections(figures)
     block = figures if figures["questions"] else figures["mixture"]

@@ -1,6 +1,7 @@
 """95% intervals: percentiles of a bootstrap over sources.
 
-The rows of one source, such as an article, are not independent, so a resample has all of them or none.
+The rows of one source, for example an article, are not independent, so a resample has all rows of a
+source, once or several times, or none.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,5 @@
-"""Policies over a pool: what they would have answered, from a cold start, and what that is worth.
+"""Replay of policies over a pool from a cold start, and the quality of their answers.
 
-`tabulate` a pool; `Schedule` orders and draws; `replay` learners; `Resampled` gives figures with intervals.
+`tabulate` makes arrays of a pool; `Schedule` holds orders and draws; `replay` runs a learner; `Resampled`
+gives figures with intervals.
 """

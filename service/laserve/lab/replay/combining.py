@@ -1,4 +1,4 @@
-"""`blend` over a pool: all arms score every request, and learned weights on their z-scores choose."""
+"""Replay of `blend`: all arms score every request, and learned weights on their z-scores pick the answer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from laserve.types import Vector, task_label
 
 @dataclass(frozen=True, kw_only=True)
 class Combined:
-    """What a combination was worth."""
+    """Result of a combination."""
 
     name: str
-    #: Quality of its answer at each position of each order, shape (O, N).
+    #: Quality of the answer at each position of each order, shape (O, N).
     rewards: Matrix
 
 
@@ -33,12 +33,12 @@ def combine(
 ) -> Combined:
     """Let `blend` answer all questions in every order, each from a cold start.
 
-    It learns the qualities of all candidates after each answer, since it had them all scored.
+    After each answer it learns the qualities of all candidates, since every candidate was scored.
 
     Args:
-        pool: that the table is of.
-        advanced: called after each position of the first order.
-        told: whether it learns from a question in an order, shape (O, N), by question; None for always.
+        pool: the pool that the table was made of.
+        on_step: called after each position of the first order.
+        learned: whether `blend` learns a question in an order, shape (O, N), by question; None for always.
     """
     declared = tuple(pool.recipe.context.get("context.tasks", ()))
     by_id = {f"{question.file}/{question.id}": question for question in pool.questions}
@@ -58,10 +58,10 @@ def combine(
 
 @dataclass(frozen=True, kw_only=True)
 class _ScoredQuestion:
-    """A question, with the scores of the arms that have some, and what is learned of it."""
+    """A question, the scores of the arms that have any, and the lesson that `blend` learns from it."""
 
     question: PoolQuestion
-    #: As the weights know it.
+    #: Label under which the weights are kept.
     task: str
     scores: Mapping[str, Vector]
     lesson: Lesson | None

@@ -1,4 +1,4 @@
-"""Learners by the names and settings that the service knows them by."""
+"""Learners made from the service's policy names and settings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,20 +14,20 @@ from laserve.lab.replay.learning import Learner
 from laserve.lab.replay.table import Table
 from laserve.serve.wiring import make_policies
 
-#: Follows the name of a learner that sees nothing of the request, and of one that begins with `policy.prior`.
+#: Suffixes of the name: for a learner that sees the bias alone, and for one that starts from `policy.prior`.
 BLIND, PRIOR = "-bias-only", ":prior"
-#: Follows the name of a learner that has `blend` as an arm besides.
+#: Suffix for a learner that has `blend` as an additional arm.
 BLENDING = "+blend"
 #: Policies that learn nothing.
 _BASELINES = ("random", "round-robin", "fixed")
 
 
 def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) -> list[Learner]:
-    """A learner for each name; of the first, one that sees the bias alone, and one that begins with the prior
-    where the settings have one.
+    """A learner for each name; for the first name also one that sees the bias alone and, if the settings
+    name a prior, one that starts from it.
 
     Raises:
-        ConfigError: as `policies_of` does, the contexts have no bias, or the prior cannot be read.
+        ConfigError: `policies_of` raised it, the contexts have no bias, or the prior cannot be read.
     """
     if table.features[0] != BIAS:
         raise ConfigError.at("--pool", f"the first feature of its contexts is not {BIAS!r}")
@@ -54,10 +54,10 @@ def make_learners(names: Sequence[str], settings: PolicySettings, table: Table) 
 
 
 def policies_of(names: Sequence[str], settings: PolicySettings) -> dict[str, Policy]:
-    """The policies of these names, one at least.
+    """The policies of these names, at least one.
 
     Raises:
-        ConfigError: there is none of a name, it does not learn, or a scaling is set.
+        ConfigError: a name is unknown, a policy does not learn, or a reward scaling is set.
     """
     if settings.reward_scaling != "none":
         raise ConfigError.at("policy.reward_scaling", "a replay learns rewards as they are; set it to none")

@@ -1,4 +1,4 @@
-"""One learner over a pool, from a cold start, in all orders at once."""
+"""Replay of one learner over a pool, from a cold start, in all orders at once."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,12 +24,12 @@ BLEND = "blend"
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """What a learner is told, and when."""
+    """The rewards that a learner gets, and their delay."""
 
-    #: Follows the learner's name.
+    #: Suffix of the learner's name.
     suffix: str = ""
-    #: Whether it is told the quality of all candidates: then it learns the reward of every arm whose scores
-    #: are known: of all on the shadowed requests and where `BLEND` answers, of the free ones always.
+    #: Whether the learner gets the quality of all candidates. Then it learns the reward of every arm whose
+    #: scores are known: all arms on shadowed requests and where `BLEND` answers, the free arms always.
     full: bool = False
     #: Requests between a decision and its reward.
     delay: int = 0
@@ -44,40 +44,40 @@ class Learner:
 
     name: str
     policy: Policy
-    #: Places of the features that it sees, shape (d',).
+    #: Indices of the features that the learner sees, shape (d',).
     features: Indices
     #: Ridge and prior mean of those features, shape (d',).
     ridge: Vector
     mean: Vector
-    #: Arm -> the reward that it is expected to earn, and the requests that this counts for; the first of the
-    #: features is the bias then.
+    #: Arm -> expected reward, and the number of requests that it counts for; then the first feature must be
+    #: the bias.
     expected: Mapping[str, Expected] = field(default_factory=dict)
-    #: What a decision still counts after another one was learned, in (0, 1].
+    #: Factor by which each learned decision reduces the weight of all earlier ones, in (0, 1].
     discount: float = 1.0
-    #: What `BLEND`, an arm besides those of the table, earns at each position of each order, shape (O, N);
-    #: None where there is no such arm.
+    #: Reward of `BLEND`, an arm in addition to those of the table, at each position of each order, shape
+    #: (O, N); None if the learner does not have this arm.
     blend: Matrix | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a learner did."""
+    """Arms that a learner drew, and the quality of its answers."""
 
     name: str
     mode: Mode
-    #: The arms that it had: those of the table, and perhaps `BLEND`.
+    #: Arms of the learner: those of the table, and `BLEND` if the learner has it.
     arms: tuple[str, ...]
-    #: Place of the arm that it drew at each position of each order, shape (O, N).
+    #: Index of the arm drawn at each position of each order, shape (O, N).
     picked: Indices
-    #: Quality of the answer there, shape (O, N).
+    #: Quality of that arm's answer, shape (O, N).
     rewards: Matrix
 
 
 def chances(policy: Policy, view: View, x: Vector, seed: int) -> Vector:
-    """The policy's chances of the view's arms: the one place that asks a policy.
+    """The policy's propensities of the view's arms; the only call of a policy in a replay.
 
     Args:
-        seed: of a policy that samples.
+        seed: seed for a policy that samples.
     """
     return policy.probabilities(view, x, view.arms, seed)
 
@@ -89,16 +89,16 @@ def replay(
     schedule: Schedule,
     on_step: Callable[[], None] = lambda: None,
 ) -> Run:
-    """Ask the learner all questions in every order; it learns as the mode tells it.
+    """Replay all questions in every order; the mode says which rewards are learned, and when.
 
     Args:
-        advanced: called after each position.
+        on_step: called after each position.
     """
     return _Replay(table=table, learner=learner, mode=mode, schedule=schedule).run(on_step)
 
 
 class _Replay:
-    """A learner under way."""
+    """State of one replay."""
 
     def __init__(self, *, table: Table, learner: Learner, mode: Mode, schedule: Schedule) -> None:
         self._table = table
@@ -106,14 +106,14 @@ class _Replay:
         self._mode = mode
         self._schedule = schedule
         self._x = table.x[:, learner.features]
-        #: The table's K arms or, with `BLEND`, K + 1; who has scores of a question, and whose are free.
+        #: The table's K arms or, with `BLEND`, K + 1; which have scores of a question, and which are free.
         self._arms, self._available, self._free = table.arms, table.available, table.free
         if learner.blend is not None:
             self._arms = (*table.arms, BLEND)
             self._available = np.hstack([table.available, table.available.any(axis=1, keepdims=True)])
             self._free = np.append(table.free, False)
         self._eligible = _Eligible(self._arms, self._available)
-        #: What each arm earns at each position of each order, shape (O, N, K).
+        #: Reward of each arm at each position of each order, shape (O, N, K).
         self._rewards = table.rewards[schedule.orders]
         if learner.blend is not None:
             self._rewards = np.concatenate([self._rewards, learner.blend[:, :, None]], axis=2)
@@ -151,7 +151,7 @@ class _Replay:
         )
 
     def _pick(self, questions: Indices, turn: int) -> tuple[Indices, Vector]:
-        """The arm that is drawn for each replay's question, and the chance that it had, shape (O,) each."""
+        """Index of the drawn arm for each replay's question, and its propensity, shape (O,) each."""
         means, widths = self._models.predict(self._x[questions])
         picked, chance = np.empty(len(questions), dtype=np.intp), np.empty(len(questions))
         for order, question in enumerate(questions):
@@ -175,10 +175,10 @@ class _Replay:
         return picked, chance
 
     def _learn(self, questions: Indices, picked: Indices, chance: Vector, rewards: Matrix) -> None:
-        """The reward of each replay's answer, and where it is told more, those of other arms too.
+        """Learn the reward of each replay's answer and, in a full mode, the known rewards of other arms.
 
         Args:
-            rewards: what each arm earns there, shape (O, K).
+            rewards: reward of each arm for these questions, shape (O, K).
         """
         replays = np.arange(len(questions))
         teaching = np.zeros(rewards.shape, dtype=np.bool_)
@@ -195,7 +195,7 @@ class _Replay:
         self._losses[replays, picked] += (1 - rewards[replays, picked]) / chance
 
     def _compare(self, questions: Indices, known: Mask, rewards: Matrix) -> None:
-        """Tell which arms were best for the questions of which every arm's reward is known."""
+        """Learn the best arm from the questions for which every arm's reward is known."""
         for order in np.flatnonzero(known):
             question = questions[order]
             arms, indices = self._eligible.of(question)
@@ -204,7 +204,7 @@ class _Replay:
 
 
 class _Eligible:
-    """The arms that have scores of a question, by name and by place."""
+    """The arms that have scores of a question, by name and by index."""
 
     def __init__(self, arms: tuple[str, ...], available: Mask) -> None:
         self._arms, self._available = arms, available

@@ -1,4 +1,4 @@
-"""The arms' linear models of several replays at once."""
+"""Linear models of the arms' rewards in several replays at once."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,15 +8,16 @@ from laserve.types import Vector
 
 
 class LinearModels:
-    """`laserve.bandit.state.linear.LinearModel` of K arms in each of O replays: the same means and widths.
+    """`laserve.bandit.state.linear.LinearModel` of K arms in each of O replays, with equal means and widths.
 
-    theta_k = A_k^-1 (Lambda mu + b_k), A_k = Lambda + S_k, S_k the sum of x x'. Without a discount these are
-    kept by rank-one steps alone; with one every arm changes with every decision, and is inverted anew.
+    theta_k = A_k^-1 (Lambda mu + b_k), A_k = Lambda + S_k, S_k the sum of x x'. Without a discount, theta
+    and A^-1 are updated by rank-one steps; with a discount every decision changes every arm, and all A_k are
+    inverted again.
 
     Args:
         ridge: the diagonal of Lambda, shape (d,), positive.
         mean: prior mean mu of every arm, shape (d,).
-        discount: what a decision still counts after another one, in (0, 1].
+        discount: factor by which each decision reduces the weight of all earlier ones, in (0, 1].
     """
 
     def __init__(
@@ -24,19 +25,19 @@ class LinearModels:
     ) -> None:
         d = len(ridge)
         self._ridge, self._mean, self._discount = ridge, mean, discount
-        #: S and b; where nothing is worn they are not needed.
+        #: S and b; used only with a discount.
         self._gram, self._moment = np.zeros((replays, arms, d, d)), np.zeros((replays, arms, d))
         self._inverse = np.tile(np.diag(1.0 / ridge), (replays, arms, 1, 1))
         self._theta = np.tile(mean, (replays, arms, 1))
-        #: Decisions that each replay has learned from, and these, each as much as it still counts.
+        #: Decisions that each replay has learned, and the sum of their discounted weights.
         self.decisions, self.evidence = 0, 0.0
-        #: Rewards learned of each arm, and their sum, shape (O, K).
+        #: Number of rewards learned of each arm, and their sum, shape (O, K).
         self.counts, self.sums = np.zeros((replays, arms)), np.zeros((replays, arms))
         if self._inverse.shape != (replays, arms, d, d):
             raise ValueError(f"ridge and mean have shapes {ridge.shape} and {mean.shape}")
 
     def begin_decision(self) -> None:
-        """One more learned decision in every replay: those before it count less, the prior does not."""
+        """Begin a learned decision in every replay: discount earlier ones, not the prior."""
         self.decisions += 1
         self.evidence = self._discount * self.evidence + 1.0
         if self._discount < 1.0:
@@ -44,9 +45,9 @@ class LinearModels:
                 np.multiply(sums, self._discount, out=sums)
 
     def add_prior(self, arm: int, reward: float, n: float) -> None:
-        """Pseudo-observations: as if n requests of nothing but the bias, feature 0, had earned the arm this.
+        """Add n pseudo-observations with this reward, whose only feature is the bias, feature 0.
 
-        In every replay, and before anything is learned.
+        They are added in every replay; to be called before anything is learned.
         """
         replays, count, d = np.arange(len(self.counts)), len(self.counts), self._theta.shape[-1]
         bias = np.tile(np.sqrt(n) * np.eye(d)[0], (count, 1))
@@ -71,11 +72,11 @@ class LinearModels:
         x: Matrix,
         rewards: Vector,
     ) -> None:
-        """Learn a reward each.
+        """Learn one reward in each given model.
 
         Args:
-            replays, arms: the models that learn, shape (m,); no pair comes twice.
-            x: what each learns at, shape (m, d).
+            replays, arms: indices of the models that learn, shape (m,); no pair is repeated.
+            x: context of each reward, shape (m, d).
             rewards: in [0, 1], shape (m,).
         """
         self.counts[replays, arms] += 1

@@ -1,4 +1,4 @@
-"""What policies are worth on each question, and what they cost, averaged over the orders."""
+"""Quality and cost of policies on each question, averaged over the orders."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from laserve.lab.replay.schedule import Schedule
 from laserve.lab.replay.table import Mask, Matrix, Table
 from laserve.types import Vector
 
-#: Policies without learning that every report has.
+#: Policies without learning, present in every report.
 RANDOM, ENSEMBLE_MEAN, ENSEMBLE_RANK = "random", "ensemble-mean", "ensemble-rank"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A policy on each question, each of shape (N,), float64; means over the orders that count."""
+    """Figures of a policy on each question, each of shape (N,), float64; means over the orders that count."""
 
     #: Quality of the answer, in [0, 1].
     reward: Vector
-    #: Arms that scored the question so that it could be answered.
+    #: Number of arms that scored the question to answer it.
     rm_calls: Vector
-    #: Arms that scored it besides, to learn from; the free ones only where all were asked.
+    #: Number of further arms that scored it, to learn from; free arms count only if all arms scored.
     shadow_calls: Vector
-    #: How many of all these cost nothing.
+    #: Number of all these arms whose scores cost nothing.
     free_calls: Vector
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One policy over the whole run, and where a question came in its last third."""
+    """Figures of one policy over the whole run, and over its last third."""
 
     name: str
     whole: Part
@@ -40,10 +40,10 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:
-    """Policies on the same table, in the same orders."""
+    """Outcomes of policies on one table, in common orders."""
 
     table: Table
-    #: Share of the orders in which a question comes in the last third, shape (N,).
+    #: Share of the orders that have a question in their last third, shape (N,).
     late: Vector
     policies: tuple[Outcome, ...]
 
@@ -63,7 +63,7 @@ def fixed(arm: str) -> str:
 def outcomes(
     table: Table, schedule: Schedule, runs: Sequence[Run], combined: Sequence[Combined] = ()
 ) -> Outcomes:
-    """The runs, and all that needs no run: a random arm, each arm alone, and the ensembles."""
+    """Outcomes of the runs, and of policies that need no run: a random arm, each arm alone, the ensembles."""
     late = np.tile(schedule.late, (schedule.replays, 1))
     return Outcomes(
         table=table,
@@ -98,7 +98,7 @@ def _baselines(table: Table) -> list[Outcome]:
 
 
 def _combined(table: Table, schedule: Schedule, combined: Combined) -> Outcome:
-    """Every arm that has scores is asked on every request."""
+    """Outcome of a combination: every arm that has scores is called on every request."""
     count = table.available.sum(axis=1)[schedule.orders]
     free = (table.available & table.free).sum(axis=1)[schedule.orders]
     values = {
@@ -127,7 +127,7 @@ def _learned(table: Table, schedule: Schedule, run: Run) -> Outcome:
 
 
 def _averaged(schedule: Schedule, name: str, values: Mapping[str, Matrix]) -> Outcome:
-    """Values by order and position, shape (O, N), as means by question."""
+    """Outcome from values by order and position, shape (O, N): their means by question."""
     return Outcome(
         name=name,
         whole=Part(**{name: _by_question(schedule, value, late=None) for name, value in values.items()}),
@@ -142,7 +142,7 @@ def _by_question(schedule: Schedule, values: Matrix | Mask, *, late: Mask | None
 
     Args:
         values: shape (O, N).
-        late: positions that count, shape (N,); a question that never comes there has 0. None for all.
+        late: positions that count, shape (N,), None for all; a question without such a position has 0.
     """
     counting = np.ones(values.shape[1]) if late is None else late.astype(np.float64)
     weights = np.tile(counting, (len(values), 1)).ravel()

@@ -1,6 +1,6 @@
-"""Figures of policies on some questions, with intervals: sources are resampled with all their questions.
+"""Figures of policies on some questions in bootstrap resamples of whole sources.
 
-What depends on the data is chosen anew in each resample: the best single arm, and the best arm of each task.
+The best single arm and the best arm of each task depend on the data, so each resample chooses its own.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from laserve.types import Vector
 
 
 class Resampled:
-    """Estimates over the questions of a mask; each is a vector of shape (1 + resamples,), the first of all.
+    """Estimates over the questions of a mask: vectors of shape (1 + resamples,), first that of all rows.
 
     Args:
         rows: shape (N,), at least one.
-        late: whether questions count by how often they come in the last third, or all alike.
+        late: whether to weight questions by the share of orders that have them in the last third.
     """
 
     def __init__(self, outcomes: Outcomes, rows: Mask, *, late: bool = False) -> None:
@@ -51,11 +51,11 @@ class Resampled:
         return np.array([self.value(fixed(arm)) for arm in self.arms])
 
     def best_single(self) -> Vector:
-        """That of the arm which is best in the resample."""
+        """Mean quality of the answers of the resample's best arm."""
         return np.asarray(self.singles().max(axis=0), dtype=np.float64)
 
     def best_arm(self) -> Vector:
-        """Mean quality if each task had the arm which is best for it in the resample."""
+        """Mean quality if each task's answers came from the resample's best arm for the task."""
         return self._mean(np.sum([self._of_task(task).max(axis=0) for task in self.tasks], axis=0))
 
     def best_arms(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The orders in which a pool is replayed, and all that is drawn in them; the same for every policy."""
+"""Orders and random draws of a replay, common to all policies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ Indices = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """O orders of N questions. Policies that are compared share it, so that they differ by nothing else."""
+    """O orders of N questions, with their draws; policies that are compared share one schedule."""
 
     #: Question at each position of each order, shape (O, N).
     orders: Indices
-    #: What the arm of a question is drawn by in each order, in [0, 1), shape (O, N), by question.
+    #: Uniform number that draws the arm of a question in each order, in [0, 1), shape (O, N), by question.
     draws: Matrix
-    #: What a policy that samples does so by, in [0, 2^64), shape (O, N), by question.
+    #: Seed for a policy that samples, in [0, 2^64), shape (O, N), by question.
     seeds: npt.NDArray[np.uint64]
     #: Whether all arms score a question in an order, shape (O, N), by question.
     shadowed: Mask
 
     @classmethod
     def make(cls, ids: Sequence[str], *, orders: int, shadow_share: float, seed: int) -> "Schedule":
-        """Random orders; draws by a hash of order and question, as the service draws by the decision's id.
+        """Random orders; draws are hashes of order and question, in the service of the decision's id.
 
         Args:
-            ids: the questions.
+            ids: ids of the questions.
             shadow_share: expected share of the questions that all arms score, in [0, 1].
         """
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""A pool as arrays: what each way to choose a candidate is worth on each question."""
+"""A pool as arrays: quality of the answer of each arm and ensemble on each question."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """N questions and K arms; all qualities in [0, 1]."""
+    """Arrays over N questions and K arms; all qualities are in [0, 1]."""
 
     ids: tuple[str, ...]
     sources: tuple[str, ...]
@@ -29,10 +29,10 @@ class Table:
     features: tuple[str, ...]
     #: Contexts, shape (N, d).
     x: Matrix
-    #: Quality of the answer that each arm would have returned, shape (N, K). Where an arm has no scores, the
-    #: mean of those that have: the service draws one of them in its place.
+    #: Quality of the answer that each arm would have returned, shape (N, K). For an arm without scores, the
+    #: mean over the arms with scores, since the service draws one of these instead.
     rewards: Matrix
-    #: Whether an arm has scores, shape (N, K); in each row at least one has.
+    #: Whether an arm has scores, shape (N, K); at least one arm in each row.
     available: Mask
     #: Quality of the answers of the two ensembles, shape (N,).
     ensemble_mean: Vector
@@ -45,16 +45,16 @@ class Table:
         return len(self.ids)
 
     def where(self, *, task: str | None = None, metric: str | None = None) -> Mask:
-        """The questions of a task, or of a metric, shape (N,)."""
+        """Mask of the questions of a task, of a metric, or of both, shape (N,)."""
         rows = zip(self.tasks, self.metrics, strict=True)
         return np.array([task in (None, one) and metric in (None, other) for one, other in rows])
 
 
 def tabulate(pool: Pool) -> Table:
-    """The questions of a pool that some arm has scores of.
+    """Table of the questions for which at least one arm has scores.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no question with scores.
     """
     kept = [question for question in pool.questions if _available(pool, question).any()]
     if not kept:
@@ -81,11 +81,11 @@ def tabulate(pool: Pool) -> Table:
 def returned(scores: Vector, question: PoolQuestion) -> float:
     """Quality of the answer with the best score.
 
-    Ties go to the higher mean log-probability, then to the lower index, as in the service; where the
-    log-probabilities are not known, it is the mean over the tie.
+    Ties go to the higher mean log-probability, then to the lower index, as in the service; if the
+    log-probabilities are not known, the result is the mean over the tie.
 
     Args:
-        scores: shape (n,), NaN for candidates that are out; one at least is not.
+        scores: shape (n,), NaN for excluded candidates; at least one is not NaN.
     """
     tied = np.flatnonzero(scores == np.nanmax(scores))
     if np.isnan(question.logprobs[tied]).any() or not any(question.tokens):
@@ -100,7 +100,7 @@ def _available(pool: Pool, question: PoolQuestion) -> Mask:
 
 
 def some_scores(pool: Pool, question: PoolQuestion) -> dict[str, Vector]:
-    """Scores of the arms that have some."""
+    """Scores of the arms that have any."""
     return {arm: question.scores[arm] for arm in pool.arms if not np.isnan(question.scores[arm]).all()}
 
 

@@ -1,4 +1,4 @@
-"""What a policy may look at in a replay."""
+"""State of one replay, as a policy sees it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from laserve.types import Vector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One replay's state at the request at hand, for the arms that are eligible.
+    """State of one replay at the current request, for the eligible arms.
 
-    Arrays have shape (len(arms),), float64. The service's own view is
-    `laserve.bandit.state.linear.LinearModel`; here x is that of the request, whatever a policy asks for.
+    Arrays have shape (len(arms),), float64. The view in the service is
+    `laserve.bandit.state.linear.LinearModel`; here `means` and `widths` are of the request's x and ignore
+    their argument.
     """
 
-    #: Decisions that the replay has learned from, and these, each as much as it still counts.
+    #: Decisions that the replay has learned, and the sum of their discounted weights.
     decisions: int
     evidence: float
     #: Arms drawn so far.
@@ -25,12 +26,12 @@ class View:
     #: Predicted rewards, and sqrt(x' A_k^-1 x).
     mean: Vector
     width: Vector
-    #: Rewards learned of each arm, and their sums.
+    #: Number of rewards learned of each arm, and their sums.
     count: Vector
     reward_sum: Vector
     #: Sums of (1 - reward) / chance over the answers of each arm.
     loss: Vector
-    #: Tells, for x and arms, the chance that each is the best one.
+    #: Function of x and arms: the chance of each arm to be the best one.
     best: Callable[[Vector, Sequence[str]], Vector]
 
     def means(self, x: Vector, arms: Sequence[str]) -> Vector:
@@ -43,7 +44,7 @@ class View:
         return self.count[self._indices(arms)]
 
     def averages(self, arms: Sequence[str]) -> Vector:
-        """0 where nothing was learned."""
+        """Mean reward of each arm; 0 for an arm without rewards."""
         indices = self._indices(arms)
         sums, counts = self.reward_sum[indices], self.count[indices]
         return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)

@@ -56,7 +56,7 @@ def described(figures: Mapping[str, Any]) -> str:
     )
     return (
         f"{first} On {100 * figures['alike']:.0f}% of the questions all arms' answers are equally good. "
-        f"With hindsight, the best arm of each question would gain "
-        f"{100 * figures['best_per_question']:.1f} points over {single}, the best candidate of each "
-        f"{100 * figures['best_candidate']:.1f}."
+        "With hindsight, the best arm of each question would gain "
+        f"{100 * figures['best_per_question']:.1f} points over {single}, "
+        f"the best candidate of each {100 * figures['best_candidate']:.1f}."
     )
