@@ -83,9 +83,7 @@ def run(
         Unavailable: the engine failed; the same command resumes the build.
     """
     check_pyarrow()
-    policies_of(
-        policies, settings.policy
-    )  # an unknown name fails before the pool is built, which may take hours
+    policies_of(policies, settings.policy)  # fails before hours are spent on the pool
     fits = [_fit(option) for option in cross_fit]
     plan = Plan(policy=settings.policy, learners=tuple(policies), orders=orders, shadow_share=shadow_share)
     seen = Seen.read(trained_on) if trained_on else Seen()

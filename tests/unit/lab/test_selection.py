@@ -63,7 +63,7 @@ def test_a_pool_is_built_and_told_as_json_markdown_and_html(tmp_path: Path, data
     assert figures["machine"]
     assert {path.name for path in report.iterdir()} == {HTML, MARKDOWN, POOL}
     assert "linucb:delayed" in result.output
-    assert "What was found" in result.output
+    assert "Findings" in result.output
 
 
 def test_secrets_of_arms_are_in_no_file_that_is_written(

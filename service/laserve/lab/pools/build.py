@@ -1,7 +1,7 @@
-"""From cases to a pool, by the parts and in the order of the service's own request.
+"""Building of a pool from cases, with the parts and in the order of a service request.
 
-Render, x, candidates, scores: as `laserve.selection.answer` does it, but every arm scores, and the answer
-is whatever a policy will choose later.
+Render, x, candidates, scores: the steps of `laserve.selection.answer`, but every arm scores, and no answer
+is chosen; replayed policies choose later.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from laserve.types import Candidate, Request, Sampling, Vector
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that an arm may take here: no user waits, and a score that is lost to a busy machine is a loss.
+#: Timeout of an arm in seconds: no user waits, and a busy machine must not cost scores.
 _PATIENCE_S = 3600.0
-#: Seconds before an arm that has failed is asked again; its engine may have died and be starting anew.
+#: Seconds before each repeat of a failed call of an arm; its engine may be restarting.
 PAUSES_S = (1.0, 5.0, 30.0)
 #: Kind of arms that need the log-probabilities of the candidates.
 _LOGLIK = "loglik"
@@ -41,7 +41,7 @@ _LOGLIK = "loglik"
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """Makes questions of a pool by a running service."""
+    """Builder of a pool's questions on a running service."""
 
     service: Service
     recipe: Recipe
@@ -51,7 +51,7 @@ class Builder:
         """One case, with the scores of every arm that was not trained on it.
 
         Raises:
-            InvalidRequest: it does not fit the generator.
+            InvalidRequest: the case does not fit the generator.
             Unavailable: the engine failed.
         """
         request = _request(case, self.service.settings)
@@ -85,7 +85,7 @@ class Builder:
     async def _scores(
         self, arm: PoolArm, case: Case, request: Request, candidates: Sequence[Candidate], *, known: bool
     ) -> Vector:
-        """Shape (n,); all NaN where the arm must not, or cannot, score the case."""
+        """Scores by an arm, shape (n,); all NaN if the arm must not, or cannot, score the case."""
         nothing = np.full(len(candidates), np.nan)
         if self.seen.has(arm.name, id=case.id, source=case.source) or (arm.kind == _LOGLIK and not known):
             return nothing
@@ -111,18 +111,18 @@ async def build(
     seen: Seen | None = None,
     at_once: int = 4,
 ) -> Pool:
-    """Build a pool and write it; a run that ended early goes on where it stood.
+    """Build a pool and write it; an interrupted run is resumed.
 
     Args:
-        out: the parquet file; what is done stays beside it, in a file ``.part``, until all is.
-        left_out: reason -> rows that are no cases; the pool tells of them.
-        seen: what arms were trained on; they are not asked for scores of it.
-        at_once: cases under way at the same time.
+        out: the parquet file; finished questions are kept beside it, in a file ``.part``, until all are done.
+        left_out: reason -> number of rows that are not cases; stored in the pool.
+        seen: rows that arms were trained on; an arm does not score its training rows.
+        at_once: cases that are built concurrently.
 
     Raises:
-        ConfigError: a setting is wrong, two cases are the same, no arm or no case is left, or the unfinished
-            file is of other settings.
-        Unavailable: the engine failed; the run can be taken up again.
+        ConfigError: a setting is wrong, two cases have one key, no arm or no case is left, or the checkpoint
+            was made with other settings.
+        Unavailable: the engine failed; the next run resumes the build.
     """
     if len({case.key for case in cases}) < len(cases):
         raise ConfigError.at("--data", "two files have the same name and ids; rename one")
@@ -168,7 +168,7 @@ async def _build_all(
 
 
 def _patient(settings: Settings) -> Settings:
-    """The same service, whose arms are waited for and asked again after failures."""
+    """Settings with a long timeout for arms and circuits that never open."""
     arms = tuple(
         arm.model_copy(update={"timeout_s": _PATIENCE_S, "circuit_failures": 10**9}) for arm in settings.arms
     )
@@ -197,7 +197,7 @@ def _recipe(service: Service) -> Recipe:
 
 
 def _request(case: Case, settings: Settings) -> Request:
-    """What a client would have asked, by the settings' defaults."""
+    """The case as a client's request with the settings' defaults."""
     defaults = settings.generation.defaults
     if case.stored is None:
         sampling = Sampling(

@@ -1,4 +1,4 @@
-"""The finished questions of a pool, kept beside it until all are: a run that broke off can be taken up."""
+"""Checkpoint of an unfinished pool, from which an interrupted build is resumed."""
 
 import json
 import math
@@ -12,10 +12,10 @@ from laserve.lab.pools.pool import FORMAT, PoolQuestion, Recipe
 
 
 class Checkpoint:
-    """A file of JSON lines: the recipe, then a question each. Removed by `finish`.
+    """A file of JSON lines: the recipe, then one question per line. `finish` removes it.
 
     Args:
-        pool: the file that the pool will be.
+        pool: file of the finished pool.
     """
 
     def __init__(self, pool: Path, recipe: Recipe) -> None:
@@ -24,17 +24,17 @@ class Checkpoint:
         self._file: IO[str]
 
     def __enter__(self) -> Self:
-        """Open it.
+        """Open the file.
 
         Raises:
-            ConfigError: it was begun by another recipe, or is no such file.
+            ConfigError: the file has another recipe, or is not a checkpoint.
         """
-        #: Questions that were done before.
+        #: Finished questions by key.
         self.done = {question.key: question for question in self._read()} if self.path.exists() else {}
         whole = [_line({"format": FORMAT, "recipe": self._recipe.to_json()})]
         whole += [_line(question.to_json()) for question in self.done.values()]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(whole), encoding="utf-8")  # without the line that broke off
+        self.path.write_text("".join(whole), encoding="utf-8")  # without the incomplete last line
         self._file = self.path.open("a", encoding="utf-8")
         return self
 
@@ -58,7 +58,7 @@ class Checkpoint:
             head = json.loads(lines[0])
             recipe = Recipe.from_json(head["recipe"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError.at("--pool", f"{self.path} is no unfinished pool; remove it") from error
+            raise ConfigError.at("--pool", f"{self.path} is not an unfinished pool; remove it") from error
         if head["format"] != FORMAT or recipe.to_json() != self._recipe.to_json():
             changed = [
                 name for name, value in recipe.to_json().items() if value != self._recipe.to_json()[name]
@@ -68,7 +68,7 @@ class Checkpoint:
                 f"{self.path} was begun with another {', '.join(changed) or 'format'}; "
                 "go on with the same settings, or remove it",
             )
-        for line in lines[1:-1]:  # what follows the last line break, has broken off
+        for line in lines[1:-1]:  # text after the last line break is an incomplete line
             row = json.loads(line)
             yield PoolQuestion.from_json({name: _nan(value) for name, value in row.items()})
 
@@ -78,7 +78,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _null(value: Any) -> Any:
-    """JSON knows no NaN."""
+    """Replace NaN, which JSON does not have, by null."""
     if isinstance(value, list):
         return [None if isinstance(one, float) and not math.isfinite(one) else one for one in value]
     return value

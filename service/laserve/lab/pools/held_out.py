@@ -1,4 +1,4 @@
-"""What arms were trained on: no row may be scored by an arm that has seen it."""
+"""Rows that arms were trained on; an arm must not score its training rows."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -26,14 +26,14 @@ class Seen:
         return not self.rows.get(arm, frozenset()).isdisjoint((id, source))
 
     def check(self, arms: Collection[str]) -> None:
-        """Raise ConfigError when an arm is none of these: a wrong name would let one score what it knows."""
+        """Raise ConfigError if an arm is unknown: with a wrong name, an arm would score its training rows."""
         for arm in self.rows:
             if arm not in arms:
                 raise ConfigError.at("--trained-on", f"no arm {arm!r}; there are: {', '.join(arms)}")
 
     @classmethod
     def read(cls, path: Path) -> "Seen":
-        """``{arm: [ids or sources]}`` as JSON. Raises ConfigError when it is not."""
+        """``{arm: [ids or sources]}`` as JSON. Raises ConfigError when the file has another form."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             rows = {arm: frozenset(map(_text, names)) for arm, names in content.items()}
@@ -62,13 +62,13 @@ def held_out(pool: Pool, seen: Seen) -> Pool:
 
 
 def cross_fitted(pool: Pool, name: str, parts: Sequence[str], seen: Seen) -> Pool:
-    """The same pool with one arm in the place of several that were trained alike, on different rows.
+    """A pool in which one arm replaces several arms (parts) that were trained alike, on different rows.
 
-    Each question has the scores of the first part that was not trained on it, and none where all were. What
-    a part's scores mean may differ from another's; within a question they come from one part.
+    Each question has the scores of the first part that was not trained on it, or none if all parts were.
+    Scales of scores may differ between parts; within a question all scores come from one part.
 
     Raises:
-        ConfigError: there is no such part, or there is an arm of that name.
+        ConfigError: a part is not in the pool, or another arm has the name.
     """
     for part in parts:
         if part not in pool.arms:
@@ -94,7 +94,7 @@ def cross_fitted(pool: Pool, name: str, parts: Sequence[str], seen: Seen) -> Poo
 
 
 def _unseen(question: PoolQuestion, parts: Sequence[str], seen: Seen) -> Vector:
-    """Scores by the first part that was not trained on the question; all NaN where there is none."""
+    """Scores by the first part that was not trained on the question; all NaN if every part was."""
     for part in parts:
         if not seen.has(part, id=question.id, source=question.source):
             return question.scores[part]

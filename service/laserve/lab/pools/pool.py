@@ -1,6 +1,6 @@
 """Pools: questions with candidates, every arm's scores and every candidate's quality, kept as a parquet file.
 
-From a pool, policies are compared by replay (`laserve.lab.replay`) without generating again.
+`laserve.lab.replay` compares policies on a pool, without new generation.
 """
 
 import json
@@ -15,10 +15,10 @@ from laserve.config.secrets import public
 from laserve.errors import ConfigError
 from laserve.types import Vector
 
-#: Of the file; another one cannot be read.
+#: Format of the file; files of other formats are refused.
 FORMAT = 1
 _KEY = b"laserve.pool"
-#: Begins the name of a column that holds an arm's scores.
+#: Prefix of the columns with an arm's scores.
 _SCORES = "scores:"
 _COLUMNS = (
     "id",
@@ -47,27 +47,27 @@ class PoolArm:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a pool was made. Questions of two recipes do not belong into one pool."""
+    """Settings that a pool was made with; all questions of a pool have one recipe."""
 
     arms: tuple[PoolArm, ...]
     #: Settings of the generator.
     generator: Mapping[str, Any]
-    #: How candidates were sampled, where they were not there already.
+    #: Sampling of the candidates that were not stored answers.
     sampling: Mapping[str, Any]
-    #: Fingerprint of what makes x.
+    #: Fingerprint of the context builder.
     context: Mapping[str, Any]
     #: Name of each feature of x.
     features: tuple[str, ...]
-    #: Version that made it.
+    #: Version of laserve that made the pool.
     laserve: str
 
     def to_json(self) -> dict[str, Any]:
-        """As files and reports hold it: without secrets, also where an older file had some."""
+        """The recipe as JSON values, without secrets, even if an older file had some."""
         return json.loads(json.dumps(public(asdict(self))))  # type: ignore[no-any-return]
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Recipe":
-        """Raises KeyError or TypeError when it is none."""
+        """The recipe from JSON values. Raises KeyError or TypeError when they have another form."""
         arms = tuple(PoolArm(**arm) for arm in content["arms"])
         return cls(**{**content, "arms": arms, "features": tuple(content["features"])})
 
@@ -78,24 +78,24 @@ class PoolQuestion:
 
     #: Unique within its file.
     id: str
-    #: Name of the file that it is from, without suffixes.
+    #: Name of its file, without suffixes.
     file: str
     task: str
     #: Questions of one source, such as an article, are not independent.
     source: str
-    #: What the qualities are in.
+    #: Metric of the qualities.
     metric: str
     #: Context, shape (d,), float64.
     x: Vector
-    #: Total log-probability of each candidate, in nats, shape (n,), float64; NaN where it is not known.
+    #: Total log-probability of each candidate, in nats, shape (n,), float64; NaN if not known.
     logprobs: Vector
-    #: Sampled tokens of each candidate; 0 where it is not known.
+    #: Sampled tokens of each candidate; 0 if not known.
     tokens: tuple[int, ...]
     #: Quality of each candidate in [0, 1], shape (n,), float64.
     qualities: Vector
-    #: Every arm of the pool -> its scores, shape (n,), float64; NaN where it gave none.
+    #: Every arm of the pool -> its scores, shape (n,), float64; NaN for missing scores.
     scores: Mapping[str, Vector]
-    #: The candidates, where they are kept.
+    #: Texts of the candidates, if kept.
     texts: tuple[str, ...] | None = None
 
     @property
@@ -103,7 +103,7 @@ class PoolQuestion:
         return self.file, self.id
 
     def to_json(self) -> dict[str, Any]:
-        """As values of JSON or of a parquet row; NaN stays NaN."""
+        """The question as JSON values or a parquet row; NaN stays NaN."""
         scores = {_SCORES + arm: scores.tolist() for arm, scores in self.scores.items()}
         row = {name: getattr(self, name) for name in _COLUMNS}
         for name in ("x", "logprobs", "qualities"):
@@ -112,7 +112,7 @@ class PoolQuestion:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> "PoolQuestion":
-        """Raises KeyError, TypeError or ValueError when it is none."""
+        """The question from JSON values. Raises KeyError, TypeError or ValueError when they have another form."""
         known = {name: row[name] for name in _COLUMNS}
         for name in ("x", "logprobs", "qualities"):
             known[name] = np.asarray(row[name], dtype=np.float64)
@@ -128,11 +128,11 @@ class PoolQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Questions that were made by one recipe."""
+    """Questions of one recipe."""
 
     recipe: Recipe
     questions: tuple[PoolQuestion, ...]
-    #: Reason -> rows of the files that are not here for it.
+    #: Reason -> number of rows left out for it.
     left_out: Mapping[str, int]
 
     @property
@@ -140,12 +140,12 @@ class Pool:
         return tuple(arm.name for arm in self.recipe.arms)
 
     def without(self, arm: str) -> "Pool":
-        """The same pool as if the arm had never been there."""
+        """The pool without an arm and its scores."""
         arms = tuple(one for one in self.recipe.arms if one.name != arm)
         return replace(self, recipe=replace(self.recipe, arms=arms), questions=_scored_by(self, arms))
 
     def leaving_out(self, reason: str, keys: frozenset[tuple[str, str]]) -> "Pool":
-        """The same pool without these questions, which are counted under the reason."""
+        """The pool without these questions, which are counted as left out for the reason."""
         kept = tuple(question for question in self.questions if question.key not in keys)
         left = len(self.questions) - len(kept)
         counts = {**self.left_out, reason: self.left_out.get(reason, 0) + left} if left else self.left_out
@@ -168,7 +168,7 @@ def check_pyarrow() -> None:
 
 
 def write(pool: Pool, path: Path) -> None:
-    """Write the pool, whole or not at all."""
+    """Write the pool atomically."""
     import pyarrow
     from pyarrow import parquet
 
@@ -185,7 +185,7 @@ def write(pool: Pool, path: Path) -> None:
 
 
 def read(path: Path) -> Pool:
-    """Raises ConfigError when the file is no pool, or one of another version."""
+    """Read a pool. Raises ConfigError when the file is not a pool, or has another format."""
     import pyarrow
     from pyarrow import parquet
 
@@ -202,4 +202,4 @@ def read(path: Path) -> Pool:
             left_out=about["left_out"],
         )
     except (OSError, pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise ConfigError.at("--pool", f"{path} is no pool that laserve has written: {error!r}") from error
+        raise ConfigError.at("--pool", f"{path} is not a pool written by laserve: {error!r}") from error

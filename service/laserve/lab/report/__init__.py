@@ -1,4 +1,4 @@
-"""The report of ``laserve bench selection``: what choosing reward models is worth on one's own data.
+"""Report of ``laserve bench selection``: the gain from choosing reward models on the user's data.
 
-`run` a study over a pool; `figures` of it as JSON values; from these alone, Markdown and a page of HTML.
+`run` makes a study of a pool, `figures` JSON values of the study; Markdown and HTML need only these.
 """

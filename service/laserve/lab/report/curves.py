@@ -1,4 +1,4 @@
-"""Curves of quality: over the requests, where a prior helps at the start, and over the candidates."""
+"""Curves of quality over the requests and over the candidates, and the gain from a prior."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,18 +14,18 @@ from laserve.lab.reward_models.ppe.best_of import curve
 from laserve.lab.statistics import Interval, ratio
 from laserve.types import Vector
 
-#: Points of a curve over the requests.
+#: Number of points of a curve over the requests.
 _POINTS = 100
-#: A point is the mean over this share of the run.
+#: Share of the run that a point is the mean over.
 _WINDOW = 0.1
-#: Requests over which the worth of a prior is measured.
+#: Number of first requests over which the gain from a prior is measured.
 _FIRST = 100
 
 
 def learning(replayed: Replayed) -> dict[str, Any]:
-    """``window``; ``position``, the requests answered; and ``policies``, by name the quality of the answers
-    less that of a random arm's on the same questions, a moving mean over the window and the orders. Beside
-    the learners these are ``best single`` and ``best arm per task``.
+    """Learning curves: ``window``; ``position``, the requests answered; and ``policies``, by name the quality
+    of the answers minus that of a random arm on these questions, a moving mean over the window and the
+    orders. Besides the learners, the policies are ``best single`` and ``best arm per task``.
     """
     table, orders = replayed.table, replayed.schedule.orders
     random = table.rewards.mean(axis=1)
@@ -50,7 +50,7 @@ def learning(replayed: Replayed) -> dict[str, Any]:
 
 
 def shares(replayed: Replayed) -> dict[str, Any]:
-    """Learner -> task -> arm -> share of the answers in the last third that it chose."""
+    """Learner -> task -> arm -> share of the answers in the last third that the arm chose."""
     table, orders = replayed.table, replayed.schedule.orders
     late = np.tile(replayed.schedule.late, (len(orders), 1))
     result: dict[str, Any] = {}
@@ -65,10 +65,10 @@ def shares(replayed: Replayed) -> dict[str, Any]:
 
 
 def prior_worth(study: Study) -> dict[str, Any] | None:
-    """What a prior is worth while the learner knows little else.
+    """Quality in the first requests without and with a prior.
 
-    Quality in the first requests: ``cold``, ``prior`` and ``difference``, each ``value``, ``low`` and
-    ``high``, and ``requests``, how many these are. None where no prior was given.
+    ``cold``, ``prior`` and ``difference``, each with ``value``, ``low`` and ``high``, and ``requests``, the
+    number of these requests. None if no prior was given.
     """
     runs = {run.name: run for run in study.whole.runs}
     cold = study.plan.learners[0]
@@ -84,12 +84,14 @@ def prior_worth(study: Study) -> dict[str, Any] | None:
 
 
 def best_of_k(pool: Pool) -> dict[str, Any]:
-    """Quality against the number of candidates; where it falls, the reward model is over-optimised.
+    """Quality against the number of candidates; a falling curve shows an over-optimised reward model.
 
-    By task: ``k``; ``arms``, by name the mean quality of the best of k by that arm, exactly; ``possible``,
-    the same by the quality itself; and ``falls``, by arm the k after which its curve only falls, if it does.
+    By task: ``k``; ``arms``, by name the exact mean quality of the best of k by that arm; ``possible``, the
+    mean quality of the truly best of k; and ``falls``, by arm the k of its highest value, if that is not the
+    last k.
 
-    An arm's curve is over the questions that it has scores of, and up to the fewest candidates of a question.
+    An arm's curve is over the questions with scores by the arm, up to the smallest number of candidates of a
+    question.
     """
     by_task: dict[str, list[PoolQuestion]] = {}
     for question in pool.questions:
@@ -98,7 +100,7 @@ def best_of_k(pool: Pool) -> dict[str, Any]:
 
 
 def _moving(values: Matrix, window: int) -> Vector:
-    """Mean of the last values up to each position, over all orders, shape (N,)."""
+    """Moving mean that ends at each position, over all orders, shape (N,)."""
     sums = np.concatenate([[0.0], np.cumsum(values.mean(axis=0))])
     ends = np.arange(1, values.shape[1] + 1)
     starts = np.maximum(ends - window, 0)

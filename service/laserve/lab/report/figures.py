@@ -14,7 +14,7 @@ from laserve.lab.report.limits import limits
 from laserve.lab.report.margins import margins
 from laserve.lab.report.study import F1, Study
 
-#: Settings of policies that say nothing of how they learn in a replay.
+#: Policy settings that do not affect learning in a replay.
 _NO_PARAMETERS = {
     "name",
     "seed",
@@ -29,13 +29,13 @@ _NO_PARAMETERS = {
 
 
 def figures(study: Study) -> dict[str, Any]:
-    """Everything that a report tells.
+    """All figures of a report.
 
     Returns:
-        On the top level, a block (`laserve.lab.report.blocks`) over the questions measured
-        in F1, where there are any; ``metrics``, a block for each other metric; ``tasks``, one for each task;
+        At the top level, a block (`laserve.lab.report.blocks`) over the questions measured
+        in F1, if there are any; ``metrics``, a block for each other metric; ``tasks``, one for each task;
         ``mixture``, one over all questions, in quality; ``findings``; ``limits``; ``margins``; ``prior``;
-        ``learning``; ``shares``; ``best_of_k``; ``pool`` and ``replay``, what it was made of.
+        ``learning``; ``shares``; ``best_of_k``; ``pool`` and ``replay``, the data and settings.
     """
     table, outcomes = study.whole.table, study.whole.outcomes
     f1 = table.where(metric=F1)

@@ -1,6 +1,7 @@
-"""What a report must say, whatever comes out: five questions, each with what was found.
+"""Findings of a report: five criteria, each with its result.
 
-Over all questions of the pool, whatever their metric; so the unit is points of quality, 1/100 of its range.
+The figures are over all questions of the pool, whatever their metric, so the unit is points of quality, 1/100
+of its range.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,20 +18,22 @@ from laserve.lab.report.study import Study
 from laserve.lab.statistics import Interval, interval
 from laserve.types import Vector
 
-#: Gap from which on the first question can be answered.
+#: Smallest gap with which the first criterion can be judged.
 GAP = 0.015
-#: What a partial learner may lose to the best single arm.
+#: Largest loss of a partial learner against the best single arm.
 _LOSS = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One question, and what was found."""
+    """One criterion, and its result."""
 
     letter: str
+    #: The criterion.
     asked: str
+    #: The result.
     found: str
-    #: Whether it holds; None where the pool cannot say.
+    #: Whether the criterion holds; None if the pool cannot show it.
     met: bool | None
 
 
@@ -50,7 +53,7 @@ class _Evidence:
 
 
 def findings(study: Study) -> list[Finding]:
-    """The five of them, in order."""
+    """The five findings, in order."""
     outcomes, rows = study.whole.outcomes, study.whole.table.where()
     evidence = _Evidence(
         study=study, whole=Resampled(outcomes, rows), late=Resampled(outcomes, rows, late=True)
@@ -64,7 +67,7 @@ def _gap(evidence: _Evidence) -> Finding:
     gained = interval(evidence.late.value(evidence.full) - evidence.late.best_single())
     met = None if gap.value < GAP else gained.value >= gap.value / 2 and gained.low > 0
     share = f", {gained.value / gap.value:.0%} of the gap" if gap.value >= GAP else ""
-    small = "" if gap.value >= GAP else ", too small to be shared out"
+    small = "" if gap.value >= GAP else ", too small to judge a share of it"
     why = "" if met else f" {described(limits(evidence.study.whole.table))}"
     return Finding(
         letter="a",

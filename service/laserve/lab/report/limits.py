@@ -1,4 +1,4 @@
-"""How much there is to win by choosing arms, and what limits it."""
+"""Upper bounds of the gain from choosing arms."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,15 @@ import numpy as np
 
 from laserve.lab.replay.table import Table
 
-#: Smallest difference in quality that counts as one.
+#: Differences in quality below this one count as none.
 _EQUAL = 1e-9
 
 
 def limits(table: Table) -> dict[str, Any]:
-    """Over all questions, in quality 0..1.
+    """Bounds of the gain over all questions, in quality 0..1.
 
     Returns:
-        ``best_single``, the arm; ``by_task``: its quality there, the task's best arm, and what that gains;
+        ``best_single``, the arm; ``by_task``: its quality, the task's best arm, and the gain of that arm;
         ``alike``, the share of questions on which all arms' answers are equally good; ``best_per_question``,
         the gain over the best single arm with each question's best arm; and ``best_candidate``, the gain
         with each question's best candidate.
@@ -42,7 +42,7 @@ def limits(table: Table) -> dict[str, Any]:
 
 
 def described(figures: Mapping[str, Any]) -> str:
-    """The same in two or three sentences."""
+    """The limits in two or three sentences."""
     single = figures["best_single"]
     gaining = [
         f"{row['arm']} gains {100 * row['gain']:.1f} points on {task}"

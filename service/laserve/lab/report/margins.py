@@ -1,4 +1,4 @@
-"""LASeR's own margins over a random choice of reward models, beside ours."""
+"""LASeR's published margins over a random choice of reward models, beside the margins in the pool."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ LASER = {"single-doc-qa": 2.64, "multi-doc-qa": 2.42}
 
 
 def margins(study: Study) -> dict[str, Any]:
-    """``weakest``, the arm left out in the second comparison; and ``tasks``, for each of LASeR's that the
-    pool has: ``laser``, its margin in F1 points; ``ours``, by learner the difference to random, F1 0..1; and
-    ``without_weakest``, the same without that arm.
+    """Margins: ``weakest``, the arm left out in the second comparison; and ``tasks``, for each task of LASeR
+    in the pool: ``laser``, its margin in F1 points; ``ours``, by learner the difference to random, F1 0..1;
+    and ``without_weakest``, the differences without the weakest arm.
     """
     tasks = {}
     for task, points in LASER.items():

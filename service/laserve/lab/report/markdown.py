@@ -6,11 +6,11 @@ from typing import Any
 from laserve.lab.report.sections import sections
 from laserve.lab.report.tabular import Section, Tabular
 
-TITLE = "What choosing reward models is worth"
+TITLE = "Gain from choosing reward models"
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
-    """The whole report; its charts are in the page of HTML alone."""
+    """The whole report as Markdown, without charts."""
     return f"# {TITLE}\n\n" + "\n".join(_section(one, 2) for one in sections(figures))
 
 

@@ -1,4 +1,4 @@
-"""A report as one page of HTML that needs nothing else: no network, no script."""
+"""A report as one self-contained page of HTML, without network or script."""
 
 from collections.abc import Mapping
 from html import escape
@@ -28,7 +28,7 @@ summary { cursor: pointer; font-weight: 600; margin: .6rem 0; }
 
 
 def page(figures: Mapping[str, Any]) -> str:
-    """The whole report."""
+    """The whole report as HTML."""
     body = "".join(map(_section, sections(figures)))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -1,4 +1,4 @@
-"""The charts of a report, from its figures."""
+"""Charts of a report, made from its figures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,17 +11,17 @@ from laserve.lab.replay.learners import BLENDING
 from laserve.lab.report.tabular import TITLES
 
 _PLAIN = "#7f7f7f"
-#: Names in the learning curves that are no learners.
+#: Names in the learning curves that are not learners.
 _BOUNDS = ("best single", "best arm per task")
 
 
 def coloured(names: Sequence[str]) -> dict[str, str]:
-    """Name -> colour; they come again where there are more names than colours."""
+    """Name -> colour; colours repeat if there are more names than colours."""
     return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
 
 
 def learned(figures: Mapping[str, Any]) -> list[str]:
-    """Quality over that of a random arm as requests go by; where there are many learners, a chart a mode."""
+    """Charts of the quality above a random arm over the requests; with many learners, one chart per mode."""
     learners = [name for name in figures["learning"]["policies"] if name not in _BOUNDS]
     if len(learners) <= len(COLOURS):
         return [_learned(figures, learners)]
@@ -51,7 +51,7 @@ def _learned(figures: Mapping[str, Any], learners: Sequence[str]) -> str:
 
 
 def shares(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
-    """Which arms the first learner chose for each task in the end, in each mode."""
+    """Charts of the arms that the first learner chose for each task in the last third, one per mode."""
     first = figures["replay"]["learners"][0]
     return [
         share_chart(
@@ -63,12 +63,12 @@ def shares(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
 
 
 def _of(by_task: Mapping[str, Mapping[str, float]], colours: Mapping[str, str]) -> dict[str, str]:
-    """The colours of the arms that a learner had."""
+    """Colours of the arms that the learner had."""
     return {arm: colour for arm, colour in colours.items() if any(arm in arms for arms in by_task.values())}
 
 
 def best_of(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
-    """For each task, quality against the number of candidates."""
+    """Charts of quality against the number of candidates, one per task."""
     colours = coloured(arms)
     drawn = []
     for task, curves in figures["best_of_k"].items():
@@ -97,7 +97,7 @@ def best_of(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
 
 
 def differences(block: Mapping[str, Any]) -> str:
-    """What each policy gains over the best single arm, last third."""
+    """Chart of each policy's gain over the best single arm in the last third."""
     metric = block["metric"]
     rows = {}
     for name, row in block["policies"].items():
@@ -113,7 +113,7 @@ def differences(block: Mapping[str, Any]) -> str:
 
 
 def margins(figures: Mapping[str, Any], learners: Sequence[str]) -> str:
-    """LASeR's margins over a random choice beside ours."""
+    """Chart of LASeR's margins over a random choice beside those in the pool."""
     comparison, rows = figures["margins"], {}
     for task, row in comparison["tasks"].items():
         rows[f"{task}: LASeR"] = Estimate(value=row["laser"], colour=COLOURS[1])

@@ -1,4 +1,4 @@
-"""A report in its order, from its figures."""
+"""Sections of a report in their order, made from its figures."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,29 +21,29 @@ _MET: Mapping[bool | None, Cell] = {
     None: Cell(text="-"),
 }
 _HOW = (
-    "Every learner starts cold and meets the questions in {orders} random orders; a question's figure is the "
-    "mean over them. Intervals are 95% percentiles of 2,000 resamples of the sources (such as articles); the "
+    "Every learner starts cold and gets the questions in {orders} random orders; a question's figure is the "
+    "mean over the orders. Intervals are 95% percentiles of 2,000 resamples of the sources (such as articles); the "
     "best single arm and the best arm of each task are chosen anew in each.",
-    "The plain name of a learner is told the reward of its own answer; :full also those of all arms on "
-    "{share:.0%} of the requests (shadow), and of the free arms on each; :delayed its own, {delay} requests "
-    "later; -bias-only sees nothing of the request; +blend has the combination as one of its arms, which "
-    "asks all the others when it is drawn, and learns its weights on the shadowed requests alone. random is "
-    "the exact mean over the arms. Where an arm has no scores of a question, it counts as a random draw of "
-    "those that have.",
+    "A learner without a suffix learns the reward of its own answer. :full also learns the rewards of all "
+    "arms on {share:.0%} of the requests (shadow), and of the free arms on each request; :delayed learns its "
+    "own reward {delay} requests later; -bias-only sees nothing of the request; +blend has the combination as "
+    "one of its arms, which calls all other arms when it is drawn, and learns its weights on the shadowed "
+    "requests alone. random is the exact mean over the arms. An arm without scores of a question counts as a "
+    "random draw of the arms with scores.",
     "Differences are in points, 1/100 of the metric's range. The best arm per task and the best candidate "
     "are chosen with hindsight, which no policy has.",
 )
 
 
 def sections(figures: Mapping[str, Any]) -> list[Section]:
-    """All of the report but its title."""
+    """All sections of the report."""
     replay = figures["replay"]
     how = [
         text.format(orders=replay["orders"], share=replay["shadow_share"], delay=replay["delay"])
         for text in _HOW
     ]
     return [
-        Section(title="What was found", tables=(_findings(figures),)),
+        Section(title="Findings", tables=(_findings(figures),)),
         Section(title="How to read it", says=tuple(how)),
         *_blocks(figures),
         _learning(figures),
@@ -60,16 +60,16 @@ def _findings(figures: Mapping[str, Any]) -> Tabular:
     rows = [
         (f"({one['letter']})", one["asked"], one["found"], _MET[one["met"]]) for one in figures["findings"]
     ]
-    return tabular(("", "asked", "found", ""), rows, texts=True)
+    return tabular(("", "criterion", "result", ""), rows, texts=True)
 
 
 def _blocks(figures: Mapping[str, Any]) -> list[Section]:
-    """A section for each metric, and one for all questions; metrics are not averaged into one another."""
+    """A section for each metric, and one for all questions; metrics are not averaged."""
     made = [_block(figures, "Answers measured in F1")] if figures["questions"] else []
     for metric, block in figures["metrics"].items():
         made.append(_block(block, f"Answers measured in {TITLES.get(metric, metric)}"))
     mixture = _block(figures["mixture"], "All questions")
-    note = "Quality is what the learners learn from: F1, or 1 and 0, as each question has it. It is no F1."
+    note = "Quality is the reward that the learners learn: F1, or 1 and 0, as each question has it. It is not F1."
     return [*made, Section(**{**vars(mixture), "says": (note, *mixture.says)})]
 
 
@@ -148,7 +148,7 @@ def _margins(figures: Mapping[str, Any]) -> Section:
                 rows.append((task, f"{learner}, without {comparison['weakest']}", gain))
     weakest = f" (“fewer”: without {comparison['weakest']}, the weakest arm)" if comparison["weakest"] else ""
     return Section(
-        title="Beside LASeR",
+        title="Comparison with LASeR",
         says=(
             "LASeR (arXiv 2410.01735v1) reports what LinUCB gains over a random choice of reward models with "
             "Llama-3-8B on LongBench. Other arms, another generator and other questions: a figure beside ours"
@@ -166,10 +166,10 @@ def _prior(figures: Mapping[str, Any]) -> Section:
         if name != "requests"
     ]
     return Section(
-        title="What the prior is worth",
+        title="Gain from the prior",
         says=(
             f"Over the first {figures['requests']} requests of each order, learning from the answer's own "
-            "reward. Rows that the prior was made of flatter it.",
+            "reward. Rows that the prior was made from overstate its gain.",
         ),
         tables=(tabular(("", "points of quality (95%)"), rows),),
     )
@@ -192,7 +192,7 @@ def _limits(figures: Mapping[str, Any]) -> Section:
         ("all, best candidate of each question", "", "", "", f"{100 * bounds['best_candidate']:+.1f}"),
     ]
     return Section(
-        title="What there is to win, and what limits it",
+        title="Limits of the gain from choosing arms",
         says=(
             f"Against {bounds['best_single']}, the best single arm over all questions. On "
             f"{100 * bounds['alike']:.0f}% of them all arms' answers are equally good, and nothing can "
@@ -233,7 +233,7 @@ def _made(figures: Mapping[str, Any]) -> Section:
             f"laserve {pool['laserve']}" + (f"; {figures['machine']}" if "machine" in figures else ""),
         ),
     ]
-    return Section(title="What it was made of", tables=(tabular(("", ""), rows, texts=True),))
+    return Section(title="Data and settings", tables=(tabular(("", ""), rows, texts=True),))
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""All replays that a report needs."""
+"""Study of a pool: all replays that a report needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from laserve.lab.replay.outcomes import Outcomes, outcomes
 from laserve.lab.replay.schedule import Schedule
 from laserve.lab.replay.table import Table, tabulate
 
-#: Metric that LASeR's long-context table is in.
+#: Metric of LASeR's long-context table.
 F1 = "f1"
 
 Step = Callable[[], None]
@@ -22,14 +22,14 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a pool is replayed."""
+    """Parameters of the replays."""
 
     policy: PolicySettings
-    #: Names of the learners; the first is the one that findings are about.
+    #: Names of the learners; the findings are about the first.
     learners: tuple[str, ...]
-    #: Random orders that every question is averaged over.
+    #: Number of random orders; a question's figures are means over them.
     orders: int
-    #: Share of the requests on which the full learners see all arms.
+    #: Share of the requests on which the full learners learn the rewards of all arms.
     shadow_share: float
 
     def schedule(self, table: Table) -> Schedule:
@@ -38,7 +38,7 @@ class Plan:
         )
 
     def jobs(self, table: Table) -> list[tuple[Learner, Mode]]:
-        """Every learner in every mode, and their variants in those that they are compared in."""
+        """Every learner in every mode, and their variants in the modes of the comparisons."""
         return [
             (learner, mode)
             for learner in make_learners(self.learners, self.policy, table)
@@ -58,7 +58,7 @@ def _modes(learner: Learner) -> tuple[Mode, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """Runs over one table."""
+    """Runs over one table, and their outcomes."""
 
     table: Table
     schedule: Schedule
@@ -73,9 +73,10 @@ class Study:
     plan: Plan
     pool: Pool
     whole: Replayed
-    #: The arm whose answers have the lowest mean F1; None without questions in F1, or with two arms or one.
+    #: The arm whose answers have the lowest mean F1; None without questions in F1, or with fewer than
+    #: three arms.
     weakest: str | None
-    #: The first learner, partial and full, without it.
+    #: The first learner, partial and full, without the weakest arm.
     without: Replayed | None
 
 
@@ -83,10 +84,10 @@ def run(pool: Pool, plan: Plan, on_progress: Callable[[int, int], None] = lambda
     """Replay the pool.
 
     Args:
-        advanced: told how many requests have been replayed, and of how many.
+        on_progress: called with the number of requests replayed, and their total.
 
     Raises:
-        ConfigError: the pool holds nothing to replay, or a policy is not known.
+        ConfigError: the pool has nothing to replay, or a policy is unknown.
     """
     table = tabulate(pool)
     weakest = _weakest(table)
@@ -110,10 +111,10 @@ def run(pool: Pool, plan: Plan, on_progress: Callable[[int, int], None] = lambda
 
 
 def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
-    """All learners, the arms combined, and the first learner with that as an arm.
+    """All learners, the combination of the arms, and the first learner with the combination as an arm.
 
-    As an arm it learns its weights from the shadowed requests alone. In the service every request teaches the
-    weights of the arms whose scores are known, so this is the least that it is worth.
+    As an arm, the combination learns its weights from the shadowed requests alone. In the service it learns
+    from every request the weights of the arms whose scores are known, so the result is a lower bound.
     """
     schedule, jobs = plan.schedule(table), plan.jobs(table)
     first, _ = jobs[0]

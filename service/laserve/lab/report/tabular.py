@@ -1,16 +1,16 @@
-"""Tables of a report, before they are Markdown or HTML."""
+"""Tables and sections of a report, independent of Markdown and HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-#: Of a difference whose interval is above 0, or below.
+#: Mark of a difference whose interval is above 0 (up) or below 0 (down).
 Tone = Literal["", "up", "down"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """What stands in a table."""
+    """One cell of a table."""
 
     text: str
     tone: Tone = ""
@@ -18,7 +18,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Tabular:
-    """A table; the first column holds names, the others figures, unless they are texts."""
+    """A table; the first column holds names, the others figures, or texts if `texts` is set."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -33,11 +33,11 @@ class Section:
     says: tuple[str, ...] = ()
     charts: tuple[str, ...] = ()
     tables: tuple[Tabular, ...] = ()
-    #: Sections that a page shows when asked.
+    #: Subsections, which a page shows folded.
     within: tuple["Section", ...] = field(default=())
 
 
-#: Metric -> how a report calls it.
+#: Metric -> name in a report.
 TITLES = {
     "f1": "F1",
     "rouge_l": "ROUGE-L",
@@ -94,7 +94,7 @@ def policies(block: Mapping[str, Any]) -> Tabular:
 
 
 def summary(block: Mapping[str, Any]) -> Tabular:
-    """The same in short: the whole run alone."""
+    """All policies of a block over the whole run alone, without intervals."""
     metric = block["metric"]
     rows = [
         (
@@ -119,7 +119,7 @@ def _hindsight(block: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _bounds(block: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
-    """The three lines that no policy can know in advance."""
+    """Rows of the three upper bounds, known only with hindsight."""
     metric = block["metric"]
     bounds: list[tuple[str, tuple[str, ...]]] = []
     for name, row in _hindsight(block):

@@ -14,7 +14,7 @@ from report_pools import POLICY, make_plan, make_report_pool
 
 def test_without_a_prior_the_report_is_silent(figures: dict[str, Any]) -> None:
     assert figures["prior"] is None
-    assert "What the prior is worth" not in markdown(figures)
+    assert "Gain from the prior" not in markdown(figures)
 
 
 def test_a_prior_that_knows_the_bad_arm_gains_in_the_first_requests(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_prior_that_knows_the_bad_arm_gains_in_the_first_requests(tmp_path: Pa
     assert abs(result["prior"]["value"] - result["cold"]["value"] - result["difference"]["value"]) < 1e-9
     assert "linucb:prior" in report["policies"]
     assert "linucb:prior:full" not in report["policies"]
-    assert "What the prior is worth" in markdown(report)
+    assert "Gain from the prior" in markdown(report)
 
 
 def test_curves_of_best_of_k_tell_where_they_fall() -> None:

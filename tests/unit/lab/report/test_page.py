@@ -59,7 +59,7 @@ def test_the_page_has_its_sections_in_order(html: str, figures: dict[str, Any]) 
     outline = Outline()
     outline.feed(html)
     assert outline.heads == [
-        "What was found",
+        "Findings",
         "How to read it",
         "Answers measured in F1",
         "Answers measured in preferred answers",
@@ -67,10 +67,10 @@ def test_the_page_has_its_sections_in_order(html: str, figures: dict[str, Any]) 
         "All questions",
         "Learning",
         "Quality against the number of candidates",
-        "Beside LASeR",
-        "What there is to win, and what limits it",
+        "Comparison with LASeR",
+        "Limits of the gain from choosing arms",
         "By task",
-        "What it was made of",
+        "Data and settings",
     ]
 
 
