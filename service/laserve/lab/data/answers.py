@@ -1,4 +1,4 @@
-"""The columns of a row that hold its answers and their qualities: the one reader of three forms."""
+"""Reader of a row's answers and their qualities, in one of three forms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from typing import Any
 PAIR = ("chosen", "rejected")
 JUDGED = ("responses", "correct")
 REWARDED = ("candidates", "rewards")
-#: All three, as errors name them.
+#: The three forms, for error messages.
 EXPECTED = "chosen and rejected, responses and correct, or candidates and rewards"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """Texts of answers to one request, and how good each is."""
+    """Texts of answers to one request, and their qualities."""
 
     texts: tuple[str, ...]
     #: Quality of each text, in [0, 1].
     rewards: tuple[float, ...]
-    #: Total log-probability of each text by the model that wrote it, in nats; empty where one is not known.
+    #: Total log-probability of each text by the model that wrote it, in nats; empty if one is not known.
     logprobs: tuple[float, ...] = ()
 
 
 def read(row: Mapping[str, Any]) -> Answers:
-    """Answers of a row in the first of the three forms that it has.
+    """Answers of a row, in the first of the three forms that the row has.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the row has another form.
@@ -37,10 +37,10 @@ def read(row: Mapping[str, Any]) -> Answers:
 
 
 def chosen_and_rejected(row: Mapping[str, Any]) -> Answers | None:
-    """The pair of a row, of qualities 1 and 0; None where the row has no ``chosen``.
+    """The pair of a row, of qualities 1 and 0; None if the row has no ``chosen``.
 
     Raises:
-        KeyError, TypeError: ``rejected`` is missing, or one of the two is no text.
+        KeyError, TypeError: ``rejected`` is missing, or one of the two is not a text.
     """
     if "chosen" not in row:
         return None
@@ -57,14 +57,14 @@ def judged(responses: Sequence[Any], correct: Sequence[Any]) -> Answers:
 
 
 def rewarded(candidates: Sequence[Any], rewards: Sequence[Any]) -> Answers:
-    """The candidates that have a reward; it may be none.
+    """The candidates that have a reward; there may be none.
 
     Args:
         candidates: objects with ``text``, and optionally ``logprob``.
-        rewards: one for each, 0..1; None where it is not known.
+        rewards: one for each candidate, 0..1; None if not known.
 
     Raises:
-        KeyError, TypeError, ValueError: they have another form.
+        KeyError, TypeError, ValueError: the candidates or rewards have another form.
     """
     known = [
         (candidate, float(reward))
@@ -82,7 +82,7 @@ def rewarded(candidates: Sequence[Any], rewards: Sequence[Any]) -> Answers:
 
 
 def text(value: object) -> str:
-    """Raises TypeError when it is no text."""
+    """The value, which must be a text. Raises TypeError otherwise."""
     if not isinstance(value, str):
         raise TypeError(f"an answer is a text, not {type(value).__name__}")
     return value

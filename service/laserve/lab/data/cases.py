@@ -1,4 +1,4 @@
-"""A request whose answers can be judged: what the readers of all formats give."""
+"""Cases: requests whose answers can be judged, as the readers of all formats return them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +7,9 @@ from laserve import textmetrics
 from laserve.lab.data.questions import Question
 from laserve.types import Request, Sampling
 
-#: How candidates are sampled is settled later; the room that is kept for stored answers is this.
+#: Placeholder: sampling is set later; `max_tokens` is the length reserved for stored answers.
 BARE = Sampling(n=1, temperature=1.0, top_p=1.0, max_tokens=256)
-#: Seconds that nothing of this waits for.
+#: Timeout of the requests in seconds; nothing here waits that long.
 TIMEOUT_S = 3600.0
 
 #: Metric -> quality in [0, 1] of a text against one reference.
@@ -21,24 +21,24 @@ MEASURES: Mapping[str, Callable[[str, str], float]] = {
     "code_similarity": textmetrics.code_similarity,
 }
 CLASSIFICATION = "classification"
-#: Metrics of stored answers: which of two people preferred, which are right, and any other known reward.
+#: Metrics of stored answers: preferred by people or not, right or wrong, and any other known reward.
 PREFERENCE, CORRECTNESS, REWARD = "preference", "correctness", "reward"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """Answers that are there already, and how good they are."""
+    """Stored answers, and their qualities."""
 
     texts: tuple[str, ...]
     #: Quality of each text, in [0, 1].
     qualities: tuple[float, ...]
-    #: Total log-probability of each by the model that wrote it, in nats; empty where it is not known.
+    #: Total log-probability of each text by the model that wrote it, in nats; empty if not known.
     logprobs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One request, and how to tell the quality of an answer to it."""
+    """One request, and the measure of the quality of its answers."""
 
     #: Unique within its file.
     id: str
@@ -47,18 +47,18 @@ class Case:
     task: str
     #: Cases of one source, such as an article, are not independent of each other.
     source: str
-    #: What is asked; its sampling is not settled.
+    #: The request; its sampling is a placeholder.
     request: Request
     metric: str
-    #: Right answers, of which the closest counts; empty where the answers are stored.
+    #: Right answers, of which the closest counts; empty for stored answers.
     references: tuple[str, ...] = ()
     #: All classes, for `CLASSIFICATION`.
     classes: tuple[str, ...] = ()
     #: Whether only the first line of an answer counts.
     first_line: bool = False
-    #: Place of the document that holds the answer, where the file tells.
+    #: Index of the document that holds the answer, if the file says so.
     gold: int | None = None
-    #: The candidates, where they are not to be sampled.
+    #: The candidates, if they are stored instead of sampled.
     stored: Stored | None = None
 
     @property
@@ -76,7 +76,7 @@ class Case:
         return max(MEASURES[self.metric](text, reference) for reference in self.references)
 
     def cut(self, *, documents: int | None = None, passages: int | None = None) -> "Case":
-        """The same case with fewer documents, or with passages of them, as `Question` cuts them."""
+        """The case with fewer documents, or with passages of them, as `Question` cuts them."""
         request = self.request
         if request.question is None or not request.documents or not (documents or passages):
             return self
@@ -97,23 +97,23 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A row that is well formed and not used."""
+    """A well-formed row that is not used."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """Where a row stands."""
+    """File and position of a row."""
 
     #: Name of the file, without its suffixes.
     file: str
-    #: Names the row where it has no id: its line, or its place in the document.
+    #: Line of the row or its path in the document; the id of a row without one.
     row: str
 
 
 def texts(value: object, name: str) -> tuple[str, ...]:
-    """A list of one text or more. Raises TypeError or ValueError when it is none."""
+    """A list of one text or more. Raises TypeError or ValueError otherwise."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise TypeError(f"{name} is a list of texts, not {type(value).__name__}")
     if not value:
@@ -122,7 +122,7 @@ def texts(value: object, name: str) -> tuple[str, ...]:
 
 
 def text(value: object, name: str) -> str:
-    """Raises TypeError when it is no text."""
+    """The value, which must be a text. Raises TypeError otherwise."""
     if not isinstance(value, str):
         raise TypeError(f"{name} holds texts, not {type(value).__name__}")
     return value

@@ -1,4 +1,4 @@
-"""Files of any format that is known, as cases."""
+"""Reader of files in all known formats, as cases."""
 
 import gzip
 import json
@@ -20,16 +20,16 @@ _ERRORS = (KeyError, TypeError, ValueError, AttributeError)
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """A kind of row."""
+    """A form of rows, and its reader."""
 
-    #: Columns by which it is known.
+    #: Columns that identify the form.
     columns: tuple[str, ...]
-    #: What a row of this kind holds.
+    #: Content of a row, for error messages.
     expected: str
     read: Callable[[Row, Location], Case | LeftOut]
 
 
-#: The first that has all its columns in a row reads it.
+#: All forms; a row is read by the first form whose columns it has.
 FORMS = (
     Form(columns=longbench.COLUMNS, expected=longbench.EXPECTED, read=longbench.read),
     *(Form(columns=columns, expected=rows.EXPECTED, read=stored.read) for columns in stored.COLUMNS),
@@ -39,21 +39,21 @@ FORMS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Tasks:
-    """What a file holds."""
+    """Content of a file."""
 
     cases: tuple[Case, ...]
-    #: Reason -> rows that are not used for it.
+    #: Reason -> number of rows left out for it.
     left_out: Mapping[str, int]
 
 
 def read_tasks(path: Path) -> Tasks:
-    """Cases of a file, ``.gz`` or plain, whose format is known by its columns.
+    """Cases of a file, ``.gz`` or plain, whose format is identified by its columns.
 
-    JSON lines: questions with documents and answers; LongBench's rows; stored answers, as preferences, as
-    right and wrong ones or as `laserve export` writes them. Or one JSON document: SQuAD, 1.1 or 2.0.
+    JSON lines: questions with documents and answers; LongBench's rows; stored answers: preferences,
+    right and wrong answers, or rows of `laserve export`. Or one JSON document: SQuAD, 1.1 or 2.0.
 
     Raises:
-        InvalidRequest: a row has another form, or an id comes twice; the message names file and line.
+        InvalidRequest: a row has another form, or an id is repeated; the message names file and line.
     """
     cases: dict[str, Case] = {}
     left_out: Counter[str] = Counter()
@@ -89,7 +89,7 @@ def _squad(path: Path, document: Row) -> Iterator[tuple[str, Case | LeftOut]]:
 
 
 def _document(path: Path) -> Row | None:
-    """The whole file, where it is one JSON document with the column of SQuAD's."""
+    """The whole file if it is one JSON document with SQuAD's column, or None."""
     if path.name.removesuffix(".gz").endswith(".jsonl"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Rows of preference and correctness sets: our own forms, and the columns of PPE's sets on the hub."""
+"""Reader of preference and correctness sets, in laserve's forms or with the columns of PPE's sets."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from laserve.lab.data.answers import Answers, chosen_and_rejected, judged, rewar
 from laserve.lab.data.questions import json_lines
 from laserve.lab.data.rows import Group, group
 
-#: What people said of a pair in PPE's human preferences -> quality of the first and of the second response.
+#: Verdict on a pair in PPE's human preferences -> quality of the first and of the second response.
 _WINNERS = {
     "model_a": [1.0, 0.0],
     "model_b": [0.0, 1.0],
     "tie": [0.5, 0.5],
     "tie (bothbad)": [0.5, 0.5],
 }
-#: Columns there that say, true or false, whether a prompt belongs to a domain; it may belong to several.
+#: True-or-false columns of PPE, one for each domain; a prompt may belong to several domains.
 _DOMAINS = ("hard_prompt", "easy_prompt", "if_prompt", "is_code", "math_prompt")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Answers to one request, who wrote them, and where they belong."""
+    """Answers to one request, with the models that wrote them and their domains."""
 
     group: Group
-    #: Names of the domains that the row counts for; it may be none.
+    #: Names of the row's domains; there may be none.
     domains: tuple[str, ...] = ()
-    #: Name of the model that wrote each answer; empty where the row does not tell.
+    #: Name of the model that wrote each answer; empty if the row has no names.
     models: tuple[str, ...] = ()
 
     @property
@@ -37,9 +37,9 @@ class Row:
 
 
 def read_preferences(path: Path) -> list[Row]:
-    """Pairs of answers, in quality 1 and 0 as people preferred them, or both 0.5 where they saw a tie.
+    """Pairs of answers, of quality 1 (preferred) and 0, or both 0.5 for a tie.
 
-    Each row holds a request as `laserve.lab.data.rows.read` takes it, ``chosen`` and ``rejected``, and
+    Each row holds a request in a form of `laserve.lab.data.rows.read`, ``chosen`` and ``rejected``, and
     optionally ``chosen_model`` and ``rejected_model``, and ``domain`` (by default the file's name). Or it
     has the columns of PPE-Human-Preference-V1: ``prompt``, ``response_1``, ``response_2``, ``winner``, and
     optionally ``model_a``, ``model_b``, ``question_id`` and the true-or-false columns of its domains.
@@ -58,7 +58,7 @@ def read_preferences(path: Path) -> list[Row]:
 def read_correctness(path: Path) -> list[Row]:
     """Two answers or more to a request, each of quality 1 (right) or 0 (wrong).
 
-    Each row holds a request as `laserve.lab.data.rows.read` takes it, ``responses``, ``correct``, and
+    Each row holds a request in a form of `laserve.lab.data.rows.read`, ``responses``, ``correct``, and
     optionally ``models`` and ``domain`` (by default the file's name). Or it has the columns of PPE's
     best-of-K sets: ``prompt``, ``response_1`` to ``response_K``, ``scores``, and optionally ``model_name``
     and ``question_id``.
@@ -126,7 +126,7 @@ def _correctness(row: Mapping[str, Any], fallback_id: str, file: str) -> Row:
 
 
 def _group(answers: Answers, row: Mapping[str, Any], fallback_id: str) -> Group:
-    """The group of a row, with these answers, whatever else its columns hold."""
+    """The group of a row, with these answers; other columns with answers are ignored."""
     kept = ("id", "prompt", "messages", "question", "documents", "source", "metadata")
     request = {name: row[name] for name in kept if name in row}
     if "id" not in request and "question_id" in row:

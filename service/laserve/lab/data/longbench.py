@@ -1,8 +1,8 @@
-"""LongBench's rows (Bai et al., 2024, arXiv 2308.14508), each dataset with the metric that it is judged by.
+"""LongBench's rows (Bai et al., 2024, arXiv 2308.14508), and the metric of each dataset.
 
-Requests take the way of the service's own: the context is a document, which loses tokens where it is too
-long, and an instruction of ours says what the dataset's input leaves open. Code is a plain prompt. So the
-figures are for comparing reward models, not for comparison with the published table.
+Requests have the service's form: the context is a document, which loses tokens if it is too long, and an
+instruction of laserve is added where the dataset's input has none. Code is a plain prompt. So the figures
+serve to compare reward models, and are not comparable with the published table.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ EXPECTED = "input, context, answers, dataset (and all_classes, language, _id)"
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """How one dataset is asked and judged."""
+    """Form of the requests of one dataset, and its metric."""
 
     task: str
     metric: str
-    #: What to do, where the input does not say; it stands before the input.
+    #: Instruction before the input, for inputs without one.
     instruction: str = ""
     #: Whether only the first line of an answer counts.
     first_line: bool = False
-    #: Whether context and input are one text to be continued.
+    #: Whether context and input are one text, which the answer continues.
     continued: bool = False
 
 
@@ -70,15 +70,15 @@ DATASETS: Mapping[str, Dataset] = {
     "lcc": _CODE,
     "repobench-p": _CODE,
 }
-#: Their texts are Chinese, and words must be told apart before F1 or ROUGE-L can count them.
+#: Datasets in Chinese, which F1 and ROUGE-L cannot measure without word segmentation.
 CHINESE = ("multifieldqa_zh", "dureader", "vcsum", "lsht", "passage_retrieval_zh")
 
 
 def read(row: Mapping[str, Any], location: Location) -> Case | LeftOut:
-    """The case of one row; rows with the same context are of one source.
+    """The case of one row; rows with equal contexts have one source.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: the row has another form, or is of no dataset known.
+        KeyError, TypeError, ValueError, AttributeError: the row has another form or an unknown dataset.
     """
     name = text(row["dataset"], "dataset").removesuffix("_e")
     if name in CHINESE:

@@ -1,4 +1,4 @@
-"""Rows of questions with documents and right answers."""
+"""Reader of rows that hold a question, documents and right answers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ EXPECTED = "question, documents [{title, text}] and answers"
 
 
 def read(row: Mapping[str, Any], location: Location) -> Case:
-    """The case of one row; quality is token F1, and questions on the same documents are of one source.
+    """The case of one row; quality is token F1, and questions on equal documents have one source.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the row has another form.

@@ -1,4 +1,4 @@
-"""Questions with documents and right answers: the built-in ones, or JSON lines."""
+"""Questions with documents and right answers, built in or from JSON lines."""
 
 import gzip
 import hashlib
@@ -22,13 +22,13 @@ class Question:
     task: str | None
     question: str
     documents: tuple[Document, ...]
-    #: Right answers; any of them will do.
+    #: Right answers; each one alone is right.
     answers: tuple[str, ...]
-    #: Place of the document that holds the answer, where the set tells.
+    #: Index of the document that holds the answer, if the set says so.
     gold: int | None = None
 
     def cut(self, documents: int) -> "Question":
-        """The same question with its first documents; the one that holds the answer stays among them."""
+        """The question with its first documents; the document that holds the answer is kept."""
         keep = list(range(min(documents, len(self.documents))))
         if self.gold is not None and self.gold >= documents:
             keep[-1] = self.gold
@@ -36,16 +36,16 @@ class Question:
         return replace(self, documents=tuple(self.documents[index] for index in keep), gold=gold)
 
     def passages(self, keep: int, *, words: int = 130) -> "Question":
-        """The same question with so many passages of its documents in the place of these.
+        """The question with passages instead of whole documents.
 
-        One of them holds a right answer, where the documents spell one out; the others and their order are
-        drawn by the question's id.
+        One passage holds a right answer if a document spells one out; the others and their order are drawn
+        by the question's id.
 
         Args:
-            keep: passages, at least 1.
-            words: of one passage.
+            keep: number of passages, at least 1.
+            words: length of a passage.
         """
-        rng = random.Random(self.id)  # noqa: S311 - the same passages each time
+        rng = random.Random(self.id)  # noqa: S311 - reproducible passages
         cut: list[Document] = []
         gold: Document | None = None
         for document in self.documents:
@@ -70,13 +70,13 @@ class Question:
 
     @property
     def source(self) -> str:
-        """What rows of the same documents have in common, as a short name."""
+        """Short name of the documents, equal for questions on equal documents."""
         digest = hashlib.sha256("\n".join(document.text for document in self.documents).encode())
         return digest.hexdigest()[:16]
 
 
 def _find(text: Sequence[str], answers: Sequence[str]) -> int | None:
-    """Place of the first word of an answer that the words spell out."""
+    """Index of the first word of an answer in the text, or None."""
     whole = " ".join(text)
     for answer in answers:
         wanted = " ".join(answer.split())
@@ -89,7 +89,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Objects of a JSON-lines file, ``.gz`` or plain, with their line numbers.
 
     Raises:
-        InvalidRequest: a line is no JSON object.
+        InvalidRequest: a line is not a JSON object.
     """
     with (
         gzip.open(path, "rt", encoding="utf-8")
@@ -104,15 +104,15 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             except ValueError as error:
                 raise InvalidRequest(f"{path}:{number}: is not JSON: {error}") from error
             if not isinstance(row, dict):
-                raise InvalidRequest(f"{path}:{number}: is no JSON object")
+                raise InvalidRequest(f"{path}:{number}: is not a JSON object")
             yield number, row
 
 
 def read(path: Path) -> list[Question]:
-    """Rows with ``question``, ``documents`` [{title, text}] and ``answers``.
+    """Questions from rows with ``question``, ``documents`` [{title, text}] and ``answers``.
 
     Raises:
-        InvalidRequest: a row lacks one of them, or has one of another shape.
+        InvalidRequest: a row lacks a column, or a column has another form.
     """
     questions = []
     for number, row in json_lines(path):
@@ -126,10 +126,10 @@ def read(path: Path) -> list[Question]:
 
 
 def from_row(row: Mapping[str, Any], fallback_id: str) -> Question:
-    """The question of one row as `read` takes them.
+    """The question of one row, in the form of `read`.
 
     Args:
-        place: names the row where it has no ``id``.
+        fallback_id: id of a row without ``id``.
 
     Raises:
         KeyError, TypeError, AttributeError: the row has another form.
@@ -147,7 +147,7 @@ def from_row(row: Mapping[str, Any], fallback_id: str) -> Question:
 
 
 def built_in() -> list[Question]:
-    """The questions that come with laserve, about places and people that do not exist."""
+    """The built-in questions, about fictitious towns and people."""
     content = json.loads((files("laserve.lab.data") / "demo.json").read_text(encoding="utf-8"))
     documents = {slug: Document(**document) for slug, document in content["documents"].items()}
     return [

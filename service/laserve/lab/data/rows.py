@@ -1,4 +1,4 @@
-"""Rows to learn a reward model from: preferences, right and wrong answers, or the service's own log."""
+"""Reader of training rows of a reward model: preferences, right and wrong answers, or an exported log."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,17 +12,17 @@ from laserve.lab.data.answers import Answers, text
 from laserve.lab.data.questions import json_lines
 from laserve.types import Document, Message, Request, Sampling
 
-#: What a row holds, as errors name it.
+#: Content of a row, for error messages.
 EXPECTED = f"a request (question and documents, messages, or prompt) and answers ({answers.EXPECTED})"
-#: A transcript in one text: turns of a human and an assistant by turns.
+#: Start of a turn in a transcript of a human and an assistant.
 _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
-#: How candidates were sampled does not matter here; the room that is kept for them does.
+#: Placeholder: sampling does not matter here, but `max_tokens` is the length reserved for answers.
 _BARE = Request(sampling=Sampling(n=1, temperature=1.0, top_p=1.0, max_tokens=256), timeout_s=60.0)
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 class Sourced(Protocol):
-    """A row that knows where it is from."""
+    """A row with a source."""
 
     @property
     def source(self) -> str: ...
@@ -33,16 +33,16 @@ S = TypeVar("S", bound=Sourced)
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Answers to one request, and how good each is."""
+    """Answers to one request, and their qualities."""
 
     id: str
     request: Request
     texts: tuple[str, ...]
     #: Quality of each text, in [0, 1].
     rewards: tuple[float, ...]
-    #: Rows of one source, such as an article, which must not be split between training and test.
+    #: Source, such as an article; rows of one source must not be split between training and test.
     source: str
-    #: Total log-probability of each text by the model that wrote it, in nats; empty where the row has none.
+    #: Total log-probability of each text by the model that wrote it, in nats; empty if the row has none.
     logprobs: tuple[float, ...] = ()
 
     @property
@@ -55,11 +55,11 @@ def read(path: Path, *, references: bool = False) -> list[Group]:
     """Groups of a JSON-lines file; each row holds a request and its answers.
 
     The request is ``question`` and ``documents``, ``messages``, or ``prompt``. The answers are ``chosen`` and
-    ``rejected``; ``responses`` and ``correct``; or ``candidates`` and ``rewards``, of which those without a
-    reward are left out. An optional ``source``, of the row or in its ``metadata``, names where it is from.
+    ``rejected``; ``responses`` and ``correct``; or ``candidates`` and ``rewards``; candidates without a reward are
+    left out. An optional ``source``, in the row or in its ``metadata``, names the row's source.
 
     Args:
-        references: the first right answer that a row's ``feedback`` names is an answer as well, of quality 1.
+        references: whether to add the first right answer of a row's ``feedback`` as an answer of quality 1.
 
     Raises:
         InvalidRequest: a row has another form; the message names its line.
@@ -78,11 +78,11 @@ def read(path: Path, *, references: bool = False) -> list[Group]:
 def group(
     row: Mapping[str, Any], fallback_id: str, *, given: Answers | None = None, references: bool = False
 ) -> Group | None:
-    """The group of one row as `read` takes them; None where no answer has a reward.
+    """The group of one row, in a form of `read`; None if no answer has a reward.
 
     Args:
-        place: names the row where it has no ``id``.
-        given: the answers, where they are not to be read from the row.
+        fallback_id: id of a row without ``id``.
+        given: the answers, to be used instead of those of the row.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the row has another form.
@@ -108,7 +108,7 @@ def group(
 
 
 def _reference(row: Mapping[str, Any]) -> str | None:
-    """The first right answer that a feedback names."""
+    """The first right answer of the last feedback with references, or None."""
     named = [word["value"] for word in row.get("feedback") or () if word.get("kind") == "references"]
     return text(named[-1][0]) if named and named[-1] else None
 
@@ -131,7 +131,7 @@ def _request(row: Mapping[str, Any]) -> Request:
 
 
 def transcript(prompt: str) -> tuple[Message, ...]:
-    """The turns of a text such as ``Human: ..., Assistant: ...``; none where it is no transcript."""
+    """Turns of a text such as ``Human: ..., Assistant: ...``; empty if the text is not a transcript."""
     _, *parts = _TRANSCRIPT.split(prompt)
     if not prompt.startswith("Human:"):
         return ()
@@ -139,16 +139,16 @@ def transcript(prompt: str) -> tuple[Message, ...]:
         Message(role=_ROLES[role], content=content.strip())
         for role, content in zip(parts[::2], parts[1::2], strict=True)
     ]
-    if turns[-1].role == "assistant" and not turns[-1].content:  # open for the answer
+    if turns[-1].role == "assistant" and not turns[-1].content:  # the turn of the answer
         turns = turns[:-1]
     return tuple(turns)
 
 
 def split(rows: Sequence[S], share: float) -> tuple[list[S], list[S]]:
-    """Training and held-out rows: the last sources of the file, `share` of them, are held out.
+    """Training and held-out rows: the last sources of the rows are held out.
 
     Args:
-        share: in [0, 1).
+        share: share of the sources that is held out, in [0, 1).
     """
     sources = list(dict.fromkeys(row.source for row in rows))
     held = set(sources[len(sources) - round(len(sources) * share) :])
@@ -156,6 +156,6 @@ def split(rows: Sequence[S], share: float) -> tuple[list[S], list[S]]:
 
 
 def shortened(groups: Iterable[Group], rows: int | None) -> list[Group]:
-    """The first so many groups from which something can be learned."""
+    """The first `rows` groups whose answers differ in quality; all of them for None."""
     instructive = [group for group in groups if group.instructive]
     return instructive[:rows]

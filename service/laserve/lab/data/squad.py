@@ -1,4 +1,4 @@
-"""SQuAD's JSON, versions 1.1 and 2.0 (Rajpurkar et al., 2016 and 2018)."""
+"""Reader of SQuAD's JSON, versions 1.1 and 2.0 (Rajpurkar et al., 2016 and 2018)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,10 +13,10 @@ TASK = "single-doc-qa"
 
 
 def read(content: Mapping[str, Any], file: str) -> Iterator[tuple[str, Case | LeftOut]]:
-    """Each question with its place in the document; quality is token F1, an article is one source.
+    """Cases with their paths in the document; quality is token F1, and an article is one source.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: something has another form; the error says where.
+        KeyError, TypeError, ValueError, AttributeError: a part has another form; the error names its path.
     """
     for at, article in enumerate(content["data"]):
         for p, paragraph in enumerate(article["paragraphs"]):

@@ -1,4 +1,4 @@
-"""Rows whose answers are there already: preferences, right and wrong answers, or the service's own log."""
+"""Reader of rows with stored answers: preferences, right and wrong answers, or an exported log."""
 
 import random
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from laserve.lab.data.cases import (
 )
 from laserve.lab.data.rows import Group, group
 
-#: Columns that such a row has -> the metric that its qualities are in.
+#: Columns of a row's answers -> metric of their qualities.
 COLUMNS = {
     answers.PAIR: PREFERENCE,
     answers.JUDGED: CORRECTNESS,
@@ -31,8 +31,8 @@ COLUMNS = {
 def read(row: Mapping[str, Any], location: Location) -> Case | LeftOut:
     """The case of one row; its candidates are the stored answers.
 
-    They are shuffled by the row's id: files list the better answer first, or order answers by their model,
-    and whoever breaks ties by place would profit.
+    The candidates are shuffled by the row's id: files list the better answer first, or order answers by
+    model, so the index would favour a scorer that breaks ties by it.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the row has another form.
@@ -54,7 +54,7 @@ def read(row: Mapping[str, Any], location: Location) -> Case | LeftOut:
 
 def _shuffled(stored: Group) -> Stored:
     order = list(range(len(stored.texts)))
-    random.Random(stored.id).shuffle(order)  # noqa: S311 - the same order each time
+    random.Random(stored.id).shuffle(order)  # noqa: S311 - reproducible order
     return Stored(
         texts=tuple(stored.texts[index] for index in order),
         qualities=tuple(stored.rewards[index] for index in order),

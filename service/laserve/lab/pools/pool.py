@@ -112,7 +112,7 @@ class PoolQuestion:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> "PoolQuestion":
-        """The question from JSON values. Raises KeyError, TypeError or ValueError when they have another form."""
+        """The question from JSON values. Raises KeyError, TypeError or ValueError for another form."""
         known = {name: row[name] for name in _COLUMNS}
         for name in ("x", "logprobs", "qualities"):
             known[name] = np.asarray(row[name], dtype=np.float64)

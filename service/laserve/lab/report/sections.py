@@ -21,12 +21,12 @@ _MET: Mapping[bool | None, Cell] = {
     None: Cell(text="-"),
 }
 _HOW = (
-    "Every learner starts cold and gets the questions in {orders} random orders; a question's figure is the "
-    "mean over the orders. Intervals are 95% percentiles of 2,000 resamples of the sources (such as articles); the "
+    "Every learner starts cold and gets the questions in {orders} random orders; a question's figure is "
+    "the mean over the orders. Intervals are 95% percentiles of 2,000 resamples of the sources (such as articles); the "
     "best single arm and the best arm of each task are chosen anew in each.",
     "A learner without a suffix learns the reward of its own answer. :full also learns the rewards of all "
-    "arms on {share:.0%} of the requests (shadow), and of the free arms on each request; :delayed learns its "
-    "own reward {delay} requests later; -bias-only sees nothing of the request; +blend has the combination as "
+    "arms on {share:.0%} of the requests (shadow), and of the free arms on each request; :delayed learns "
+    "its own reward {delay} requests later; -bias-only sees nothing of the request; +blend has the combination as "
     "one of its arms, which calls all other arms when it is drawn, and learns its weights on the shadowed "
     "requests alone. random is the exact mean over the arms. An arm without scores of a question counts as a "
     "random draw of the arms with scores.",
@@ -69,7 +69,7 @@ def _blocks(figures: Mapping[str, Any]) -> list[Section]:
     for metric, block in figures["metrics"].items():
         made.append(_block(block, f"Answers measured in {TITLES.get(metric, metric)}"))
     mixture = _block(figures["mixture"], "All questions")
-    note = "Quality is the reward that the learners learn: F1, or 1 and 0, as each question has it. It is not F1."
+    note = "Quality is the reward of the learners: F1, or 1 and 0, as each question has it. It is not F1."
     return [*made, Section(**{**vars(mixture), "says": (note, *mixture.says)})]
 
 

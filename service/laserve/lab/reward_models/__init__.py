@@ -1,1 +1,1 @@
-"""Reward models measured on data with known answers."""
+"""Evaluation of reward models on data with known answers."""

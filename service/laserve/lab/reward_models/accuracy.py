@@ -1,4 +1,4 @@
-"""How well scores order answers of known quality."""
+"""Pair accuracy of scores on answers of known quality."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from laserve.types import Vector
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy(Interval):
-    """Share of pairs in the right order, in [0, 1]; a tie is half right. Each source counts by its pairs."""
+    """Share of pairs in the right order, in [0, 1]; a tie is half right. Each source has the weight of its pairs."""
 
     pairs: int
     groups: int
@@ -52,7 +52,7 @@ def ranks_of(scores: Vector) -> Vector:
 
 
 def length_only(held: Sequence[Group], train: Sequence[Group]) -> Accuracy:
-    """What length alone achieves: longer, or shorter, whichever is right more often in training."""
+    """Accuracy of length as a score: longer, or shorter, whichever is right more often in training."""
     longer = _by(lambda text: float(len(text)), train)
     sign = 1.0 if not longer or measure(longer).value >= 0.5 else -1.0
     return measure(_by(lambda text: sign * len(text), held))

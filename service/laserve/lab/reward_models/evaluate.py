@@ -1,4 +1,4 @@
-"""``laserve evaluate-rm``: what the configured arms are good at, on answers of known quality."""
+"""``laserve evaluate-rm``: accuracy of the configured arms on answers of known quality."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from laserve.serve.lifespan import scoring
 from laserve.serve.wiring import make_scorers
 from laserve.types import Vector
 
-#: Names the figures of all files of `data`.
+#: Key of the figures over all files of `data` together.
 TOGETHER = "together"
 
 
@@ -34,7 +34,7 @@ class Scored:
     """Held-out groups with the scores of every arm."""
 
     groups: Sequence[Group]
-    #: Groups from which the length-only row learns whether longer or shorter is better.
+    #: Training groups, which decide whether longer or shorter is better for the length-only row.
     train: Sequence[Group]
     scores: Scores
 
@@ -55,22 +55,23 @@ async def run(
     """Score the held-out rows of all files by every configured arm, print the tables and write the results.
 
     Args:
-        data: files as `laserve.lab.data.rows.read` takes them; each is told for itself.
-        preferences: files as `read_preferences` takes them, told together, by domain.
-        correctness: files as `read_correctness` takes them, likewise.
-        hold_out: share of each file's sources that is used, the last ones; 1 for all.
-        rows: only the first so many rows of those.
+        data: files in a form of `laserve.lab.data.rows.read`; each file has its own figures.
+        preferences: files in a form of `read_preferences`; their figures are common, by domain.
+        correctness: files in a form of `read_correctness`, likewise.
+        hold_out: share of each file's sources that is scored, the last ones; 1 for all.
+        rows: number of these rows of each file that are scored, the first ones; None for all.
         out: where to write the figures as JSON.
-        together: tell the files of `data` together as well, whose qualities are in one unit then.
-        prior_out: where to write what `laserve.lab.reward_models.prior.prior` makes of data and correctness.
-        prior_n: most pseudo-observations of an arm there.
+        together: whether to add figures over all files of `data`; their qualities must have one unit.
+        prior_out: where to write the prior that `laserve.lab.reward_models.prior.prior` makes of data and
+            correctness.
+        prior_n: largest number of pseudo-observations of an arm in the prior.
 
     Raises:
-        ConfigError: no arm could be loaded, a file has no row to score, or nothing tells a prior.
+        ConfigError: no arm could be loaded, a file has no row to score, or no row gives a prior.
         InvalidRequest: a row cannot be read.
     """
     if prior_out and not (data or correctness):
-        raise ConfigError.at("--prior-out", "needs --data or --correctness; a preference is no quality")
+        raise ConfigError.at("--prior-out", "needs --data or --correctness; a preference is not a quality")
     files = [(path.name, *_held(read, path, hold_out, rows)) for path in data]
     sets = [
         (kind, [row for path in paths for row in _held(kind.read, path, hold_out, rows)[1]])
@@ -105,10 +106,10 @@ async def run(
 def _held(
     read_file: Callable[[Path], list[S]], path: Path, hold_out: float, rows: int | None
 ) -> tuple[list[S], list[S]]:
-    """Rows of a file that are not used, and the first of those that are.
+    """Training rows of a file, and the first of its held-out rows.
 
     Raises:
-        ConfigError: there is none to use.
+        ConfigError: no row is held out.
     """
     all_rows = read_file(path)
     train, held = split(all_rows, hold_out) if hold_out < 1 else ([], all_rows)
@@ -120,7 +121,7 @@ def _held(
 
 
 def joined(files: Sequence[Scored]) -> Scored:
-    """All groups of the files, as of one."""
+    """Groups and scores of all files as those of one file."""
     arms = dict.fromkeys(arm for file in files for arm in file.scores)
     scores: Scores = {arm: {} for arm in arms}
     groups: list[Group] = []
@@ -136,8 +137,8 @@ def figures_of(scored: Scored) -> dict[str, Any]:
 
     Returns:
         ``groups`` and ``sources``; ``accuracy`` by arm and for ``length alone``; ``best_of`` by arm,
-        for ``random`` and ``possible``; and ``difference``, by arm and other arm, of what they would have
-        returned.
+        for ``random`` and ``possible``; and ``difference``, by arm and other arm, of the qualities of
+        their best answers.
     """
     groups, train, scores = scored.groups, scored.train, scored.scores
     picked = {
@@ -172,12 +173,12 @@ def figures_of(scored: Scored) -> dict[str, Any]:
 
 
 def _picked(group: Group, scores: Vector) -> float:
-    """Quality of the answer with the best score; the mean over a tie, which the rows must not break."""
+    """Quality of the answer with the best score; the mean over a tie, whatever the order of the answers."""
     return float(np.asarray(group.rewards)[scores == np.nanmax(scores)].mean())
 
 
 def _of_groups(figures: Mapping[str, Any], arms: Sequence[str]) -> Qualities:
-    """What the arms' best answers are worth, of those arms that scored every group of the file."""
+    """Mean qualities of the arms' best answers, for arms that scored every group of the file."""
     best = figures["best_of"]
     return Qualities(
         by_arm={arm: best[arm]["value"] for arm in arms if arm in best},
@@ -187,7 +188,7 @@ def _of_groups(figures: Mapping[str, Any], arms: Sequence[str]) -> Qualities:
 
 
 def _of_answers(figures: Mapping[str, Any]) -> Qualities:
-    """The same of right and wrong answers: the end of the best-of-k curve."""
+    """Mean qualities of the arms on right and wrong answers: the last values of the best-of-k curves."""
     return Qualities(
         by_arm={
             arm: one["overall"]["end"]["value"]

@@ -1,4 +1,4 @@
-"""What an offline evaluation is worth to the bandit before its first request."""
+"""Prior of the bandit from an offline evaluation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from laserve.config import Expected
 from laserve.lab.output import write_json
 
-#: Pseudo-observations of an arm, unless told otherwise: few, since the rows are not the users' requests.
+#: Default limit of an arm's pseudo-observations; small, since the rows are not the users' requests.
 PRIOR_N = 10
 
 
@@ -23,13 +23,14 @@ class Qualities:
 
 
 def prior(sets: Sequence[Qualities], *, limit: int = PRIOR_N) -> dict[str, Expected]:
-    """Pseudo-observations on the bias of each arm that has a quality on all sets.
+    """Pseudo-observations on the bias, for each arm with a quality on all sets.
 
-    The reward is the mean quality over all rows of all sets. It is in the unit of the learned metric where
-    the rows' quality is: a share of right answers for rewards that are 1 or 0, F1 for references.
+    The reward is the mean quality over all rows of all sets. Its unit is that
+    of the rows' quality and must be that of the learned metric: a share of right answers for rewards that
+    are 1 or 0, F1 for references.
 
     Args:
-        limit: most pseudo-observations of an arm; fewer where the rows have fewer sources.
+        limit: largest number of pseudo-observations of an arm; the number of sources is another upper limit.
 
     Returns:
         Arm -> its pseudo-observations; empty without sets.

@@ -1,4 +1,4 @@
-"""Scores that loaded arms give to answers of known quality."""
+"""Scores of answers of known quality by loaded arms."""
 
 import asyncio
 import logging
@@ -12,11 +12,11 @@ from laserve.types import Candidate, Vector
 
 logger = logging.getLogger(__name__)
 
-#: Groups that are scored at once.
+#: Groups that are scored concurrently.
 _AT_ONCE = 4
 
-#: Arm -> place of a group -> its scores, shape (answers,), float64, NaN where there is none. A group that an
-#: arm cannot score at all is not there.
+#: Arm -> index of a group -> scores, shape (answers,), float64, NaN for a missing score. Groups that an arm
+#: cannot score at all have no entry.
 Scores = dict[str, dict[int, Vector]]
 
 
@@ -36,7 +36,7 @@ async def score_all(arms: Arms, groups: Sequence[Group]) -> Scores:
 
 
 async def _score(arms: Arms, name: str, group: Group) -> Vector | None:
-    """Scores of a group; None where the arm cannot score it at all."""
+    """Scores of a group; None if the arm cannot score it at all."""
     if name == "loglik" and not group.logprobs:
         return None
     logprobs = group.logprobs or (0.0,) * len(group.texts)

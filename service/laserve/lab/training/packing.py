@@ -1,4 +1,4 @@
-"""A prompt and all its answers as one sequence, so that the prompt is computed once, also in training."""
+"""Packing of a prompt and all its answers into one sequence, so that training computes the prompt once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ class Packed:
     """Token ids of a group."""
 
     prompt: tuple[int, ...]
-    #: Each answer and what closes its turn.
+    #: Each answer with the tokens that close its turn.
     answers: tuple[tuple[int, ...], ...]
     #: Quality of each answer, in [0, 1].
     rewards: tuple[float, ...]
 
 
 async def pack(group: Group, tokenizer: RewardTokenizer, max_tokens: int) -> Packed | None:
-    """Render a group; None where it does not fit into `max_tokens` for prompt and one answer."""
+    """Render a group; None if it does not fit into `max_tokens` for prompt and one answer."""
     try:
         prompt = await render_prompt(group.request, tokenizer, max_tokens)
         answers = [await render_candidate(text, prompt, tokenizer) for text in group.texts]
@@ -31,10 +31,10 @@ async def pack(group: Group, tokenizer: RewardTokenizer, max_tokens: int) -> Pac
 
 
 def scores(core: Any, prompt: Sequence[int], answers: Sequence[Sequence[int]]) -> Any:
-    """Scores of the answers behind one prompt, as if each had been read alone.
+    """Scores of the answers after one prompt, equal to those of each answer alone.
 
-    Every answer sees the prompt and itself: a mask keeps the others out, and its positions go on from the
-    prompt's end.
+    Every answer attends to the prompt and itself: a mask excludes the other answers, and positions continue
+    from the prompt's end.
 
     Args:
         core: a causal sequence classifier of transformers with one output, adapters in place.

@@ -1,4 +1,4 @@
-"""What a training says of itself while it runs: one line now and then, on standard error."""
+"""Progress of a training as log lines."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 class Progress(TrainerCallback):  # type: ignore[misc,unused-ignore]
-    """A line for every `logging_steps`: step, loss, accuracy on the rows just seen, and what is left."""
+    """A line for every `logging_steps`: step, loss, accuracy on the latest rows, and remaining time."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

@@ -1,4 +1,4 @@
-"""``laserve train-rm``: rows to a LoRA adapter with a head of its own, loadable as an arm."""
+"""``laserve train-rm``: training of a LoRA adapter with its own head, loadable as an arm."""
 
 import asyncio
 import json
@@ -21,45 +21,44 @@ from laserve.models.tokenizer import FolderTokenizer
 
 logger = logging.getLogger(__name__)
 
-#: Projections that get an adapter; the four of attention are in every decoder.
+#: Projections that get an adapter: the four of attention, which every decoder has.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 RECIPE = "training.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that the result depends on, besides the rows."""
+    """All parameters of a training besides the rows."""
 
     #: Folder or packaged name of the base model.
     base: str = "smollm2-135m-instruct"
     epochs: float = 1.0
     learning_rate: float = 2e-4
-    #: Groups of a step.
+    #: Groups per step.
     batch: int = 8
     #: Rank of the adapter.
     rank: int = 16
-    #: Only the last so many layers get one, which saves the backward pass through the others; None for all.
+    #: Number of last layers that get an adapter, which saves the backward pass of the others; None for all.
     layers: int | None = None
     #: Longest prompt and answer together, in tokens; longer documents lose tokens, as when serving.
     max_tokens: int = 1024
     #: Share of each file's sources, the last ones, that is held out.
     hold_out: float = 0.2
-    #: Only the first so many training rows of each file.
+    #: Training rows used of each file, the first ones; None for all.
     rows: int | None = None
-    #: Right answers that a row's feedback names are answers to learn from as well.
+    #: Whether the right answer in a row's feedback is added as an answer.
     references: bool = True
     seed: int = 0
 
 
 async def run(*, data: Sequence[Path], out: Path, cache: Path, recipe: Recipe) -> dict[str, Any]:
-    """Train, measure on what was held out, write the adapter, and return what was written beside it.
+    """Train, measure on the held-out rows, write the adapter and a report beside it, and return the report.
 
-    A run that was interrupted goes on from its last checkpoint when it is started again with the same recipe
-    and rows.
+    An interrupted run continues from its last checkpoint if it is started again with equal recipe and rows.
 
     Raises:
-        ConfigError: a package is missing, the base is no model that may be loaded, or `out` holds another
-            run's adapter.
+        ConfigError: a package is missing, the base is not a loadable model, or `out` holds the adapter of
+            another run.
         InvalidRequest: a row cannot be read.
     """
     try:
@@ -93,7 +92,7 @@ async def run(*, data: Sequence[Path], out: Path, cache: Path, recipe: Recipe) -
         "held_out": {},
     }
     for name, groups in held.items():
-        # Only those that fit: both rows of the table are over the same groups.
+        # Only groups that fit are measured, so that both rows of the table are over equal groups.
         whole = [(group, one) for group in groups if (one := await pack(group, tokenizer, recipe.max_tokens))]
         if whole:
             accuracy = await asyncio.to_thread(_accuracy, model, whole)
@@ -112,7 +111,7 @@ def _names(data: Sequence[Path]) -> list[str]:
 
 
 def _check_out(out: Path, data: Sequence[Path], recipe: Recipe) -> None:
-    """Start a run in an empty folder, or find the one that goes on."""
+    """Mark the folder as that of this run; refuse the folder of another run."""
     ours = {"recipe": asdict(recipe), "data": _names(data)}
     marker = out / "run.json"
     if (out / RECIPE).exists():
@@ -186,13 +185,13 @@ def _columns(group: Packed) -> dict[str, Any]:
 
 
 def _adapted(base: str, recipe: Recipe) -> Any:
-    """The base as a classifier with one output, its adapter and head in float32 and nothing else to learn."""
+    """The base as a classifier with one output, with only adapter and head trainable, in float32."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging as hub_logging
 
-    hub_logging.set_verbosity_error()  # it would list the head, which is new, as missing
+    hub_logging.set_verbosity_error()  # transformers would warn of the new head as missing
     hub_logging.disable_progress_bar()
     model = AutoModelForSequenceClassification.from_pretrained(
         base, num_labels=1, dtype=torch.bfloat16, local_files_only=True, use_safetensors=True
@@ -229,7 +228,7 @@ def _accuracy(model: Any, groups: Sequence[tuple[Group, Packed]]) -> Accuracy:
 
 
 def _save(model: Any, out: Path, report: dict[str, Any]) -> None:
-    """Write the adapter in bfloat16; the report comes last and says that all of it is there."""
+    """Write the adapter in bfloat16; the report is written last, as a mark of completeness."""
     import shutil
 
     import torch
@@ -240,12 +239,12 @@ def _save(model: Any, out: Path, report: dict[str, Any]) -> None:
         config.inference_mode = True
     model.save_pretrained(out, save_embedding_layers=False)
     (out / "README.md").unlink(missing_ok=True)
-    (out / "adapter_model.safetensors").chmod(0o644)  # others may serve it
+    (out / "adapter_model.safetensors").chmod(0o644)  # other users may serve the adapter
     write_json(out / RECIPE, report)
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
     (out / "run.json").unlink(missing_ok=True)
 
 
 def with_defaults(**options: Any) -> Recipe:
-    """A recipe from options, of which None means the default."""
+    """A recipe from options; None stands for the default."""
     return replace(Recipe(), **{name: value for name, value in options.items() if value is not None})

@@ -15,8 +15,8 @@ class GroupRewardTrainer(RewardTrainer):  # type: ignore[misc]
 
     With s the scores and r the qualities of a group's answers, the loss of the group is the mean over the
     pairs with r_i > r_j of -(r_i - r_j) log sigmoid(s_i - s_j), over the mean difference (Bradley and Terry,
-    1952; Ouyang et al., 2022, arXiv 2203.02155, equation 1, takes all pairs of one prompt together likewise).
-    For pairs of chosen and rejected it is RewardTrainer's own loss. The prompt of a group is computed once.
+    1952; Ouyang et al., 2022, arXiv 2203.02155, equation 1, also takes all pairs of one prompt together).
+    For pairs of chosen and rejected the loss equals RewardTrainer's. The prompt of a group is computed once.
     """
 
     def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -53,5 +53,5 @@ def pairwise(scores: torch.Tensor, rewards: torch.Tensor) -> tuple[torch.Tensor,
 
 
 def as_list(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The collator: a batch is a list of groups."""
+    """Collator that returns the batch as a list of groups."""
     return groups

@@ -73,10 +73,10 @@ def test_columns_are_named_so_that_other_tools_can_read_them(tmp_path: Path) -> 
 def test_a_file_that_is_no_pool_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pool.parquet"
     path.write_text("no parquet")
-    with pytest.raises(ConfigError, match="is no pool"):
+    with pytest.raises(ConfigError, match="is not a pool"):
         read(path)
     parquet.write_table(pyarrow.table({"id": ["q1"]}), path)
-    with pytest.raises(ConfigError, match="is no pool"):
+    with pytest.raises(ConfigError, match="is not a pool"):
         read(path)
 
 

@@ -1,4 +1,4 @@
-"""Quality of the best of k answers by a reward model, exactly."""
+"""Exact quality of the best of k answers by a reward model."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def curve(scores: Vector, quality: Vector) -> Vector:
 
     The expectation is over all k-subsets of the n answers and over the ties in each, in closed form. The
     best score of a k-subset is the value v with chance [C(U, k) - C(L, k)] / C(n, k), where U answers score
-    at most v and L below it; then each of those with score v is returned equally often. Without ties this
+    at most v and L below it; then each answer with score v is returned with equal chance. Without ties this
     is the estimator of Nakano et al. (2021, WebGPT), appendix I.
 
     Args:

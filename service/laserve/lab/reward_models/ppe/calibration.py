@@ -1,4 +1,4 @@
-"""How far a reward model's score differences tell the chance that people agree."""
+"""Calibration of a reward model's score differences as chances that people agree."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from scipy.special import expit
 
 from laserve.types import Vector
 
-#: Parts of the sources; each is scaled by what the others fit.
+#: Parts of the sources; each is scaled by the slope fitted on the others.
 FOLDS = 5
 
 
 def platt(differences: Vector) -> float:
     """Slope a >= 0 of P(preferred) = sigmoid(a d), the maximum of the likelihood.
 
-    Platt's scaling (Lin, Lin and Weng, 2007, equations 1 and 2) with his smoothed target (n + 1) / (n + 2),
+    Platt's scaling (Lin, Lin and Weng, 2007, equations 1 and 2) with Platt's smoothed target (n + 1) / (n + 2),
     so that the slope is finite even where every difference is positive. It has no intercept, since the order
-    of two answers says nothing: each pair counts in both orders. A negative slope would turn a reward model
-    around that prefers the worse answer; such a one gets 0, the chance one half.
+    of two answers says nothing: each pair counts in both orders. A negative slope would reverse
+    a reward model that prefers the worse answer; instead the slope is 0, the chance one half.
 
     Args:
         differences: score of the preferred answer minus that of the other, shape (pairs,), float64, finite.
@@ -30,7 +30,7 @@ def platt(differences: Vector) -> float:
     target = (len(scaled) + 1) / (len(scaled) + 2)
 
     def derivative(slope: float) -> float:
-        """Of the negative log-likelihood: negative at 0, rising, positive in the end."""
+        """Derivative of the negative log-likelihood: negative at 0, rising, positive in the limit."""
         return float((scaled * (expit(slope * scaled) - target)).sum())
 
     above = 1.0
@@ -40,13 +40,13 @@ def platt(differences: Vector) -> float:
 
 
 def held_out(differences: Vector, sources: Sequence[str]) -> Vector:
-    """Chance of the preferred answer, shape (pairs,), by a slope that the pair's source had no part in.
+    """Chance of the preferred answer, shape (pairs,), by a slope fitted without the pair's source.
 
     The sources are dealt into five parts in a fixed random order, and each part is scaled by the others.
 
     Args:
-        differences: as `platt` takes them.
-        sources: source of each pair, two different ones at least.
+        differences: as in `platt`.
+        sources: source of each pair, at least two different ones.
     """
     names = list(dict.fromkeys(sources))
     order = np.random.default_rng(0).permutation(len(names))

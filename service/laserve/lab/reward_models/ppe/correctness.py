@@ -1,4 +1,4 @@
-"""How well one reward model tells right answers from wrong ones: PPE's correctness metrics."""
+"""PPE's correctness metrics of one reward model: separation of right from wrong answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,27 +11,27 @@ from laserve.lab.reward_models.ppe.best_of import curve
 from laserve.lab.statistics import Interval, mean
 from laserve.types import Vector
 
-#: Metrics of which less is better; more is better of the others.
+#: Metrics of which less is better; of the others, more is better.
 LESS_IS_BETTER = frozenset({"loss"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorrectnessFigures:
-    """Metrics of one reward model; None where `missing` says why not."""
+    """Metrics of one reward model; None for those in `missing`, which gives the reasons."""
 
     rows: int
     #: Share of the pairs of a right and a wrong answer to one request that are in the right order.
     accuracy: Accuracy | None
-    #: Area under the ROC curve of all answers together, by their scores as they are.
+    #: Area under the ROC curve of all answers together, by their unscaled scores.
     auc: float | None
-    #: The same with the scores of each row first brought to 0..1, lowest to highest.
+    #: Area under the ROC curve after scaling the scores of each row to 0..1, lowest to highest.
     auc_scaled: float | None
-    #: Share of requests that the best of k answers is right on, k = 1, 2 ..: of the reward model, and of one
-    #: that knows what is right.
+    #: Share of requests on which the best of k answers is right, k = 1, 2 ..: by the reward model, and by the
+    #: truth.
     curve: tuple[float, ...]
     truth: tuple[float, ...]
-    #: The highest value of the curve, and its k: where that is not the last one, the reward model is
-    #: over-optimised by more answers.
+    #: The highest value of the curve, and its k; if that is not the last k, more answers over-optimise the
+    #: reward model.
     maximum: float
     maximum_at: int
     #: The last value of the curve.
@@ -44,14 +44,14 @@ class CorrectnessFigures:
 def measure_correctness(scored: Sequence[tuple[Row, Vector]]) -> CorrectnessFigures:
     """All metrics over these rows.
 
-    A score that is not finite is below all others, as in the service, where such a candidate is dropped. The
+    A score that is not finite is below all others, as in the service, which drops the candidate. The
     curve ends at the smallest number of answers of a row, so that all rows count in all of it.
 
-    Maximum, end and loss are PPE's, of the exact curve; PPE takes them of curves along random orders of
-    the answers, whose noise adds to maximum and loss.
+    Maximum, end and loss are PPE's, of the exact curve; PPE computes them from curves along random orders
+    of the answers, whose noise adds to maximum and loss.
 
     Args:
-        scored: rows as `read_correctness` gives them, at least one, with scores, shape (answers,), float64.
+        scored: rows as `read_correctness` returns them, at least one, with scores, shape (answers,), float64.
     """
     last = min(len(scores) for _, scores in scored)
     quality = [np.asarray(row.group.rewards) for row, _ in scored]
@@ -97,9 +97,9 @@ def auc(scores: Vector, right: Vector) -> float:
 
 
 def scaled(scores: Vector) -> Vector:
-    """Scores of one row from 0 for its lowest finite one to 1 for its highest; 0.5 where all are the same.
+    """Scores of one row from 0 for its lowest finite one to 1 for its highest; 0.5 if all are equal.
 
-    That takes out how hard a request is for the reward model, which the scores as they are hold as well.
+    Scaling removes the difficulty of the request for the reward model, which unscaled scores contain.
     """
     finite = np.isfinite(scores)
     if not finite.any():

@@ -1,4 +1,4 @@
-"""The same metrics over all rows, over each domain, and the worst of the domains."""
+"""Metrics over all rows and over each domain, and the worst domain."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import Any
 from laserve.lab.data.labelled import Row
 from laserve.types import Vector
 
-#: Domains from which on the worst one is told.
+#: Smallest number of domains for which the worst one is reported.
 WORST_OF = 3
 Scored = Sequence[tuple[Row, Vector]]
 
@@ -23,9 +23,9 @@ def figures(
 
     Args:
         scored: rows with their scores; a row may have several domains.
-        measure: makes a dataclass of metrics.
-        metrics: names of those fields of it of which the worst domain is told.
-        less_is_better: those of them of which the largest is the worst.
+        measure: function that returns a dataclass of metrics.
+        metrics: names of the metrics for which the worst domain is reported.
+        less_is_better: metrics whose largest value is the worst.
 
     Returns:
         ``overall``; ``domains`` by name; and ``worst``, by metric, the domain and its value, or None with
@@ -46,7 +46,7 @@ def figures(
 def worst(
     domains: Mapping[str, Mapping[str, Any]], metrics: Sequence[str], less_is_better: Collection[str]
 ) -> dict[str, dict[str, Any]]:
-    """For each metric that some domain has, the domain where it is worst."""
+    """For each metric that a domain has, the domain with the worst value."""
     result = {}
     for metric in metrics:
         values = {
@@ -59,6 +59,6 @@ def worst(
 
 
 def plain(figure: Any) -> float | None:
-    """The value of a metric, whether or not it comes with an interval."""
+    """Value of a metric, with or without an interval."""
     value = figure["value"] if isinstance(figure, Mapping) else figure
     return None if value is None else float(value)

@@ -1,4 +1,4 @@
-"""The configured arms on preferences and on right and wrong answers."""
+"""Evaluation of the configured arms on preferences and on right and wrong answers."""
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
@@ -16,18 +16,18 @@ from laserve.lab.reward_models.ppe.domains import Scored, figures
 from laserve.lab.reward_models.ppe.preferences import measure_preferences
 from laserve.lab.reward_models.scores import score_all
 
-#: Name of the row that prefers the longer answer: what a reward model has to be better than.
+#: Name of the row that prefers the longer answer, a baseline for reward models.
 LONGEST = "longest answer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of rows: how they are read and measured."""
+    """A kind of rows, with its reader and metrics."""
 
     name: str
     read: Callable[[Path], list[Row]]
     measure: Callable[[Scored], Any]
-    #: Metrics of which the worst domain is told.
+    #: Metrics for which the worst domain is reported.
     metrics: tuple[str, ...]
     less_is_better: Collection[str]
 
@@ -61,9 +61,9 @@ async def evaluate(arms: Arms, kind: Kind, rows: Sequence[Row]) -> dict[str, Any
     """Figures of all arms over these rows, at least one.
 
     Returns:
-        ``rows`` and ``sources``; ``arms``, by name, the figures that `domains.figures` describes, over the
-        rows that the arm could score, and for ``longest answer``, the length as a score; and ``unscored``,
-        by name, how many rows an arm could not score.
+        ``rows`` and ``sources``; ``arms``, by name, the figures of `domains.figures` over the rows that
+        the arm could score, and for ``longest answer``, the length as a score; and ``unscored``, by name,
+        the number of rows that an arm could not score.
     """
     scores = await score_all(arms, [row.group for row in rows])
     scores[LONGEST] = _lengths(rows)

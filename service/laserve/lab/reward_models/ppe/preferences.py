@@ -1,4 +1,4 @@
-"""How well one reward model predicts what people prefer: PPE's human preference metrics."""
+"""PPE's human preference metrics of one reward model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,34 +12,34 @@ from laserve.lab.reward_models.ppe.rankings import Agreement, Battles, absent, c
 from laserve.lab.statistics import Interval, mean
 from laserve.types import Vector
 
-#: Why there is no ranking of models.
+#: Reason for a missing ranking of models.
 _UNNAMED = "no row names two models, as chosen_model and rejected_model, or model_a and model_b"
-#: Metrics of which less is better; more is better of the others.
+#: Metrics of which less is better; of the others, more is better.
 LESS_IS_BETTER = frozenset({"brier", "rank_brier"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceFigures(Agreement):
-    """Metrics of one reward model; None where `missing` says why not."""
+    """Metrics of one reward model; None for those in `missing`, which gives the reasons."""
 
     rows: int
     #: Rows where people saw a tie: they count in the win rates, not in accuracy and Brier score.
     ties: int
-    #: Models that are compared with another one.
+    #: Number of models that are compared.
     models: int
     accuracy: Accuracy | None
-    #: Mean squared error of the chance that its scaled score difference gives to what people chose, 0..1; a
-    #: coin has 0.25.
+    #: Mean squared error of the chance of people's choice by the scaled score difference, 0..1; a fair coin
+    #: has 0.25.
     brier: Interval | None
 
 
 def measure_preferences(scored: Sequence[tuple[Row, Vector]]) -> PreferenceFigures:
     """All metrics over these rows.
 
-    A score that is not finite is below all others, as in the service, where such a candidate is dropped.
+    A score that is not finite is below all others, as in the service, which drops the candidate.
 
     Args:
-        scored: pairs as `read_preferences` gives them, at least one, with scores, shape (2,), float64.
+        scored: pairs as `read_preferences` returns them, at least one, with scores, shape (2,), float64.
     """
     ranked = [(row, ranks_of(scores)) for row, scores in scored]
     decided = [(row, scores) for row, scores in scored if row.group.instructive]
@@ -67,7 +67,7 @@ def measure_preferences(scored: Sequence[tuple[Row, Vector]]) -> PreferenceFigur
 
 
 def _brier(decided: Sequence[tuple[Row, Vector]]) -> Interval | None:
-    """Brier score of held-out chances; None where there is one source alone."""
+    """Brier score of held-out chances; None with fewer than two sources."""
     sources = [row.source for row, _ in decided]
     if len(set(sources)) < 2:
         return None
@@ -77,7 +77,7 @@ def _brier(decided: Sequence[tuple[Row, Vector]]) -> Interval | None:
 def _differences(decided: Sequence[tuple[Row, Vector]]) -> Vector:
     """Score of the preferred answer minus that of the other, shape (pairs,), float64.
 
-    Where one of them is not finite, the difference is as large as the largest one; where both are not, 0.
+    If one score is not finite, the difference is as large as the largest one; if neither is, it is 0.
     """
     scores = np.array([given for _, given in decided], dtype=np.float64)
     first = np.array([row.group.rewards[0] > row.group.rewards[1] for row, _ in decided])

@@ -16,15 +16,15 @@ Indices = npt.NDArray[np.intp]
 
 #: Resamples of the strengths.
 RESAMPLES = 1000
-#: Models that a ranking needs, and opponents that a row of the win rates needs: with two, every correlation
-#: is 1 or -1.
+#: Number of models that a ranking needs, and of opponents that a row of the win rates needs: with two, every
+#: correlation is 1 or -1.
 AT_LEAST = 3
 #: Precision of the normal prior on a strength: its standard deviation is about three logits, so that a model
 #: that never loses stays finite and twenty comparisons outweigh it.
 _PRECISION = 0.1
-#: Longest step of Newton's method; within it, it cannot overshoot.
+#: Longest step of Newton's method; shorter steps cannot overshoot.
 _LONGEST = 0.5
-#: What rounding leaves is no difference of strength.
+#: Decimals of a strength; smaller differences are rounding errors.
 _DECIMALS = 9
 
 
@@ -33,7 +33,7 @@ class Battles:
     """Comparisons of two models' answers, as people and as a reward model decided them."""
 
     models: tuple[str, ...]
-    #: Place in `models` of the first answer's model, and of the second's; shape (battles,), never the same.
+    #: Index in `models` of the first answer's model, and of the second's; shape (battles,), never the same.
     first: Indices
     second: Indices
     #: 1 where the first answer won, 0 where the second did, 0.5 for a tie; shape (battles,), float64.
@@ -53,7 +53,7 @@ class Battles:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How alike people and a reward model rank models; None where `missing` says why not."""
+    """Agreement of the rankings by people and by a reward model; None for figures in `missing`."""
 
     #: Mean over models of the Pearson correlation between a model's win rates against the others by people
     #: and by the reward model, -1..1.
@@ -66,7 +66,7 @@ class Agreement:
     #: Mean over the pairs that people separate with 95% confidence: 1 where the reward model separates them
     #: in the same order, -1 in the other order, 0 where it does not separate them.
     confidence_agreement: float | None = None
-    #: Mean squared error of the chance, by the reward model's resamples, that the one is stronger, 0..1.
+    #: Mean squared error of the chance, by the reward model's resamples, that the first model of a pair is stronger, 0..1.
     rank_brier: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ def compare(battles: Battles) -> Agreement:
     Separability, confidence agreement and `rank_brier` are Arena-Hard's (arXiv 2406.11939, section 3:
     separability with confidence, agreement with confidence interval, pair rank Brier score). Agreement is
     averaged over the pairs that people separate, not over all, so that the best value is 1. The intervals
-    are percentiles of a bootstrap over sources, the same draws for people and reward model.
+    are percentiles of a bootstrap over sources, with common draws for people and reward model.
     """
     if len(battles.models) < AT_LEAST:
         return absent(f"{len(battles.models)} models are compared; {AT_LEAST} are needed")
@@ -108,14 +108,14 @@ def compare(battles: Battles) -> Agreement:
 
 
 def absent(reason: str) -> Agreement:
-    """No figures, all for one reason."""
+    """Agreement without figures, all for one reason."""
     return Agreement(missing={name: reason for name in Agreement.__dataclass_fields__ if name != "missing"})
 
 
 def row_pearson(battles: Battles) -> float | None:
     """Mean Pearson correlation of the rows of the two win-rate matrices, the diagonal left out.
 
-    Rows with fewer than three opponents, or without variation, do not count; None where none is left.
+    Rows with fewer than three opponents, or without variation, do not count; None if no row is left.
     """
     people, scorer = battles.wins(battles.people), battles.wins(battles.scorer)
     games = people + people.T
@@ -139,7 +139,7 @@ def strengths(wins: Matrix) -> Vector:
         wins: shape (..., models, models), float64, the diagonal 0; a tie is half a win for each.
 
     Returns:
-        Shape (..., models), float64, rounded to nine decimals so that equals are equal.
+        Shape (..., models), float64, rounded to nine decimals so that equal models have equal strengths.
     """
     games = wins + np.swapaxes(wins, -1, -2)
     logits = np.zeros(wins.shape[:-1])

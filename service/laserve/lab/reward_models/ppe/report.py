@@ -1,4 +1,4 @@
-"""Tables of what the arms are good at, on preferences and on right and wrong answers."""
+"""Tables of the arms' metrics on preferences and on right and wrong answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,12 +24,12 @@ _TITLES = {
     "end": "last",
     "loss": "loss",
 }
-#: The metric whose interval is shown; it is also told of each domain.
+#: Kind -> metric whose interval is shown, and which has a table by domain.
 _MAIN = {PREFERENCES.name: "accuracy", CORRECTNESS.name: "end"}
 
 
 def tables(kind: Kind, figures: Mapping[str, Any]) -> list[Table]:
-    """A table of all rows, the curves of correctness, and tables of the domains where there are several."""
+    """A table of all rows, the curves of correctness, and tables by domain if there are several."""
     arms: Mapping[str, Any] = figures["arms"]
     made = [_overall(kind, figures)]
     if kind is CORRECTNESS:
@@ -73,7 +73,7 @@ def _curves(arms: Mapping[str, Any]) -> Table:
     table = _table("share of right answers, best of k", [*(f"k = {k}" for k in shown), "highest at k"])
     for arm, one in overall.items():
         table.add_row(arm, *(f"{one['curve'][k - 1]:.3f}" for k in shown), str(one["maximum_at"]))
-    truth = overall[LONGEST]["truth"]  # which scores every row
+    truth = overall[LONGEST]["truth"]  # this row has a score for every row
     table.add_row("possible", *(f"{truth[k - 1]:.3f}" for k in shown), "-")
     return table
 
