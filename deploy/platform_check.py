@@ -1,4 +1,4 @@
-"""Refuses, in one sentence, a platform that the lock was not tried on."""
+"""Check that the CPU lock was tested on this platform; exits with one sentence otherwise."""
 
 import platform
 import sys
@@ -8,7 +8,7 @@ here = f"{platform.system()} {platform.machine()} {platform.python_implementatio
 here += f" {sys.version_info.major}.{sys.version_info.minor}"
 if here != TRIED:
     sys.exit(
-        f"make: the CPU lock was tried on {TRIED} only and this is {here}; name such a Python "
+        f"make: the CPU lock was tested on {TRIED} only and this is {here}; name a tested Python "
         "(make PYTHON=python3.11 ...), or install without the lock: `pip install '.[vllm]'` with a GPU, "
         "`pip install '.[encoder]'` beside a vLLM server elsewhere (deploy/remote.yaml)."
     )

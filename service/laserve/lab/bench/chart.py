@@ -1,4 +1,4 @@
-"""What the pictures of the benchmarks are drawn with: a panel with two scales, on an image of Pillow."""
+"""Panel with two scales on an image of Pillow, for the charts of the benchmarks."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """Values between two ends -> 0..1, by their logarithm where asked."""
+    """Values between two ends -> 0..1, linear or logarithmic."""
 
     low: float
     high: float
@@ -85,7 +85,7 @@ class Panel:
         self.pen.polygon([*over, *reversed(under)], fill=colour)
 
     def line(self, xs: Sequence[float], ys: Sequence[float], colour: str, width: int = 3) -> Point:
-        """Return where it ends."""
+        """Draw a line and return its end."""
         points = [self.pixel(x, y) for x, y in zip(xs, ys, strict=True)]
         self.pen.line(points, fill=colour, width=width)
         return points[-1]

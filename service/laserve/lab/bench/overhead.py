@@ -1,7 +1,7 @@
-"""What laserve adds to an answer: the whole service with fakes, beside a bare endpoint, in one run.
+"""Benchmark of laserve's overhead: the whole service with fakes, and a bare endpoint, in one run.
 
-Both sit behind the same HTTP server and are asked in turn over one connection each, so that a noisy machine
-disturbs both alike. The bare endpoint parses the same body and answers with as many bytes.
+Both run behind uvicorn and are called in turn over one connection each, so that a noisy machine disturbs both
+alike. The bare endpoint parses an equal body and answers with as many bytes.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def run(*, requests: int, out: Path | None) -> None:
     laserve, ``bare_p50_ms``, ``feedback_p50_ms``, ``requests``, ``machine``.
 
     Args:
-        requests: to each of the two.
+        requests: requests to each of the two.
         out: JSON file.
     """
     figures = asyncio.run(_measure(requests))

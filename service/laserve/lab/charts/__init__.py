@@ -1,1 +1,1 @@
-"""Charts as SVG texts that stand in a page: no script, no font and no file of their own."""
+"""Charts as SVG texts to be embedded in a page, without script, font or file."""

@@ -32,7 +32,7 @@ def line_chart(
     """A line for each series.
 
     Args:
-        places: where the values are, at least one, rising; whole numbers.
+        positions: x of the values, at least one, rising; whole numbers.
         across, up: names of the axes.
         right: room for the names of the lines.
     """

@@ -1,4 +1,4 @@
-"""What all charts are made of."""
+"""SVG elements and axes of the charts."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -85,7 +85,7 @@ class Axis:
 
 
 def apart(positions: Sequence[float], *, least: float) -> list[float]:
-    """The same places moved so that no two are closer than `least`, in the same order."""
+    """The positions, moved so that no two are closer than `least`, in the same order."""
     order = sorted(range(len(positions)), key=lambda index: positions[index])
     moved = list(positions)
     for before, after in pairwise(order):

@@ -55,8 +55,8 @@ def read(path: Path, *, references: bool = False) -> list[Group]:
     """Groups of a JSON-lines file; each row holds a request and its answers.
 
     The request is ``question`` and ``documents``, ``messages``, or ``prompt``. The answers are ``chosen`` and
-    ``rejected``; ``responses`` and ``correct``; or ``candidates`` and ``rewards``; candidates without a reward are
-    left out. An optional ``source``, in the row or in its ``metadata``, names the row's source.
+    ``rejected``; ``responses`` and ``correct``; or ``candidates`` and ``rewards`` (None: left
+    out). An optional ``source``, in the row or in its ``metadata``, names the row's source.
 
     Args:
         references: whether to add the first right answer of a row's ``feedback`` as an answer of quality 1.

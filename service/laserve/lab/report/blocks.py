@@ -2,9 +2,9 @@
 
 Keys: ``metric``; ``questions`` and ``sources``; ``policies``, by name: the mean quality under the metric's
 name, ``ci95``, ``rm_calls``, ``shadow_calls`` and ``free_calls`` (totals of one run),
-``difference_to_random``, ``difference_to_best_single``, and ``last_third`` with these keys again; ``best_single``
-with its ``arm``; ``best_arm`` with ``arms`` by task; ``best_candidate``; and ``gap``, the gain of the best
-arm of each task over the best single arm.
+``difference_to_random``, ``difference_to_best_single``, and ``last_third`` with these keys again;
+``best_single`` with its ``arm``; ``best_arm`` with ``arms`` by task; ``best_candidate``; and ``gap``, the
+gain of the best arm of each task over the best single arm.
 """
 
 from dataclasses import fields

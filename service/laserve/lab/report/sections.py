@@ -22,14 +22,14 @@ _MET: Mapping[bool | None, Cell] = {
 }
 _HOW = (
     "Every learner starts cold and gets the questions in {orders} random orders; a question's figure is "
-    "the mean over the orders. Intervals are 95% percentiles of 2,000 resamples of the sources (such as articles); the "
-    "best single arm and the best arm of each task are chosen anew in each.",
+    "the mean over the orders. Intervals are 95% percentiles of 2,000 resamples of the sources (such as "
+    "articles); the best single arm and the best arm of each task are chosen anew in each.",
     "A learner without a suffix learns the reward of its own answer. :full also learns the rewards of all "
     "arms on {share:.0%} of the requests (shadow), and of the free arms on each request; :delayed learns "
-    "its own reward {delay} requests later; -bias-only sees nothing of the request; +blend has the combination as "
-    "one of its arms, which calls all other arms when it is drawn, and learns its weights on the shadowed "
-    "requests alone. random is the exact mean over the arms. An arm without scores of a question counts as a "
-    "random draw of the arms with scores.",
+    "its own reward {delay} requests later; -bias-only sees nothing of the request; +blend has the "
+    "combination as one of its arms, which calls all other arms when it is drawn, and learns its weights on "
+    "the shadowed requests alone. random is the exact mean over the arms. An arm without scores of a "
+    "question counts as a random draw of the arms with scores.",
     "Differences are in points, 1/100 of the metric's range. The best arm per task and the best candidate "
     "are chosen with hindsight, which no policy has.",
 )

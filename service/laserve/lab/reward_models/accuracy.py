@@ -13,7 +13,7 @@ from laserve.types import Vector
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy(Interval):
-    """Share of pairs in the right order, in [0, 1]; a tie is half right. Each source has the weight of its pairs."""
+    """Share of pairs in the right order, in [0, 1]; a tie is half right. Sources count by their pairs."""
 
     pairs: int
     groups: int

@@ -1,4 +1,4 @@
-"""Policies in the simulated worlds: the service's own learner, with feedback as events of the log."""
+"""Play of policies in simulated worlds: the service's learner, with feedback as events of the log."""
 
 import heapq
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from laserve.eventlog.learner import Learner
 from laserve.lab.bench.bandit.worlds import ARMS, SCENARIOS, D, World, best_means, present
 from laserve.types import Event, Update, Vector
 
-#: The default, but that the log counts as young for so many decisions only.
+#: The default exploration, but with a short initial phase.
 _EXPLORATION = Exploration(epsilon=0.02, epsilon_start=0.1, epsilon_start_decisions=100)
 _DISCOUNT = 0.99
 
@@ -50,7 +50,7 @@ class _Play:
     player: Player
     world: World
     learner: Learner = field(default_factory=lambda: Learner(seed=0))
-    #: Feedback on its way: when it comes, the request that it is about, arm and propensity.
+    #: Pending feedback: number of the request at which it arrives, its own request, arm and propensity.
     pending: list[tuple[int, int, int, float]] = field(default_factory=list)
 
     def regret(self) -> Vector:
@@ -80,7 +80,7 @@ class _Play:
         self._append("arm", body={"name": name, "prior_mean": mean.tolist()})
 
     def _choose(self, number: int) -> tuple[int, float]:
-        """Place of the arm, and its propensity."""
+        """Index of the drawn arm, and its propensity."""
         arms = [arm for arm, joined in zip(ARMS, self.world.available_from <= number, strict=True) if joined]
         name, model = f"{number}", self.learner.model
         chances = self.player.policy.probabilities(model, self.world.x[number], arms, noise(0, name))
@@ -106,7 +106,7 @@ class _Play:
 
 
 def play(player: Player, world: World) -> Vector:
-    """Expected reward that a policy gives away at each request of a world, shape (T,)."""
+    """Regret of a policy at each request of a world, shape (T,)."""
     return _Play(player=player, world=world).regret()
 
 
@@ -114,13 +114,13 @@ def robustness(*, seeds: int, rounds: int, progress: Callable[[], None]) -> dict
     """Cumulative regret of every policy in every scenario.
 
     Args:
-        seeds: worlds of each scenario; all policies are put into the same.
-        rounds: requests in each.
+        seeds: worlds of each scenario, common to all policies.
+        rounds: requests in each world.
         progress: called after each policy in each world.
 
     Returns:
         Scenario -> ``what``, and ``policies``: name -> ``regret`` at the end (``mean``, and ``low`` and
-        ``high`` between which the middle 80% of the worlds lie) and its ``curve``, the same at some requests.
+        ``high`` between which the middle 80% of the worlds lie) and its ``curve``, these at some requests.
     """
     at = np.unique(np.linspace(0, rounds - 1, 41).astype(int))
     return {
@@ -150,7 +150,7 @@ def _curves(name: str, seeds: int, rounds: int, progress: Callable[[], None]) ->
 
 
 def _figures(curves: Any, at: Any) -> dict[str, Any]:
-    """Of cumulative regret, shape (seeds, points), at so many requests."""
+    """Figures of cumulative regret, shape (seeds, points), at the requests `at`."""
     mean, (low, high) = curves.mean(axis=0), np.percentile(curves, [10, 90], axis=0)
     return {
         "regret": {"mean": float(mean[-1]), "low": float(low[-1]), "high": float(high[-1])},

@@ -1,4 +1,4 @@
-"""A picture of cumulative regret over requests: a panel for each scenario, a line with a band a policy."""
+"""Chart of cumulative regret over requests: a panel per scenario, a line with a band per policy."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ from laserve.lab.bench.chart import COLOURS, Panel, Scale
 
 _COLUMNS, _WIDE, _HIGH = 3, 430, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM, _LEGEND = 60, 16, 44, 40, 76
-#: Of a band, 0..255: where several overlap, their lines must still be seen.
+#: Alpha of a band, in hexadecimal; low, so that the lines remain visible where bands overlap.
 _ALPHA = "2c"
 _SMALL = 12
 
 
 def draw(scenarios: Mapping[str, Any], file: Path, title: str) -> None:
-    """Write it as PNG; the curves are those of `bandit_play.robustness`."""
+    """Write the chart as PNG; the curves are those of `play.robustness`."""
     from PIL import Image, ImageDraw
 
     rows = -(-len(scenarios) // _COLUMNS)

@@ -1,8 +1,8 @@
-"""What a choice and a lesson of the bandit take, beside mabwiser's LinUCB, and what policies give away.
+"""Benchmark of the bandit: time of a choice and an update beside mabwiser's LinUCB, and regret of policies.
 
-Both libraries are taught the same, by turns of some requests in one run, so that a noisy machine disturbs
-both alike. Ours does more in that time: the arm comes with its propensity, and the lesson moves the state of
-the log beside the inverse.
+Both libraries learn equal rewards, in turns of some requests in one run, so that a noisy machine disturbs
+both alike. laserve does more in its time: a choice includes the propensity, and an update changes the state
+of the log in addition to the inverse.
 """
 
 import time
@@ -31,9 +31,9 @@ _K, _D = 8, 64
 _DIMENSIONS = (32, 64, 128, 256, 512)
 _ARMS = tuple(f"arm-{number}" for number in range(_K))
 _ALPHA, _RIDGE = 1.0, 1.0
-#: Lessons before anything is timed, so that every arm has learned.
+#: Updates before the first measurement, so that every arm has learned.
 _WARM_UP = 10 * _K
-#: Requests of one library before it is the other's turn.
+#: Requests of one library in one turn.
 _TURN = 100
 _STEPS, _QUICK_STEPS = 400, 60
 _SEEDS, _ROUNDS = 20, 600
@@ -45,8 +45,8 @@ def run(*, quick: bool, out: Path | None) -> None:
 
     Keys: ``choose_us`` and ``update_us`` (medians, K = 8 arms, d = 64), ``mabwiser_choose_us`` and
     ``mabwiser_update_us`` (its predict and partial_fit), ``mabwiser_ratio`` (theirs over ours, choice and
-    lesson together), ``growth`` (rows of ``d``, ``choose_us`` and ``update_us``), ``growth_exponent`` (slope
-    of log(choice + lesson) over log d), ``scenarios`` (see `play.robustness`), ``seeds``,
+    update together), ``growth`` (rows of ``d``, ``choose_us`` and ``update_us``), ``growth_exponent`` (slope
+    of log(choice + update) over log d), ``scenarios`` (see `play.robustness`), ``seeds``,
     ``requests``, ``machine``.
 
     Args:
@@ -75,7 +75,7 @@ def run(*, quick: bool, out: Path | None) -> None:
 
 
 def beside_mabwiser(steps: int) -> dict[str, float]:
-    """Medians of both, in turn on the same requests, in microseconds, and their ratio."""
+    """Medians of both libraries, in turn on equal requests, in microseconds, and their ratio."""
     try:
         from mabwiser.mab import MAB, LearningPolicy
     except ImportError as error:
@@ -104,7 +104,7 @@ def beside_mabwiser(steps: int) -> dict[str, float]:
 
 
 def growth(steps: int) -> dict[str, Any]:
-    """The same of ours alone over the number of features."""
+    """Medians of laserve alone over the number of features, in microseconds."""
     rows, total = [], []
     for d in _DIMENSIONS:
         subject, x = Subject(d), _contexts(d, _WARM_UP + steps)
@@ -120,7 +120,7 @@ def growth(steps: int) -> dict[str, Any]:
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Of the least squares line through (log x, log y)."""
+    """Slope of the least squares line through (log x, log y)."""
     return float(np.polynomial.Polynomial.fit(np.log(x), np.log(y), 1).convert().coef[1])
 
 
@@ -128,7 +128,7 @@ class Subject:
     """A learner with LinUCB over K arms, as the service has one.
 
     Args:
-        d: features.
+        d: number of features.
     """
 
     def __init__(self, d: int) -> None:
@@ -145,7 +145,7 @@ class Subject:
             self.learner.apply([self._lesson(row, _ARMS[number % _K], 0.5)])
 
     def step(self, x: Vector, reward: float, choose: list[float], update: list[float]) -> None:
-        """Choose for x, shape (d,), and learn the reward; the seconds are added to the lists."""
+        """Choose for x, shape (d,), and learn the reward; the seconds are appended to the lists."""
         decision_id = f"{self.learner.state.position}"
         arm = _timed(choose, self._choose, x, decision_id)
         _timed(update, self.learner.apply, [self._lesson(x, arm, reward)])

@@ -1,4 +1,4 @@
-"""Simulated feedback in which policies must prove themselves, from well-behaved to poisoned."""
+"""Simulated worlds with feedback, from stationary to poisoned."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from laserve.types import Vector
 
 ARMS = ("arm-0", "arm-1", "arm-2", "arm-3")
-#: Features of a request: the constant, a task that only some have, and four that vary.
+#: Features of a request: the constant, an indicator of a task, and four that vary.
 D = 6
 _TASK = 1
 #: Deviation of the arms' weights, and the concentration of rewards around their mean (Beta).
@@ -21,19 +21,19 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """One course of requests, with all that could be said of them; T requests, K arms."""
+    """A sequence of T requests, with the feedback that each of K arms would get."""
 
     #: Contexts, shape (T, D); the first feature is 1.
     x: Matrix
-    #: Expected reward of each arm, shape (T, K), in [0, 1]: what regret is measured by.
+    #: Expected reward of each arm, shape (T, K), in [0, 1]; regret is measured in it.
     mean: Matrix
-    #: What feedback says if that arm answers, shape (T, K), in [0, 1].
+    #: Reward in the feedback if the arm answers, shape (T, K), in [0, 1].
     feedback: Matrix
-    #: Whether any feedback comes, shape (T, K).
+    #: Whether there is feedback if the arm answers, shape (T, K).
     has_feedback: npt.NDArray[np.bool_]
-    #: Requests until it comes, shape (T,), at least 0.
+    #: Requests until the feedback arrives, shape (T,), at least 0.
     delay: npt.NDArray[np.int64]
-    #: Request from which each arm is there, shape (K,).
+    #: First request at which each arm is available, shape (K,).
     available_from: npt.NDArray[np.int64]
 
 
@@ -44,7 +44,7 @@ def _contexts(random: Random, rounds: int) -> Matrix:
 
 
 def _weights(random: Random) -> Matrix:
-    """How each arm fares by feature, shape (K, D)."""
+    """Weights of the arms' rewards, shape (K, D)."""
     return random.normal(scale=_STRENGTH, size=(len(ARMS), D))
 
 
@@ -57,7 +57,7 @@ def _noisy(random: Random, mean: Matrix, concentration: float = _CONCENTRATION) 
 
 
 def _world(random: Random, x: Matrix, mean: Matrix) -> World:
-    """Everything is said, truly and at once, of arms that are all there."""
+    """A world with all arms available, and true feedback on every request at once."""
     return World(
         x=x,
         mean=mean,
@@ -101,14 +101,14 @@ def delayed(random: Random, rounds: int) -> World:
 
 
 def censored(random: Random, rounds: int) -> World:
-    """bad answers are three times as likely to be spoken of"""
+    """bad answers are three times as likely to get feedback"""
     world = stationary(random, rounds)
     chance = np.where(world.feedback < 0.5, 0.6, 0.2)
     return replace(world, has_feedback=random.random((rounds, 1)) < chance)
 
 
 def poisoned(random: Random, rounds: int) -> World:
-    """one in ten raters praises the arm that is worst on average, and damns the others"""
+    """one in ten raters gives 1 to the arm that is worst on average, and 0 to the others"""
     world = stationary(random, rounds)
     praised = np.arange(len(ARMS)) == world.mean.mean(axis=0).argmin()
     bought = random.random((rounds, 1)) < 0.1
@@ -145,10 +145,10 @@ SCENARIOS: dict[str, Callable[[Random, int], World]] = {
 
 
 def best_means(world: World) -> Vector:
-    """Expected reward of the best arm that is there, shape (T,)."""
+    """Expected reward of the best available arm, shape (T,)."""
     return np.asarray(np.where(present(world), world.mean, -np.inf).max(axis=1))
 
 
 def present(world: World) -> npt.NDArray[np.bool_]:
-    """Whether each arm is there, shape (T, K)."""
+    """Whether each arm is available, shape (T, K)."""
     return np.asarray(np.arange(len(world.x))[:, None] >= world.available_from)

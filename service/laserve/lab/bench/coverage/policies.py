@@ -1,4 +1,4 @@
-"""LinUCB in many logs at once, for simulations: it chooses and learns as that of `laserve.bandit`."""
+"""LinUCB in many logs at once, for simulations; equal to that of `laserve.bandit`."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,12 @@ Integers = npt.NDArray[np.int64]
 Policy = Callable[[Floats], Floats]
 
 ALPHA, EPSILON = 0.5, 0.1
-#: What every arm is expected to earn at first.
+#: Prior mean reward of every arm.
 _START = 0.5
 
 
 def evenly(arms: int) -> Policy:
-    """Every arm with the same chance."""
+    """Policy with equal chances of all arms."""
     return lambda x: np.full((*x.shape[:-1], arms), 1 / arms)
 
 
@@ -37,12 +37,12 @@ class Learners:
         self.theta[..., 0] = _START
 
     def play(self, x: Floats, rewards: Floats, generator: np.random.Generator) -> tuple[Floats, Integers]:
-        """Choose, see the drawn arm's reward, learn, request after request.
+        """Choose an arm and learn its reward, for each request in turn.
 
         Args:
             x: contexts, shape (L, N, d).
-            rewards: what each arm would earn, shape (L, N, K).
-            generator: of the draws.
+            rewards: reward of each arm, shape (L, N, K).
+            generator: generator of the draws.
 
         Returns:
             Chances, shape (L, N, K), and drawn arms, shape (L, N).
@@ -58,7 +58,7 @@ class Learners:
         return chances, drawn
 
     def frozen(self, epsilon: float) -> Policy:
-        """The first of them as it is now, exploring by `epsilon`."""
+        """The present policy of the first log, with exploration `epsilon`."""
         theta, inverse = self.theta[0].copy(), self.inverse[0].copy()
 
         def policy(x: Floats) -> Floats:
@@ -84,5 +84,5 @@ def _greedy(mean: Floats, square: Floats, epsilon: float) -> Floats:
 
 
 def _dot(rows: Floats, x: Floats) -> Floats:
-    """Shape (L, K), from (L, K, d) and (L, d)."""
+    """Dot products, shape (L, K), from (L, K, d) and (L, d)."""
     return np.asarray((rows * x[:, None, :]).sum(axis=-1))

@@ -1,4 +1,4 @@
-"""Whether the 95% intervals of off-policy evaluation hold: simulated logs, whose true values are known."""
+"""Benchmark of the coverage of off-policy evaluation's 95% intervals, on simulated logs with known values."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -16,17 +16,17 @@ from laserve.lab.bench.coverage.world import RANDOM, Logging, World
 from laserve.lab.output import machine, write_json
 from laserve.lab.progress import progress
 
-#: Decisions of a log.
+#: Number of decisions of a log, by kind.
 DECISIONS: dict[Logging, int] = {"uniform": 800, "frozen": 2000, "learning": 2000}
-#: Logs of a world: more would make too few worlds, fewer would spend the time on making worlds.
+#: Logs per world: with more there would be too few worlds, with fewer making worlds would take the time.
 _LOGS_PER_WORLD = 25
-#: Decisions behind the LinUCB that is evaluated, and its exploration.
+#: Decisions learned by the LinUCB that is evaluated, and its exploration.
 _LEARNED, _EPSILON = 3000, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What one estimator says of the target on one log."""
+    """Result of one estimator for the target on one log."""
 
     kind: Logging
     estimator: str
@@ -39,17 +39,17 @@ def run(*, logs: int, seed: int, out: Path | None) -> None:
     """Simulate, print a table, and write the figures to `out`.
 
     Each kind of log is written `logs` times: by the uniform policy, by a frozen LinUCB, and by a LinUCB that
-    learns while it logs (both epsilon 0.1). A quarter of the requests is shadowed; those about one article
-    resemble each other. What is evaluated is a LinUCB that has learned elsewhere in one world, the random
-    policy in the next.
+    learns while it logs (both epsilon 0.1). A quarter of the requests is shadowed; requests about one
+    article are correlated. The evaluated policy is, in turn by world, a LinUCB that has learned from other
+    requests, and the random policy.
 
     Keys: ``rows``, of ``log``, ``estimator``, ``decisions``, ``logs``, ``refused`` (share of logs with too
     small an effective sample, which are left out of the other figures), ``coverage`` (share of intervals
-    that have the true value in them), ``mean_width``, ``mean_error`` and ``mean_effective_sample``;
+    that contain the true value), ``mean_width``, ``mean_error`` and ``mean_effective_sample``;
     ``seed``, ``seconds``, ``machine``.
 
     Args:
-        logs: of each kind.
+        logs: number of logs of each kind.
         seed: makes the run repeatable.
         out: JSON file.
     """
@@ -73,7 +73,7 @@ def run(*, logs: int, seed: int, out: Path | None) -> None:
 
 
 def figures_of(cell: Sequence[Judged]) -> dict[str, Any]:
-    """Figures of one estimator on one kind of log; None where nothing was said of any."""
+    """Figures of one estimator on one kind of log; None if every log was refused."""
     said = [(judged.outcome, judged.truth) for judged in cell if isinstance(judged.outcome, Estimate)]
     means: dict[str, list[float]] = {
         "coverage": [outcome.low <= truth <= outcome.high for outcome, truth in said],
@@ -89,7 +89,7 @@ def figures_of(cell: Sequence[Judged]) -> dict[str, Any]:
 
 
 def simulate(*, logs: int, seed: int) -> Iterator[Judged]:
-    """Judge so many logs of each kind; the same seed and number of logs give the same outcomes."""
+    """Results on `logs` logs of each kind; they depend on the seed and the number of logs alone."""
     for number, first in enumerate(range(0, logs, _LOGS_PER_WORLD)):
         world = World(np.random.default_rng([seed, number]))
         target = RANDOM if number % 2 else world.learned(_LEARNED, epsilon=_EPSILON)

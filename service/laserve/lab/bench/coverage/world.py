@@ -1,4 +1,4 @@
-"""Made-up worlds whose rewards are known, and the logs that policies write in them."""
+"""Simulated worlds with known rewards, and logs of policies in them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from laserve.bandit.offpolicy.estimators import OffPolicyLog
 from laserve.lab.bench.coverage.policies import EPSILON, Floats, Integers, Learners, Policy, draw, evenly
 
 Logging = Literal["uniform", "frozen", "learning"]
-#: A log, and the chances of the target in its rows.
+#: A log, and the target's chances for its rows.
 Logged = tuple[OffPolicyLog, Floats]
 
 ARMS = ("a", "b", "c", "d")
@@ -21,19 +21,19 @@ _FEATURES = 8
 _CANDIDATES = 4
 #: Requests about one article, on average.
 _PER_ARTICLE = 8
-#: Of the requests, scored by all arms.
+#: Share of the requests that all arms score.
 _SHADOW_SHARE = 0.25
-#: Decisions behind the frozen LinUCB that writes logs.
+#: Decisions learned by the frozen LinUCB that writes logs.
 _LEARNED = 1000
-#: Requests behind a true value: its standard error is about 0.001.
+#: Requests that a true value is computed from: its standard error is about 0.001.
 _POOL = 60_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """L logs of N requests each, whatever is done with them."""
+    """Requests of L logs, N in each, before any policy answers."""
 
-    #: Article of each request, shape (L, N); an article is of one log.
+    #: Article of each request, shape (L, N); an article belongs to one log.
     article: Integers
     #: Contexts, shape (L, N, d).
     x: Floats
@@ -43,15 +43,15 @@ class Requests:
     mean: Floats
 
     def by_arm(self, values: Floats) -> Floats:
-        """What each arm's candidate has, shape (L, N, K), from values of all candidates."""
+        """Values of each arm's candidate, shape (L, N, K), from values of all candidates."""
         return np.take_along_axis(values, self.winners, axis=-1)
 
 
 class World:
-    """Articles, requests about them, and arms that know good answers to some requests.
+    """Articles, requests about them, and arms whose rankings depend on the request.
 
     A candidate has a quality z ~ N(0, 1); its reward is Beta-distributed, mostly near 0 or 1 as F1 is, with
-    a mean that is logistic in z and in how easy the article is. Contexts of one article resemble each other
+    a mean that is logistic in z and in the easiness of the article. Contexts of one article are correlated
     too. Arm k ranks candidates by a score that correlates with z by x . skill_k, so that which arm is best
     depends on x, and no linear model of the rewards is exact.
     """
@@ -82,22 +82,22 @@ class World:
         return Requests(article=article, x=x, winners=winners, mean=mean)
 
     def earned(self, requests: Requests) -> Floats:
-        """What each arm's candidate earns, shape (L, N, K), in [0, 1]; arms that agree earn the same."""
+        """Rewards of each arm's candidate, shape (L, N, K), in [0, 1]; equal for arms with one candidate."""
         return requests.by_arm(self.generator.beta(2 * requests.mean, 2 * (1 - requests.mean)))
 
     def value(self, target: Policy) -> float:
         """Mean reward of a frozen policy; its error is small beside the width of an interval."""
-        requests = self.requests(_POOL, 1)  # each of an article of its own
+        requests = self.requests(_POOL, 1)  # each about its own article
         return float((target(requests.x) * requests.by_arm(requests.mean)).sum(axis=-1).mean())
 
     def learned(self, decisions: int, *, epsilon: float) -> Policy:
-        """What a LinUCB has become after so many decisions of its own, from then on frozen."""
+        """A LinUCB, frozen after learning from this number of its own decisions."""
         requests, learners = self.requests(1, decisions), _learners(1)
         learners.play(requests.x, self.earned(requests), self.generator)
         return learners.frozen(epsilon)
 
     def logs(self, kind: Logging, logs: int, decisions: int, target: Policy) -> Iterator[Logged]:
-        """So many logs of one kind, each with the target's chances, shape (N, K).
+        """Logs of one kind, each with the target's chances, shape (N, K).
 
         As in the service, the winners of arms that did not score are not known.
         """

@@ -1,1 +1,1 @@
-"""A service under load while its parts are broken."""
+"""Benchmark of faults: a service under load while its parts fail."""

@@ -1,4 +1,4 @@
-"""Clients that ask, tell, and remember what was acknowledged."""
+"""Clients that put load on the service and record its acknowledgements."""
 
 import asyncio
 from collections import Counter
@@ -18,23 +18,23 @@ _BODY = {
     "max_tokens": 32,
 }
 _TIMEOUT_S = 150.0
-#: What a service may answer while something is broken: come back later.
+#: Statuses that the service may answer during a fault: the client repeats its request later.
 _LATER = (429, 503, 504)
-#: A decision that was answered, and is not there: it is counted in the end.
+#: Status for an answered decision that is missing; `compare` counts it at the end.
 _LOST = 404
-#: Seconds that a client waits after one of these or after none; less than `Retry-After`, to give no rest.
+#: Seconds that a client waits after one of these statuses or no answer; shorter than `Retry-After`.
 _PAUSE_S = 0.1
-#: While an arm is watched, so many clients pin it.
+#: While an arm is pinned, one of this number of clients requests it.
 _PIN_EVERY = 4
 
 
 @dataclass(kw_only=True)
 class Ledger:
-    """What the clients know."""
+    """Record of the acknowledgements."""
 
     #: Decisions that were answered.
     decisions: set[str] = field(default_factory=set)
-    #: Decisions on which feedback was acknowledged; each is told one.
+    #: Decisions with acknowledged feedback; each decision gets one feedback.
     feedback: set[str] = field(default_factory=set)
     #: Answers with something in `degraded`.
     degraded: int = 0
@@ -44,7 +44,7 @@ class Ledger:
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:
-    """What a service did with what it had acknowledged."""
+    """Acknowledged decisions and feedback that the service lost or doubled."""
 
     lost_decisions: int
     lost_feedback: int
@@ -52,10 +52,10 @@ class Damage:
 
 
 def compare(ledger: Ledger, stored: Mapping[str, int]) -> Damage:
-    """Hold the clients' word against the service's.
+    """Damage from the clients' ledger and the service's store.
 
     Args:
-        stored: decision -> number of feedbacks on it, for each that the service still knows.
+        stored: decision -> number of its feedbacks, for each decision that the service has.
     """
     return Damage(
         lost_decisions=len(ledger.decisions - stored.keys()),
@@ -65,17 +65,17 @@ def compare(ledger: Ledger, stored: Mapping[str, int]) -> Damage:
 
 
 class Clients:
-    """A number of clients of one service, which may go away and come back at another address.
+    """Clients of one service, which may restart at another address.
 
     Args:
-        url: where the service is now.
-        headers: of every request.
-        count: clients.
+        url: function that returns the present address.
+        headers: headers of every request.
+        count: number of clients.
     """
 
     def __init__(self, *, url: Callable[[], str], headers: Mapping[str, str], count: int) -> None:
         self.ledger = Ledger()
-        #: An arm that some requests ask for by name.
+        #: An arm that some requests name.
         self.pinned: str | None = None
         self._url = url
         self.count = count
@@ -92,7 +92,7 @@ class Clients:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """While the block runs, each asks and tells, again and again; then each ends what it has begun.
+        """While the block runs, each client sends requests and feedback; at the end each finishes its last.
 
         Raises:
             LaserveError: an answer that no client should get.
@@ -109,10 +109,10 @@ class Clients:
                 await asyncio.gather(*self._working, return_exceptions=True)
 
     async def until(self, condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float) -> None:
-        """Ask again and again.
+        """Wait until the condition holds.
 
         Raises:
-            LaserveError: the answer is still no after `timeout_s`, or a client has failed.
+            LaserveError: the condition does not hold within `timeout_s`, or a client has failed.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -126,7 +126,7 @@ class Clients:
             raise LaserveError(f"{what}: not within {timeout_s:g} s; {answers}") from None
 
     def leave(self) -> None:
-        """Half of the clients drop the connection on which they wait."""
+        """Drop the connections of half of the pending requests."""
         for request in list(self._underway)[::2]:
             request.cancel()
 
@@ -141,7 +141,7 @@ class Clients:
             self.ledger.decisions.add(decision_id)
             body = {"decision_id": decision_id, "reward": len(answer["text"]) % 11 / 10}
             acknowledged = None
-            while acknowledged is None:  # who has heard nothing says it again
+            while acknowledged is None:  # repeated until there is an answer
                 acknowledged = await self._post("/feedback", body, {"Idempotency-Key": decision_id})
             if "status" in acknowledged:
                 self.ledger.feedback.add(decision_id)
@@ -149,7 +149,7 @@ class Clients:
     async def _post(
         self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> dict[str, Any] | None:
-        """The answer, also that there is no such decision; None when there was none, or only a later one."""
+        """The answer, also one with status 404; None if there was none, or the client must try later."""
         post = self._client.post(self._url() + path, json=dict(body), headers=dict(headers or {}))
         request = asyncio.ensure_future(post)
         self._underway.add(request)

@@ -1,7 +1,7 @@
-"""What faults cost: a service under load, broken on purpose, and its word held against that of its clients.
+"""Benchmark of faults: a service under load with faults caused on purpose, compared with its clients' ledger.
 
-Nothing that was acknowledged may be lost, and no feedback may be there twice, also where its client has sent
-it again.
+Nothing that was acknowledged may be lost, and no feedback may be stored twice, even if its client
+has repeated it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from laserve.lab.output import machine, write_json
 from laserve.serve.wiring import make_store
 
 CLIENTS = 8
-#: These need an engine of the service's own.
+#: Faults that need a vLLM engine in the service.
 _ENGINE = ("engine-killed", "worker-killed")
 
 
@@ -36,17 +36,17 @@ def run(
     """Cause faults, print a table, and write the figures to `out`.
 
     Keys: ``machine``, ``model``, ``clients``, ``left_out`` and ``faults``: fault -> ``repetitions``,
-    ``in_flight`` (requests under way when it struck, at most), ``decisions`` and ``feedback`` (acknowledged),
-    ``lost_decisions``, ``lost_feedback``, ``doubled``, ``ready_median_s`` and ``ready_max_s`` (from the kill,
-    or from the end of a fault that lasts), ``healthz_max_ms`` (meanwhile).
+    ``in_flight`` (largest number of pending requests at the fault), ``decisions`` and
+    ``feedback`` (acknowledged), ``lost_decisions``, ``lost_feedback``, ``doubled``, ``ready_median_s`` and
+    ``ready_max_s`` (from the kill, or from the end of a fault that lasts), ``healthz_max_ms`` (meanwhile).
 
     Args:
         fault: names in `FAULTS`; empty for all that the settings allow.
-        repetitions: of each fault.
+        repetitions: repetitions of each fault.
         out: JSON file.
 
     Raises:
-        ConfigError: there is no such fault, or none that the settings allow.
+        ConfigError: a fault is unknown, or the settings allow none of the faults.
         LaserveError: something was lost or doubled, or the service did not recover.
     """
     if unknown := set(fault) - FAULTS.keys():
@@ -80,7 +80,7 @@ def run(
 
 
 def judge(results: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise LaserveError when anything that was acknowledged was lost or is there twice."""
+    """Raise LaserveError when acknowledged decisions or feedback were lost or doubled."""
     kinds = ("lost_decisions", "lost_feedback", "doubled")
     losses = [
         f"{name}: {result[kind]} {kind}" for name, result in results.items() for kind in kinds if result[kind]
@@ -96,10 +96,10 @@ def _table(figures: Mapping[str, Any]) -> Table:
     for column in (
         "times",
         "in flight",
-        "answered",
-        "told",
+        "decisions",
+        "feedback",
         "lost",
-        "twice",
+        "doubled",
         "ready s",
         "at most",
         "healthz ms",

@@ -1,4 +1,4 @@
-"""A service in a process and a folder of its own, to be broken."""
+"""The service under test, in its own process and folder."""
 
 import asyncio
 import json
@@ -16,16 +16,16 @@ import httpx
 from laserve.config import ArmSettings, Settings, load
 from laserve.errors import LaserveError
 
-#: Longer than any engine takes to start again, and any service to stop.
+#: Limit in seconds for the restart of an engine, and for the stop of a service.
 START_S = 600.0
-#: Name of an arm more -> what it does on demand.
+#: Name of an additional arm -> its fault.
 ARMS = {"arm-hangs": "hang", "arm-raises": "raise"}
 
 
 def settings_of(config: Path | None, profile: str | None, folder: Path) -> Settings:
-    """The settings as given, but on a folder of its own, and with arms more that fail on demand.
+    """The given settings, but with their own folder, and with additional arms that fail on demand.
 
-    Such an arm fails while a file of its name is in the folder.
+    These arms fail while a file of their name is in the folder.
     """
     given = load(config=config, profile=profile)
     failing = [
@@ -43,11 +43,11 @@ def settings_of(config: Path | None, profile: str | None, folder: Path) -> Setti
 
 
 class Subject:
-    """The service that is broken: a process with a data folder of its own.
+    """The service under test: a process with its own data folder.
 
     Args:
-        arguments: of ``laserve serve``, to find the settings that `settings` came from.
-        folder: holds the database, and the files that make arms fail.
+        arguments: arguments of ``laserve serve`` that `settings` were made from.
+        folder: folder of the database, and of the files that make arms fail.
     """
 
     def __init__(self, settings: Settings, arguments: Sequence[str], folder: Path) -> None:
@@ -63,7 +63,7 @@ class Subject:
         self.process: asyncio.subprocess.Process
 
     async def start(self) -> None:
-        """Return when it is ready. Raises LaserveError when it ends first."""
+        """Start the process and wait until it is ready. Raises LaserveError when it ends first."""
         arms = [arm.model_dump() for arm in self.settings.arms]
         environment = {
             "LASERVE_DATA_DIR": str(self.folder),
@@ -87,8 +87,8 @@ class Subject:
             await asyncio.sleep(0.02)
 
     async def _read(self, process: asyncio.subprocess.Process, listening: asyncio.Event) -> None:
-        """Follow what it says, which also keeps it from waiting for a reader."""
-        assert process.stderr is not None  # noqa: S101 - it was asked for
+        """Read its standard error, for the address and so that the pipe does not fill."""
+        assert process.stderr is not None  # noqa: S101 - a pipe was requested
         async for line in process.stderr:
             self._output.append(line.decode(errors="replace"))
             if match := re.search(r"listening on (http://\S+?),", self._output[-1]):
@@ -96,7 +96,7 @@ class Subject:
                 listening.set()
 
     async def get(self, path: str) -> httpx.Response | None:
-        """None where nobody listens."""
+        """The answer; None if there is no connection."""
         with suppress(httpx.TransportError):
             return await self._client.get(self.url + path)
         return None
@@ -106,7 +106,7 @@ class Subject:
         return answer is not None and answer.status_code == 200
 
     async def end(self, number: signal.Signals) -> None:
-        """Send a signal and wait. Raises LaserveError when the exit status is not what it should be."""
+        """Send a signal and wait. Raises LaserveError when the exit status is not the expected one."""
         self.process.send_signal(number)
         try:
             status = await asyncio.wait_for(self.process.wait(), START_S)
@@ -123,7 +123,7 @@ class Subject:
         self._reading.cancel()
 
     async def stored(self, decisions: set[str]) -> dict[str, int]:
-        """Decision -> feedbacks of clients on it, for those that it still knows."""
+        """Decision -> feedbacks of clients on it, for those that the service has."""
         counts = {}
         for decision_id in decisions:
             answer = await self.get(f"/decisions/{decision_id}")
@@ -133,7 +133,7 @@ class Subject:
         return counts
 
     def below(self, title: str) -> int:
-        """Pid of a process below the server, by what it calls itself."""
+        """Pid of a descendant of the server, by the start of its command line."""
         waiting = [self.process.pid]
         while waiting:
             for children in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):

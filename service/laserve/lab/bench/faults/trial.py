@@ -1,4 +1,4 @@
-"""The faults, and what is seen of a service while one of them strikes it under load."""
+"""Faults, and measurements of a service during one of them under load."""
 
 import asyncio
 import os
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from laserve.lab.bench.faults.load import Clients
 from laserve.lab.bench.faults.subject import START_S, Subject
 
-#: Longer than it takes until a fault shows.
+#: Limit in seconds until a fault takes effect.
 _SHOW_S = 120.0
 
 
 @dataclass(kw_only=True)
 class Trial:
-    """One fault under load, as often as asked."""
+    """Measurements of one fault under load."""
 
     subject: Subject
     clients: Clients
@@ -27,7 +27,7 @@ class Trial:
     healthz_ms: list[float] = field(default_factory=list)
 
     async def repeat(self, name: str) -> None:
-        """Cause the fault once, and go on until all is as before."""
+        """Cause the fault once, and wait until the service has recovered."""
         await self.progress()
         async with self._watching_health():
             self.in_flight = max(self.in_flight, self.clients.in_flight)
@@ -89,7 +89,7 @@ async def _clients_gone(trial: Trial) -> float:
 
 
 async def _arm_fails(trial: Trial, name: str) -> float:
-    """Until an answer had to do without the arm."""
+    """Make the arm fail until an answer is degraded."""
     ledger, file = trial.clients.ledger, trial.subject.folder / name
     before = ledger.degraded
 
@@ -99,7 +99,7 @@ async def _arm_fails(trial: Trial, name: str) -> float:
     trial.clients.pinned = name
     file.touch()
     try:
-        await trial.until(shown, f"{name} is told of in an answer", _SHOW_S)
+        await trial.until(shown, f"{name} is named in an answer", _SHOW_S)
     finally:
         file.unlink()
         trial.clients.pinned = None
@@ -107,7 +107,7 @@ async def _arm_fails(trial: Trial, name: str) -> float:
 
 
 async def _disk_full(trial: Trial) -> float:
-    """The server can write to no file, until it has refused a request and says so of itself."""
+    """The server can write to no file, until it has refused a request and is not ready."""
     ledger, pid = trial.clients.ledger, trial.subject.process.pid
     before = ledger.refused[503]
 
@@ -123,7 +123,7 @@ async def _disk_full(trial: Trial) -> float:
     return time.monotonic()
 
 
-#: Name -> what does it. It returns when the service could begin to recover, in monotonic seconds.
+#: Name -> function that causes the fault and returns the monotonic time from which the service can recover.
 FAULTS: dict[str, Callable[[Trial], Awaitable[float]]] = {
     "engine-killed": lambda trial: _engine_killed(trial, "VLLM::EngineCore"),
     "worker-killed": lambda trial: _engine_killed(trial, "VLLM::Worker"),

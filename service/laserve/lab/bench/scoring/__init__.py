@@ -1,1 +1,1 @@
-"""What a reward model's prompt costs, read once or for each candidate."""
+"""Benchmark of scoring: a prompt computed once, or for each candidate."""

@@ -1,4 +1,4 @@
-"""A picture of seconds over candidates, a line for each length of the prompt."""
+"""Chart of seconds over candidates, a line per length of the prompt."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from laserve.lab.bench.chart import COLOURS, Panel, Scale
 
 _WIDTH, _HEIGHT = 900, 560
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 130, 50, 60
-#: Room over and under the lines, as a factor.
+#: Margin above and below the lines, as a factor.
 _ROOM = 10**0.05
 
 #: Prompt tokens -> candidates -> seconds.
@@ -15,7 +15,7 @@ Seconds = Mapping[int, Mapping[int, float]]
 
 
 def draw(seconds: Seconds, file: Path, title: str) -> None:
-    """Write it as PNG, both axes logarithmic."""
+    """Write the chart as PNG, with logarithmic axes."""
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (_WIDTH, _HEIGHT), "white")

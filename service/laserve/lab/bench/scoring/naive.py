@@ -1,4 +1,4 @@
-"""The usual way to score n candidates: one padded batch of n whole texts."""
+"""Baseline of scoring n candidates: one padded batch of n whole texts."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Naive:
     Args:
         base: folder of the model.
         adapter: folder of a LoRA adapter with a head of one label.
-        exact: in float32 instead of bfloat16, to see how far rounding alone moves a score.
+        exact: whether to use float32 instead of bfloat16, to measure the effect of rounding on a score.
     """
 
     def __init__(self, base: str, adapter: Path, *, exact: bool = False) -> None:

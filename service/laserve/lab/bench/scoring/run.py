@@ -1,7 +1,7 @@
-"""What it takes to score n candidates of one prompt: laserve's `vllm` arm against the usual padded batch.
+"""Benchmark of scoring n candidates of one prompt: laserve's `vllm` arm, and one padded batch.
 
-Same weights, same texts, one run, all ways in turn, so that a noisy machine disturbs all alike; figures are
-medians and their ratios.
+Both have equal weights and texts and are measured in turn in one run, so that a noisy machine disturbs both
+alike; figures are medians and their ratios.
 """
 
 import asyncio
@@ -40,11 +40,11 @@ _NAIVE_REPETITIONS, _REPETITIONS = 3, 9
 _COUNTS, _PROMPTS = (1, 2, 4, 8, 16, 32, 64), (500, 1000, 2000, 4000, 6000)
 #: With ``--quick``.
 _QUICK_COUNTS, _QUICK_PROMPTS = (1, 4, 16, 64), (500, 2000)
-#: Two scores of one text may differ by so many times the root mean square of the padded batch's own error
-#: against float32: both ways round to bfloat16 in every layer, in another order, so their errors add up as
-#: independent ones do, and 4 standard deviations leave room for the largest of n.
+#: Largest difference of two scores of one text, in root mean squares of the padded batch's error against
+#: float32: both methods round to bfloat16 in every layer, in different orders, so their errors add up as
+#: independent errors do, and 4 standard deviations allow for the largest of n.
 _TOLERANCE = 4 * 2**0.5
-#: Of vLLM and transformers, unless the environment says otherwise.
+#: Defaults of environment variables that silence vLLM and transformers.
 _QUIET = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
@@ -60,14 +60,14 @@ _QUIET = {
 def run(settings: Settings, *, quick: bool, out: Path | None) -> None:
     """Measure, print tables, and write the figures to `out` and the growth beside it as PNG.
 
-    Keys: ``naive_s`` (one padded batch), ``cold_s`` (nothing cached), ``warm_s`` (the prompt there),
-    ``cold_ratio`` and ``warm_ratio`` (naive over these), ``floor_ratio`` (cold over one prefill of the prompt
-    and one batch of the candidates' tokens without it), ``growth`` (rows of ``prompt_tokens``, ``prefill_s``,
-    ``candidate_share`` and ``seconds`` by number of candidates), ``candidate_share`` (what one more candidate
-    costs, as a share of a prefill; the largest of the rows), ``score_error`` and ``naive_score_error`` (root
-    mean square of the difference to the same scores in float32, of the arm and of the padded batch),
-    ``max_score_difference`` (between these two), ``tolerance``, ``order_equal_except_near_ties``, ``n``,
-    ``prompt_tokens``, ``repetitions``, ``machine``.
+    Keys: ``naive_s`` (one padded batch), ``cold_s`` (nothing cached), ``warm_s`` (prompt cached),
+    ``cold_ratio`` and ``warm_ratio`` (naive over cold and over warm), ``floor_ratio`` (cold over one prefill
+    of the prompt and one batch of the candidates' tokens without it), ``growth`` (rows of
+    ``prompt_tokens``, ``prefill_s``, ``candidate_share`` and ``seconds`` by number of candidates), ``candidate_share`` (seconds of one more
+    candidate as a share of a prefill; the largest of the rows), ``score_error`` and ``naive_score_error``
+    (root mean square of the difference to the scores in float32, of the arm and of the padded batch),
+    ``max_score_difference`` (between arm and padded batch), ``tolerance``, ``order_equal_except_near_ties``,
+    ``n``, ``prompt_tokens``, ``repetitions``, ``machine``.
 
     Raises:
         ConfigError: a package that the comparison needs is not installed, or the engine cannot start.
@@ -116,7 +116,7 @@ async def _measure(settings: Settings, quick: bool) -> dict[str, Any]:
 
 @dataclass(kw_only=True)
 class Bench:
-    """The measurements, and what they have found so far."""
+    """The measurements, and their results so far."""
 
     model: VllmRewardModel
     naive: Naive
@@ -124,9 +124,9 @@ class Bench:
     texts: Texts
     base: str
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    #: Scores of the same texts, by the padded batch and by the arm; each of shape (n,).
+    #: Scores of equal texts by the padded batch and by the arm, each of shape (n,).
     pairs: list[tuple[Vector, Vector]] = field(default_factory=list)
-    #: Those of the first texts, in float32.
+    #: Scores of the first texts in float32.
     exact_scores: list[Vector] = field(default_factory=list)
     prompt_tokens: int = 0
 
@@ -134,8 +134,8 @@ class Bench:
         self._tokenizer = FolderTokenizer(self.base, setting="model")
 
     async def compare(self, *, quick: bool) -> None:
-        """All ways of scoring n candidates, in turn."""
-        await self._cold_and_warm({})  # warms up what the first call of each has to
+        """Measure all methods of scoring n candidates, in turn."""
+        await self._cold_and_warm({})  # warm-up
         repetitions = 2 if quick else _REPETITIONS
         with progress("scoring", repetitions) as report:
             for repetition in range(repetitions):
@@ -162,7 +162,7 @@ class Bench:
         return rows
 
     async def _naive(self) -> None:
-        """The padded batch, and the arm's scores of the same texts."""
+        """Measure the padded batch, and get the arm's scores of its texts."""
         request, candidates = self.texts.request(_PROMPT_TOKENS), self.texts.candidates(_N)
         prompt = await render_prompt(request, self._tokenizer, self.model.engine.max_model_len)
         ends = [await render_candidate(each.text, prompt, self._tokenizer) for each in candidates]
@@ -184,7 +184,7 @@ class Bench:
         seconds.setdefault("warm", []).append(warm)
 
     async def _floor(self) -> None:
-        """One prefill of a prompt, and one batch of what follows it, each alone."""
+        """Measure one prefill of a prompt, and one batch of the candidates' tokens without it."""
         request, candidates = self.texts.request(_PROMPT_TOKENS), self.texts.candidates(_N)
         prompt = await render_prompt(request, self._tokenizer, self.model.engine.max_model_len)
         ends = [await render_candidate(each.text, prompt, self._tokenizer) for each in candidates]
@@ -224,7 +224,7 @@ class Bench:
 
 
 def same_order(one: Any, other: Any, near: float) -> bool:
-    """Whether two of shape (n,) order all pairs alike that are further apart than `near` in the first."""
+    """Whether two score vectors, shape (n,), order alike all pairs further apart than `near` in the first."""
     ours, theirs = np.subtract.outer(one, one), np.subtract.outer(other, other)
     return bool((theirs[ours > near] > 0).all())
 

@@ -1,4 +1,4 @@
-"""What the scoring benchmark scores, always the same, and the reward model that it scores with."""
+"""Reproducible texts of the scoring benchmark, and its reward model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,20 +8,20 @@ from laserve.lab.data.questions import built_in
 from laserve.models.folders import adapter_folder
 from laserve.types import Candidate, Document, Request, Sampling
 
-#: Tokens of a candidate, about.
+#: Approximate number of tokens of a candidate.
 CANDIDATE_TOKENS = 12
-#: Tokens that the chat template and the question add to the documents, about.
+#: Approximate number of tokens that the chat template and the question add to the documents.
 _AROUND = 64
 _SEED = 7
 
 
 @dataclass(kw_only=True)
 class Texts:
-    """Requests and candidates cut from the built-in documents; none comes twice, so nothing is cached."""
+    """Requests and candidates cut from the built-in documents; none is repeated, so nothing is cached."""
 
     tokenizer: Any
     ids: list[int]
-    #: Requests and candidates made so far.
+    #: Number of requests and candidates made so far.
     requests: int = 0
     candidates_made: int = 0
 
@@ -35,7 +35,7 @@ class Texts:
         return cls(tokenizer=tokenizer, ids=ids)
 
     def request(self, tokens: int) -> Request:
-        """A question whose prompt has about so many tokens, and words of its own at the very start."""
+        """A question whose prompt has about `tokens` tokens and a unique start."""
         self.requests += 1
         start = (self.requests * 97) % len(self.ids)
         wanted = max(tokens - _AROUND, 1)
@@ -61,11 +61,11 @@ class Texts:
 
 
 def ready_adapter(base: str, folder: Path, name: str = "grounded") -> Path:
-    """The adapter of this name that comes with laserve; a random one, from a fixed seed, where it does not.
+    """The packaged adapter of this name or, if there is none, a random one from a fixed seed.
 
     Args:
-        base: folder of the model that it is for.
-        folder: where the random one is written.
+        base: folder of the adapter's base model.
+        folder: folder for the random adapter.
     """
     packaged = adapter_folder(name)
     if (packaged / "adapter_config.json").is_file():

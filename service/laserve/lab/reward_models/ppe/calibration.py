@@ -15,7 +15,7 @@ FOLDS = 5
 def platt(differences: Vector) -> float:
     """Slope a >= 0 of P(preferred) = sigmoid(a d), the maximum of the likelihood.
 
-    Platt's scaling (Lin, Lin and Weng, 2007, equations 1 and 2) with Platt's smoothed target (n + 1) / (n + 2),
+    Platt's scaling (Lin, Lin and Weng, 2007, equations 1 and 2) with the smoothed target (n + 1) / (n + 2),
     so that the slope is finite even where every difference is positive. It has no intercept, since the order
     of two answers says nothing: each pair counts in both orders. A negative slope would reverse
     a reward model that prefers the worse answer; instead the slope is 0, the chance one half.

@@ -66,7 +66,7 @@ class Agreement:
     #: Mean over the pairs that people separate with 95% confidence: 1 where the reward model separates them
     #: in the same order, -1 in the other order, 0 where it does not separate them.
     confidence_agreement: float | None = None
-    #: Mean squared error of the chance, by the reward model's resamples, that the first model of a pair is stronger, 0..1.
+    #: Mean squared error of the chance, by the reward model's resamples, that the first is stronger, 0..1.
     rank_brier: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
