@@ -61,7 +61,7 @@ def _tables(report: Report) -> list[Table]:
     for value in report.values:
         cells = [_cell(value.estimates[name]) for name in ESTIMATORS]
         values.add_row(value.policy, str(value.decisions), str(value.answered), *cells)
-    values.add_row("what was drawn", "", "", "", _cell(report.logged), "")
+    values.add_row("drawn arms", "", "", "", _cell(report.logged), "")
     return [values, _rates(report.answer_rates)]
 
 

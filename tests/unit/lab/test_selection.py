@@ -1,4 +1,4 @@
-"""``laserve bench selection``, from files of questions to the report, with fakes in the place of models."""
+"""``laserve bench selection``, from files of questions to the report, with fakes instead of models."""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ _LEFT, _RIGHT, _TOP, _ROW, _BOTTOM = 230, 20, 34, 22, 40
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """One row: an interval, or a bare value that others found."""
+    """One row: an interval, or a bare value published elsewhere."""
 
     value: float
     low: float | None = None

@@ -65,8 +65,8 @@ class Checkpoint:
             ]
             raise ConfigError.at(
                 "--pool",
-                f"{self.path} was begun with another {', '.join(changed) or 'format'}; "
-                "go on with the same settings, or remove it",
+                f"{self.path} was made with another {', '.join(changed) or 'format'}; "
+                "continue with equal settings, or remove it",
             )
         for line in lines[1:-1]:  # text after the last line break is an incomplete line
             row = json.loads(line)

@@ -77,7 +77,7 @@ def outcomes(
 
 
 def _baselines(table: Table) -> list[Outcome]:
-    """Exact expectations, the same at every position."""
+    """Exact expectations, equal at every position."""
     count = table.available.sum(axis=1).astype(np.float64)
     free = (table.available & table.free).sum(axis=1).astype(np.float64)
     one = np.ones(len(table))
@@ -88,10 +88,10 @@ def _baselines(table: Table) -> list[Outcome]:
             reward=table.rewards.mean(axis=1), rm_calls=one, shadow_calls=0 * one, free_calls=free / count
         )
     }
-    for place, arm in enumerate(table.arms):
-        cheap = np.where(table.available[:, place], float(table.free[place]), free / count)
+    for index, arm in enumerate(table.arms):
+        cheap = np.where(table.available[:, index], float(table.free[index]), free / count)
         parts[fixed(arm)] = Part(
-            reward=table.rewards[:, place], rm_calls=one, shadow_calls=0 * one, free_calls=cheap
+            reward=table.rewards[:, index], rm_calls=one, shadow_calls=0 * one, free_calls=cheap
         )
     parts |= {name: Part(reward=reward, **every) for name, reward in ensembles.items()}
     return [Outcome(name=name, whole=part, late=part) for name, part in parts.items()]

@@ -23,7 +23,7 @@ _MET: Mapping[bool | None, Cell] = {
 _HOW = (
     "Every learner starts cold and gets the questions in {orders} random orders; a question's figure is "
     "the mean over the orders. Intervals are 95% percentiles of 2,000 resamples of the sources (such as "
-    "articles); the best single arm and the best arm of each task are chosen anew in each.",
+    "articles); the best single arm and the best arm of each task are chosen in each resample.",
     "A learner without a suffix learns the reward of its own answer. :full also learns the rewards of all "
     "arms on {share:.0%} of the requests (shadow), and of the free arms on each request; :delayed learns "
     "its own reward {delay} requests later; -bias-only sees nothing of the request; +blend has the "
@@ -151,7 +151,7 @@ def _margins(figures: Mapping[str, Any]) -> Section:
         title="Comparison with LASeR",
         says=(
             "LASeR (arXiv 2410.01735v1) reports what LinUCB gains over a random choice of reward models with "
-            "Llama-3-8B on LongBench. Other arms, another generator and other questions: a figure beside ours"
+            "Llama-3-8B on LongBench. Its arms, generator and questions differ: a figure beside ours"
             f"{weakest}, not a target. A weak arm makes a random choice worse, and so the margin larger.",
         ),
         charts=(pictures.margins(figures, learners),),

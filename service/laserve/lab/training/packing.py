@@ -37,7 +37,7 @@ def scores(core: Any, prompt: Sequence[int], answers: Sequence[Sequence[int]]) -
     from the prompt's end.
 
     Args:
-        core: a causal sequence classifier of transformers with one output, adapters in place.
+        core: a causal sequence classifier of transformers with one output and active adapters.
 
     Returns:
         torch tensor of shape (len(answers),), float32, with its gradient.

@@ -1,4 +1,4 @@
-"""Charts are well-formed SVG that stands alone, with every value in its place."""
+"""Charts are well-formed SVG that stands alone, with every value at its position."""
 
 import re
 from itertools import pairwise

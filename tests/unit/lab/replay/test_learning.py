@@ -1,4 +1,4 @@
-"""A learner over a pool: what it is told, when, and what it makes of it."""
+"""Replay of a learner over a pool: the rewards that it learns, their delay, and its choices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -25,7 +25,7 @@ def outcomes_of(mode: Mode = PARTIAL, picked: object = ((0, 0, 0, 0), (1, 1, 1, 
 
 
 def make_run(name: str, mode: Mode, picked: object, *, blend: float | None = None) -> Run:
-    """A run over `TABLE`, by the place of the arm that it drew at each position of each order.
+    """A run over `TABLE`, by the index of the arm that it drew at each position of each order.
 
     Args:
         blend: what the arm that combines earns, where there is one.
@@ -59,7 +59,7 @@ def test_calls_are_counted_for_the_answer_and_for_learning_and_what_of_them_is_f
     assert partial.rm_calls.tolist() == full.rm_calls.tolist() == [1, 1, 1, 1]
     assert partial.shadow_calls.tolist() == [0, 0, 0, 0]
     assert full.shadow_calls.tolist() == [1.0, 0.5, 0.5, 0.5]
-    # The free arm answered in the first order alone; on shadowed requests it was asked in any case.
+    # The free arm answered in the first order alone; on shadowed requests it scored in any case.
     assert partial.free_calls.tolist() == [0.5, 0.5, 0.5, 0.5]
     assert full.free_calls.tolist() == [1.0, 1.0, 1.0, 1.0]
 
@@ -84,7 +84,7 @@ def test_ensembles_and_combinations_ask_every_arm_that_has_scores() -> None:
         assert result[name].whole.free_calls.tolist() == [1, 1, 0, 1]
     assert result["blend"].whole.reward.tolist() == pytest.approx([0.0, 0.2, 0.4, 0.6])
     assert result["random"].whole.free_calls.tolist() == [0.5, 1.0, 0.0, 0.5]
-    assert result["fixed:a"].whole.free_calls.tolist() == [1.0, 1.0, 0.0, 1.0], "b takes its place once"
+    assert result["fixed:a"].whole.free_calls.tolist() == [1.0, 1.0, 0.0, 1.0], "b replaces it once"
 
 
 def test_policies_are_known_by_name_in_the_order_of_the_report() -> None:

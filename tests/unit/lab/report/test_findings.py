@@ -14,7 +14,7 @@ from laserve.lab.report.study import Study, run
 from report_pools import POLICY, make_plan, make_report_pool
 
 
-def found(study: Study) -> dict[str, Finding]:
+def by_letter(study: Study) -> dict[str, Finding]:
     return {finding.letter: finding for finding in findings(study)}
 
 
@@ -32,13 +32,13 @@ def test_all_five_are_asked_in_order(study: Study) -> None:
 
 
 def test_where_arms_differ_by_task_the_gap_is_told_and_shared_out(study: Study) -> None:
-    result = found(study)["a"]
+    result = by_letter(study)["a"]
     assert result.met is True
     assert "% of the gap" in result.found
 
 
 def test_where_arms_are_alike_the_gap_is_reported_with_what_limits_it() -> None:
-    result = found(run(alike(make_report_pool(80)), make_plan(orders=2)))["a"]
+    result = by_letter(run(alike(make_report_pool(80)), make_plan(orders=2)))["a"]
     assert result.met is None
     assert "The gap is +0.0 points" in result.found
     assert "too small" in result.found
@@ -48,26 +48,26 @@ def test_where_arms_are_alike_the_gap_is_reported_with_what_limits_it() -> None:
 def test_a_learner_that_fails_to_use_the_gap_does_not_hold() -> None:
     blind = replace(make_report_pool(80), recipe=make_report_pool(0).recipe)
     questions = tuple(replace(one, x=np.array([1.0, 0, 0, 0, 0])) for one in blind.questions)
-    result = found(run(replace(blind, questions=questions), make_plan(orders=2)))
+    result = by_letter(run(replace(blind, questions=questions), make_plan(orders=2)))
     assert result["a"].met is False
     assert "gains" in result["a"].found, "what limits it"
     assert result["c"].met is False
 
 
 def test_the_context_is_compared_with_the_bias_alone(study: Study) -> None:
-    result = found(study)["c"]
+    result = by_letter(study)["c"]
     assert result.met is True
     assert "linucb:full" in result.found
 
 
 def test_blend_is_compared_with_the_best_single_arm_and_both_ensembles(study: Study) -> None:
-    result = found(study)["d"]
+    result = by_letter(study)["d"]
     assert result.met is True
     assert all(name in result.found for name in ("best single arm", "ensemble-mean", "ensemble-rank"))
 
 
 def test_blend_is_told_as_an_arm_as_well(study: Study) -> None:
-    assert "As one of its arms, linucb+blend:full differs from" in found(study)["d"].found
+    assert "As one of its arms, linucb+blend:full differs from" in by_letter(study)["d"].found
 
 
 def test_as_an_arm_blend_learns_from_the_shadowed_requests_alone() -> None:
@@ -90,7 +90,7 @@ def test_laser_s_margins_stand_beside_ours_with_and_without_the_weakest_arm(stud
     for row in result["tasks"].values():
         assert set(row["ours"]) >= {"linucb", "linucb:full"}
         assert row["without_weakest"]["linucb:full"]["f1"] < row["ours"]["linucb:full"]["f1"]
-    letter = found(study)["e"]
+    letter = by_letter(study)["e"]
     assert letter.met is None
     assert "LASeR +2.64" in letter.found
     assert "without lost" in letter.found
@@ -110,6 +110,6 @@ def test_limits_tell_what_each_task_s_best_arm_gains(study: Study) -> None:
 def test_a_single_task_has_no_gap(alone: str) -> None:
     pool = make_report_pool(80)
     questions = tuple(one for one in pool.questions if one.task == alone)
-    result: dict[str, Any] = found(run(replace(pool, questions=questions), make_plan(orders=1)))
+    result: dict[str, Any] = by_letter(run(replace(pool, questions=questions), make_plan(orders=1)))
     assert result["a"].met is None
     assert "is the best for every task" in result["a"].found

@@ -116,7 +116,7 @@ def poisoned(random: Random, rounds: int) -> World:
 
 
 def noisy_arm(random: Random, rounds: int) -> World:
-    """the rewards of one arm are 0 or 1, with the same mean"""
+    """the rewards of one arm are 0 or 1, with an unchanged mean"""
     world = stationary(random, rounds)
     feedback = world.feedback.copy()
     feedback[:, 0] = random.random(rounds) < world.mean[:, 0]

@@ -59,7 +59,7 @@ def run(
         wanted = [name for name in FAULTS if name in (fault or FAULTS)]
         left_out = [name for name in wanted if name in _ENGINE and settings.generation.kind != "vllm"]
         if left_out:
-            console.print(f"left out, for want of a vLLM engine of its own: {', '.join(left_out)}")
+            console.print(f"left out, since the service has no vLLM engine: {', '.join(left_out)}")
         chosen = [name for name in wanted if name not in left_out]
         if not chosen:
             raise ConfigError.at(

@@ -63,7 +63,8 @@ def run(settings: Settings, *, quick: bool, out: Path | None) -> None:
     Keys: ``naive_s`` (one padded batch), ``cold_s`` (nothing cached), ``warm_s`` (prompt cached),
     ``cold_ratio`` and ``warm_ratio`` (naive over cold and over warm), ``floor_ratio`` (cold over one prefill
     of the prompt and one batch of the candidates' tokens without it), ``growth`` (rows of
-    ``prompt_tokens``, ``prefill_s``, ``candidate_share`` and ``seconds`` by number of candidates), ``candidate_share`` (seconds of one more
+    ``prompt_tokens``, ``prefill_s``, ``candidate_share`` and ``seconds`` by number of candidates),
+    ``candidate_share`` (seconds of one more
     candidate as a share of a prefill; the largest of the rows), ``score_error`` and ``naive_score_error``
     (root mean square of the difference to the scores in float32, of the arm and of the padded batch),
     ``max_score_difference`` (between arm and padded batch), ``tolerance``, ``order_equal_except_near_ties``,

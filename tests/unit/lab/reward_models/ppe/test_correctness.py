@@ -101,7 +101,7 @@ def test_the_end_has_an_interval_over_sources() -> None:
     assert (result.end.value, result.end.low, result.end.high) == (0.5, 0.0, 1.0)
 
 
-# what cannot be told
+# figures that are missing
 
 
 @pytest.mark.parametrize("right", [[1, 1], [0, 0]])

@@ -108,7 +108,7 @@ def test_where_people_separate_nothing_there_is_no_agreement_to_tell() -> None:
     assert result.separability == 1.0
 
 
-# what cannot be told
+# figures that are missing
 
 
 @pytest.mark.parametrize(
