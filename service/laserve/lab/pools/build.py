@@ -125,7 +125,7 @@ async def build(
         Unavailable: the engine failed; the next run resumes the build.
     """
     if len({case.key for case in cases}) < len(cases):
-        raise ConfigError.at("--data", "two files have one name and common ids; rename one")
+        raise ConfigError.at("--data", "two files have the same name and ids; rename one")
     async with generating(make_service(_patient(settings))) as service:
         recipe = _recipe(service)
         builder = Builder(service=service, recipe=recipe, seen=seen or Seen())

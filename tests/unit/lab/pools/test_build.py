@@ -132,7 +132,7 @@ async def test_a_run_of_other_settings_does_not_go_on_where_this_one_stood(
     with monkeypatch.context() as patched, pytest.raises(EngineError):
         patched.setattr(pool_building.Builder, "question", broken)
         await build(settings(), cases(tmp_path, ROWS), out=out)
-    with pytest.raises(ConfigError, match=r"pool\.parquet\.part was begun with another sampling"):
+    with pytest.raises(ConfigError, match=r"pool\.parquet\.part was made with another sampling"):
         await build(settings(generation={"defaults": {"n": 3}}), cases(tmp_path, ROWS), out=out)
 
 
