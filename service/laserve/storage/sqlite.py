@@ -209,16 +209,24 @@ class Database:
 
     async def _write_something(self) -> None:
         """Insert a row into each table that requests write, and delete it, in one transaction."""
+        try:
+            await self._insert_and_delete()
+        except StoreError:
+            # Connections may have cached pages of a damaged file; those of the next try read the file anew.
+            await self._open_engine().dispose()
+            raise
+        self._doubts.probe_passed()
+        if (doubt := self._doubts.reason) is not None:
+            raise StoreError(doubt)
+        self.refusing = False
+
+    async def _insert_and_delete(self) -> None:
         async with self.transaction() as connection:
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
             for table in (tables.decisions, tables.events, tables.feedback):
                 row, itself = _probe_row(table)
                 await connection.execute(insert(table).values(row))
                 await connection.execute(delete(table).where(itself))
-        self._doubts.probe_passed()
-        if (doubt := self._doubts.reason) is not None:
-            raise StoreError(doubt)
-        self.refusing = False
 
     async def scrub(self) -> None:
         """Empty the write-ahead log, which still holds the pages as they were before a text was removed.
