@@ -1,19 +1,19 @@
-"""Whether a test write that passed is believed, when the writes of requests fail all the same."""
+"""Doubts about test writes that pass while the writes of requests fail."""
 
 import time
 from collections import Counter
 from collections.abc import Callable
 
-#: Writes of one sort that fail in a row, each behind a test write that passed, before that is not believed.
+#: Number of failed writes of one sort in a row, each after a passed test write, that begins a doubt.
 _FAILURES = 3
-#: Seconds for which it is not believed then; twice as many after each further failure.
+#: Seconds of the first doubt, which double with each further failure, and the most seconds.
 _FIRST_S, _LONGEST_S = 30.0, 300.0
 
 
 class Doubts:
-    """Counts writes that failed although a test write had passed before.
+    """Counts writes of requests that failed although a test write had passed before.
 
-    Without it a database that takes the test and refuses the rest would be called ready again and again.
+    Without the count, a database that takes test writes and nothing else would be ready after each test.
 
     Args:
         clock: seconds, monotonic.
@@ -22,13 +22,13 @@ class Doubts:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures: Counter[str] = Counter()
-        #: Sorts of writes that have failed since the last test write passed: counted once.
+        #: Sorts of writes that failed since the last passed test write; each failure counts once.
         self._counted: set[str] = set()
         self._last = ""
         self._until = 0.0
 
     def failed(self, what: str | None, reason: str) -> None:
-        """A write of this sort was refused; None is one that counts for nothing."""
+        """Count a refused write of this sort; a write of sort None does not count."""
         if what is None or what in self._counted:
             return
         self._counted.add(what)
@@ -38,7 +38,7 @@ class Doubts:
             self._until = self._clock() + min(_FIRST_S * 2.0**more, _LONGEST_S)
 
     def succeeded(self, what: str | None) -> None:
-        """A write of this sort was taken."""
+        """Forget the failures of this sort, since a write of it succeeded."""
         if what is not None and self._failures.pop(what, 0):
             self._counted.discard(what)
             if max(self._failures.values(), default=0) < _FAILURES:
@@ -49,7 +49,7 @@ class Doubts:
 
     @property
     def reason(self) -> str | None:
-        """Why a test write that passed is not believed now; None when it is."""
+        """Message of the doubt that holds now; None when there is no doubt."""
         if self._clock() >= self._until:
             return None
         return f"the database takes test writes, but refuses those of requests ({self._last})"

@@ -1,4 +1,4 @@
-"""The database's file, as the one process that writes it holds it: its locks, and its being there."""
+"""The files of the open database: the locks on them, their identity, and a copy when they are gone."""
 
 import fcntl
 import os
@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from laserve.errors import ConfigError
 from laserve.storage.log_id import rescued
 
-#: What SQLite keeps beside the file in WAL mode; what was committed last lies in the first of them.
-_SIDE_FILES = ("", "-wal", "-shm")
+#: Endings of the files of a database in WAL mode. The latest commits are in the ``-wal`` file alone.
+_FILES = ("", "-wal", "-shm")
 #: First byte that SQLite's readers lock, and how many (SHARED_FIRST and SHARED_SIZE in its sources).
 _SHARED_BYTES = (0x40000002, 510)
 #: Whether a rescued copy has a decision that the database lacks, or its last event. An event vouches for all
@@ -43,13 +43,13 @@ class _Identity(NamedTuple):
 class HeldFile:
     """Holds a SQLite file so that no second process writes to it, under whatever name.
 
-    A lock on the file itself keeps others out that reach it by another path, or after somebody has removed
-    the lock file that lies beside it; the lock file keeps out versions of laserve that know no other. Both go
-    with the process.
+    A lock on the file itself excludes processes that reach the file by another path, or after the lock file
+    beside it was removed; the lock file excludes earlier versions of laserve, which know no other lock. Both
+    locks end with the process.
 
-    A file that is removed or replaced while it is open goes on taking writes, which the next start does not
-    see. So `missing` looks whether the paths still lead to the files that were opened, and `rescue` copies
-    what was committed from the open files.
+    SQLite keeps writing into an open file that was removed or replaced, and the next start does not see these
+    writes. So `missing` compares the paths with the opened files, and `rescue` copies the committed rows from
+    the opened files.
 
     Args:
         path: the file, as the configuration names it.
@@ -93,7 +93,7 @@ class HeldFile:
             f"{self.path.resolve().as_uri()}?mode=rw", uri=True, check_same_thread=False
         )
         self._anchor.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        self._identities = {end: self._identity(end) for end in _SIDE_FILES}
+        self._identities = {end: self._identity(end) for end in _FILES}
         self._size = self.path.stat().st_size
 
     def missing(self) -> str | None:

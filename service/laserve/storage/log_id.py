@@ -1,4 +1,4 @@
-"""The id of a log, kept beside its database, so that no start takes another file for it."""
+"""The id of a log in a file beside its database, by which a start recognises a wrong database."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ def _beside(path: Path) -> Path:
 
 
 def rescued(path: Path) -> Path:
-    """Where a database is copied to that is removed or replaced while it is open."""
+    """Path of the copy of a database that was removed or replaced while it was open."""
     return path.with_name(f"{path.name}.rescued")
 
 
 def check_not_gone(path: Path) -> None:
-    """Raise ConfigError when there was a log at this path, and now there is no database, or an empty file."""
+    """Raise ConfigError when the path had a log before, and now has no database, or an empty file."""
     left = [file for file in (_beside(path), rescued(path)) if file.exists()]
     if not left or (path.is_file() and path.stat().st_size):
         return
@@ -30,22 +30,22 @@ def check_not_gone(path: Path) -> None:
 
 
 class LogId:
-    """Which log a database holds: the checksum of the log's first event, which no other log has.
+    """The id of the log in a database: the checksum of the log's first event, which no other log has.
 
     Args:
         path: the database's file.
-        read_only: compare, and write nothing down.
+        read_only: compare the ids, and write no file.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._beside = _beside(path)
         self._read_only = read_only
-        #: Whether it is written down.
+        #: Whether the id's file exists.
         self.kept = self._beside.exists()
 
     def agree(self, log_id: str | None) -> None:
-        """Compare with the database, or take its id where none has been kept.
+        """Compare the kept id with the database's, or keep the database's where there is none.
 
         Args:
             log_id: checksum of its first event, None when it has no event.

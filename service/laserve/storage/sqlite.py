@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from sqlalchemy import (
@@ -23,6 +23,7 @@ from sqlalchemy import (
     and_,
     delete,
     event,
+    exists,
     insert,
     select,
     text,
@@ -46,6 +47,11 @@ _WRITING = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _PROBE_BYTES = 256 * 1024
 #: Value of the key columns in the rows of the test write.
 _PROBE = "laserve probe"
+
+#: Tables that requests write.
+_WRITTEN = (tables.decisions, tables.events, tables.feedback)
+#: A query that needs each of these tables, and reads no row's columns.
+_LOOK = select(*(exists(select(1).select_from(table)) for table in _WRITTEN))
 
 
 @contextmanager
@@ -99,19 +105,14 @@ class Database:
         if self._read_only:
             if not self.path.is_file():
                 raise ConfigError.at("data_dir", f"no database at {self.path}")
-            database = f"file:{quote(str(self.path.resolve()))}"
-            self._connect(
-                URL.create(_DRIVER, database=database, query={"mode": "ro", "uri": "true"}), _READING
-            )
+            self._connect(_url(self.path, "ro"), _READING)
             return
         file = HeldFile(self.path)
         check_not_gone(self.path)
         file.take()
         self._resources.callback(file.release)
         # The file exists by now; with mode=rw SQLite never makes another one in its place.
-        database = f"file:{quote(str(self.path.resolve()))}"
-        url = URL.create(_DRIVER, database=database, query={"mode": "rw", "uri": "true"})
-        self._connect(url, (*_READING, *_WRITING))
+        self._connect(_url(self.path, "rw"), (*_READING, *_WRITING))
         try:
             async with self.transaction() as connection:
                 await connection.run_sync(_migrate)
@@ -196,8 +197,7 @@ class Database:
         if not self.refusing:
             try:
                 async with self.reading() as connection:
-                    for table in (tables.decisions, tables.events, tables.feedback):
-                        await connection.execute(select(table).limit(1))
+                    await connection.execute(_LOOK)
             except StoreError:
                 self.refusing = True
                 raise
@@ -223,7 +223,7 @@ class Database:
     async def _insert_and_delete(self) -> None:
         async with self.transaction() as connection:
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            for table in (tables.decisions, tables.events, tables.feedback):
+            for table in _WRITTEN:
                 row, itself = _probe_row(table)
                 await connection.execute(insert(table).values(row))
                 await connection.execute(delete(table).where(itself))
@@ -287,6 +287,12 @@ class Database:
         if self._engine is None:
             raise StoreError("the store is closed")
         return self._engine
+
+
+def _url(path: Path, mode: Literal["ro", "rw"]) -> URL:
+    """The address of a file that exists, which SQLite does not create."""
+    database = f"file:{quote(str(path.resolve()))}"
+    return URL.create(_DRIVER, database=database, query={"mode": mode, "uri": "true"})
 
 
 async def _check_pages(connection: AsyncConnection) -> None:
