@@ -8,8 +8,7 @@ import tomllib
 from pathlib import Path
 
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec", "triton"}  # torch: installed by the Makefile
-# Requirements of mabwiser for plots of its simulations; nothing else here requires seaborn and matplotlib.
-LEFT_OUT |= {"seaborn", "matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "pyparsing"}
+LEFT_OUT |= {"seaborn"}  # mabwiser's, for plots of its simulations
 project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))
 extras = project["project"]["optional-dependencies"]
 wanted = [
