@@ -1,6 +1,7 @@
 """Commands on the log of a service."""
 
 import asyncio
+import signal
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -8,16 +9,12 @@ from typing import Any, BinaryIO
 
 import click
 
-from laserve.cli.options import configured, json_out, refusing
+from laserve.cli.options import NewFile, configured, json_out, refusing
 
 
 @click.command()
 @configured
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write; by default standard output.",
-)
+@click.option("--out", type=NewFile(), help="File to write; by default standard output.")
 @click.option(
     "--since", type=click.FloatRange(0), help="Only decisions made at or after this time, in Unix seconds."
 )
@@ -28,21 +25,23 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
     """Export the log as JSON lines: one decision each, with the reward of every candidate."""
     from laserve.config import load
     from laserve.history.export import export_store
+    from laserve.lab.output import discard, written
     from laserve.serve.wiring import make_store
     from laserve.storage.base import Wanted
 
     def open_output() -> AbstractContextManager[BinaryIO]:
-        return nullcontext(sys.stdout.buffer) if out is None else out.open("wb")
+        return nullcontext(sys.stdout.buffer) if out is None else written(out, "--out")
 
     settings = load(config=config, profile=profile)
     try:
         finished = asyncio.run(
             export_store(make_store(settings, read_only=True), Wanted(**wanted), open_output)
         )
-    except BrokenPipeError:  # the reader has closed the pipe
-        raise
+    except BrokenPipeError:
+        discard()
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
-        raise click.ClickException(f"{out or 'standard output'}: {error.strerror}") from error
+        raise click.ClickException(f"standard output: {error.strerror}") from error
     click.echo(
         f"{settings.database}: {finished.exported} decisions exported, "
         f"{finished.left_out} left out, since their texts are not kept",

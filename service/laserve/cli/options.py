@@ -53,9 +53,28 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+class NewFile(click.Path):
+    """A file to write, which is refused before the work if it cannot be written."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        from laserve.errors import ConfigError
+        from laserve.lab.output import check_writable
+
+        path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
+        try:
+            check_writable(path, param.opts[0] if param else str(value))
+        except ConfigError as error:
+            raise click.ClickException(error.message) from error
+        return path
+
+
 def json_out(help: str = "File for the results, as JSON.") -> Options:  # noqa: A002 - as click calls it
     """The option for the file of results."""
-    return click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help=help)
+    return click.option("--json", "out", type=NewFile(), help=help)
 
 
 def cuts(command: Callable[..., Any]) -> Callable[..., Any]:

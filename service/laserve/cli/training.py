@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from laserve.cli.options import configured, json_out, refusing, rows
+from laserve.cli.options import NewFile, configured, json_out, refusing, rows
 
 
 @click.command("train-rm")
@@ -91,7 +91,7 @@ def train_rm(
 @json_out()
 @click.option(
     "--prior-out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NewFile(),
     help="File for a prior of each arm's reward from these rows, as JSON.",
 )
 @click.option(
@@ -121,7 +121,7 @@ def evaluate_rm(config: Path | None, profile: str | None, **options: Any) -> Non
 @click.command("fit-context")
 @configured
 @rows("File of requests as JSON lines (may be .gz); repeatable.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@click.option("--out", type=NewFile(), required=True, help="File to write.")
 @refusing
 def fit_context(config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path) -> None:
     """Compute the constants of the context features from a sample of requests."""

@@ -8,14 +8,12 @@ from typing import Any
 
 import httpx
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from laserve import textmetrics
 from laserve.config.secrets import public_text
 from laserve.errors import ConfigError, LaserveError
 from laserve.lab.data.questions import Question, built_in, read
-from laserve.lab.output import write_json
+from laserve.lab.output import Table, show, write_json
 from laserve.lab.progress import progress
 
 _TIMEOUT_S = 600.0
@@ -76,8 +74,7 @@ async def run(
         arms = (await _call(client, "GET", "/arms"))["arms"]
         after = (await _call(client, "GET", "/policy"))["log_position"]
     figures = summarise(answered) | {"questions": len(questions), "n": n, "events": after - before}
-    for table in _tables(figures, arms):
-        Console().print(table)
+    show(*_tables(figures, arms))
     if out:
         await asyncio.to_thread(write_json, out, figures)
 
@@ -190,25 +187,24 @@ def _percent(value: float | None) -> str:
 
 
 def _tables(figures: dict[str, Any], arms: Sequence[dict[str, Any]]) -> list[Table]:
-    by_arm = Table(
-        title=f"{figures['questions']} questions, n = {figures['n']}, {figures['events']} events learned"
-    )
-    for title in ("arm", "share %", "F1 when chosen", "F1 had it always chosen", "on", "mean reward so far"):
-        by_arm.add_column(title, justify="left" if title == "arm" else "right")
     learned = {arm["name"]: arm["mean_reward"] for arm in arms}
-    for name, row in figures["arms"].items():
-        by_arm.add_row(
-            name,
-            _percent(row["share"]),
-            _percent(row["reward"]),
-            _percent(row["alone"]),
-            f"{row['alone_on']}/{figures['questions']}",
-            _percent(learned.get(name)),
-        )
-    overall = Table(title="F1 against the right answers")
-    for title in ("returned answers", "average candidate", "best possible"):
-        overall.add_column(title, justify="right")
-    overall.add_row(
-        *(_percent(figures["f1"][key]) for key in ("returned", "average_candidate", "best_possible"))
+    by_arm = Table(
+        title=f"{figures['questions']} questions, n = {figures['n']}, {figures['events']} events learned",
+        columns=("arm", "share %", "F1 when chosen", "F1 had it always chosen", "on", "mean reward so far"),
+        rows=[
+            (
+                name,
+                *(_percent(row[key]) for key in ("share", "reward", "alone")),
+                f"{row['alone_on']}/{figures['questions']}",
+                _percent(learned.get(name)),
+            )
+            for name, row in figures["arms"].items()
+        ],
+    )
+    overall = Table(
+        title="F1 against the right answers",
+        columns=("returned answers", "average candidate", "best possible"),
+        rows=[[_percent(figures["f1"][key]) for key in ("returned", "average_candidate", "best_possible")]],
+        names=0,
     )
     return [by_arm, overall]

@@ -15,6 +15,7 @@ from laserve.config import Settings
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.generation.prompts import SOLVED
 from laserve.lab.data.questions import json_lines
+from laserve.lab.output import write_bytes
 from laserve.models.encoder import Encoder
 from laserve.serve.wiring import make_encoder
 
@@ -38,7 +39,7 @@ async def fit(settings: Settings, data: Sequence[Path], out: Path) -> str:
         ConfigError: there are fewer requests than components.
         InvalidRequest: a row holds neither question nor prompt.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     requests = [request for path in data for request in _requests(path)]
     if len(requests) <= COMPONENTS:
@@ -61,16 +62,16 @@ async def fit(settings: Settings, data: Sequence[Path], out: Path) -> str:
         f"{len(requests)} requests of {', '.join(path.name for path in data)}; "
         f"{COMPONENTS} components hold {explained:.1%} of the variance; encoder {encoder.fingerprint}"
     )
-    save_file(
+    constants = save(
         {
             "mean": np.array([LOG2_N[0], TEMPERATURE[0], tokens.mean(), documents.mean()]),
             "sd": np.array([LOG2_N[1], TEMPERATURE[1], max(tokens.std(), 0.5), max(documents.std(), 0.5)]),
             "center": center.astype(np.float32),
             "components": np.ascontiguousarray(components, dtype=np.float32),
         },
-        out,
         metadata={"made_from": description},
     )
+    write_bytes(out, constants, "--out")
     return description
 
 

@@ -7,15 +7,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, Estimate
 from laserve.config import Settings
 from laserve.history.offpolicy import Evaluator, ModelChange, Report
-from laserve.lab.output import write_json
+from laserve.lab.output import Table, show, write_json
 from laserve.serve.wiring import make_policies, make_store
 from laserve.storage.base import Wanted
 
@@ -44,34 +40,35 @@ async def run(
         report = await evaluator.report(policies, Wanted(since=since, task=task))
     finally:
         await store.close()
-    for table in _tables(report):
-        Console().print(table)
-    for crossed in report.changes:
-        Console().print(_change(crossed))
-    for why, count in report.left_out.items():
-        Console().print(f"left out: {count} decisions {why}")
+    left_out = [f"left out: {count} decisions {why}" for why, count in report.left_out.items()]
+    show(_values(report), _rates(report.answer_rates), *map(_change, report.changes), *left_out)
     if out:
         await asyncio.to_thread(write_json, out, asdict(report))
 
 
-def _tables(report: Report) -> list[Table]:
-    values = Table(title="Mean reward, had the policy drawn the arms (95% interval)")
-    for title in ("policy", "decisions", "answered", *ESTIMATORS):
-        values.add_column(title, justify="left" if title == "policy" else "right")
-    for value in report.values:
-        cells = [_cell(value.estimates[name]) for name in ESTIMATORS]
-        values.add_row(value.policy, str(value.decisions), str(value.answered), *cells)
-    values.add_row("drawn arms", "", "", "", _cell(report.logged), "")
-    return [values, _rates(report.answer_rates)]
+def _values(report: Report) -> Table:
+    rows = [
+        (
+            value.policy,
+            str(value.decisions),
+            str(value.answered),
+            *(_cell(value.estimates[name]) for name in ESTIMATORS),
+        )
+        for value in report.values
+    ]
+    return Table(
+        title="Mean reward, had the policy drawn the arms (95% interval)",
+        columns=("policy", "decisions", "answered", *ESTIMATORS),
+        rows=[*rows, ("drawn arms", "", "", "", _cell(report.logged), "")],
+    )
 
 
 def _rates(rates: Mapping[str, Estimate | CannotSay]) -> Table:
-    table = Table(title="Share of decisions that get feedback, had the arm been drawn")
-    for title in ("arm", "answer rate"):
-        table.add_column(title, justify="left" if title == "arm" else "right")
-    for arm, rate in rates.items():
-        table.add_row(arm, _cell(rate))
-    return table
+    return Table(
+        title="Share of decisions that get feedback, had the arm been drawn",
+        columns=("arm", "answer rate"),
+        rows=[(arm, _cell(rate)) for arm, rate in rates.items()],
+    )
 
 
 def _change(crossed: ModelChange) -> str:
@@ -83,7 +80,7 @@ def _change(crossed: ModelChange) -> str:
     )
 
 
-def _cell(result: Estimate | CannotSay | str) -> Any:
+def _cell(result: Estimate | CannotSay | str) -> str:
     match result:
         case Estimate():
             return f"{result.value:.3f} ({result.low:.3f} to {result.high:.3f})"

@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.lab.data.cases import Case
 from laserve.lab.data.files import read_tasks
-from laserve.lab.output import machine, write_json
+from laserve.lab.output import check_writable, machine, show, write_json, write_text
 from laserve.lab.pools.build import build
 from laserve.lab.pools.held_out import Seen, cross_fitted, held_out
 from laserve.lab.pools.pool import Pool, check_pyarrow, read
@@ -26,7 +23,7 @@ from laserve.lab.report.page import page
 from laserve.lab.report.sections import sections
 from laserve.lab.report.study import Plan
 from laserve.lab.report.study import run as study
-from laserve.lab.report.tabular import Tabular, summary
+from laserve.lab.report.tabular import summary
 
 #: Default file of the pool: in the report's folder, beside the JSON, or in the working directory.
 POOL = "selection-pool.parquet"
@@ -83,6 +80,9 @@ def run(
         Unavailable: the engine failed; the same command resumes the build.
     """
     check_pyarrow()
+    if report:
+        for name in (HTML, MARKDOWN):
+            check_writable(report / name, "--report", parents=True)
     policies_of(policies, settings.policy)  # fails before hours are spent on the pool
     fits = [_fit(option) for option in cross_fit]
     plan = Plan(policy=settings.policy, learners=tuple(policies), orders=orders, shadow_share=shadow_share)
@@ -95,14 +95,13 @@ def run(
     built = held_out(built, seen)
     with progress("replaying") as report_done:
         replayed = study(built, plan, report_done.reach)
-    results = figures(replayed) | {"machine": machine(cores=True)}
+    results = figures(replayed) | {"machine": machine()}
     _print(results)
     if out:
         write_json(out, results)
     if report:
-        report.mkdir(parents=True, exist_ok=True)
-        (report / HTML).write_text(page(results), encoding="utf-8")
-        (report / MARKDOWN).write_text(markdown(results), encoding="utf-8")
+        write_text(report / HTML, page(results), "--report")
+        write_text(report / MARKDOWN, markdown(results), "--report")
 
 
 def _fit(option: str) -> tuple[str, list[str]]:
@@ -125,8 +124,8 @@ def _pool(
     seen.check(configured)
     if not data:
         raise ConfigError.at("--data", f"needed to build a pool, since {path} is not there")
+    check_writable(path, "--pool", parents=True)
     cases, left_out = _cases(data, cut)
-    path.parent.mkdir(parents=True, exist_ok=True)
     return asyncio.run(build(settings, cases, out=path, left_out=left_out, seen=seen, at_once=at_once))
 
 
@@ -160,17 +159,10 @@ def _restricted(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping
 
 def _print(figures: Mapping[str, Any]) -> None:
     """Print the findings, and the policies over the questions in F1, or over all if no question is in F1."""
-    console = Console()
     findings, *_ = sections(figures)
     block = figures if figures["questions"] else figures["mixture"]
-    for title, table in ((findings.title, findings.tables[0]), ("Whole run, 95%", summary(block))):
-        console.print(_rich(title, table))
-
-
-def _rich(title: str, table: Tabular) -> Table:
-    shown = Table(title=title)
-    for index, column in enumerate(table.columns):
-        shown.add_column(column, justify="right" if index and not table.texts else "left")
-    for row in table.rows:
-        shown.add_row(*(cell.text for cell in row))
-    return shown
+    show(
+        replace(findings.tables[0], title=findings.title),
+        replace(summary(block), title="Whole run, 95%"),
+        figures["machine"],
+    )

@@ -15,14 +15,12 @@ import httpx
 import numpy as np
 import uvicorn
 from fastapi import FastAPI
-from rich.console import Console
-from rich.table import Table
 
 from laserve.api.app import create_app
 from laserve.api.bodies.answers import DecisionBody, UsageBody
 from laserve.api.bodies.requests import GenerateBody
 from laserve.config import load
-from laserve.lab.output import machine, write_json
+from laserve.lab.output import Table, machine, show, write_json
 from laserve.lab.progress import progress
 from laserve.serve.lifespan import load as load_service
 from laserve.serve.lifespan import running
@@ -47,12 +45,12 @@ def run(*, requests: int, out: Path | None) -> None:
         out: JSON file.
     """
     figures = asyncio.run(_measure(requests))
-    table = Table(title=f"{requests} requests each, n = {_BODY['n']}, on {figures['machine']}")
-    for name in figures:
-        if name not in ("machine", "requests"):
-            table.add_column(name, justify="right")
-    table.add_row(*(f"{value:.2f}" for value in figures.values() if isinstance(value, float)))
-    Console().print(table)
+    shown = {name: f"{value:.2f}" for name, value in figures.items() if isinstance(value, float)}
+    title = f"{requests} requests each, n = {_BODY['n']}"
+    show(
+        Table(title=title, columns=list(shown), rows=[list(shown.values())], names=0),
+        figures["machine"],
+    )
     if out:
         write_json(out, figures)
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from laserve.lab.output import Table
 from laserve.lab.report.sections import sections
-from laserve.lab.report.tabular import Section, Tabular
+from laserve.lab.report.tabular import Section
 
 TITLE = "Gain from choosing reward models"
 
@@ -19,9 +20,9 @@ def _section(section: Section, level: int) -> str:
     return "\n\n".join(parts) + "\n" + "".join("\n" + _section(one, level + 1) for one in section.within)
 
 
-def _table(table: Tabular) -> str:
+def _table(table: Table) -> str:
     rule = ["---", *["---" if table.texts else "---:"] * (len(table.columns) - 1)]
-    rows = [table.columns, rule, *([cell.text for cell in row] for row in table.rows)]
+    rows = [table.columns, rule, *([cell.text for cell in row] for row in table.cells)]
     return "\n".join(map(_row, rows))
 
 

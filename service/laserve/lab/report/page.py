@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from laserve.lab.output import Cell, Table
 from laserve.lab.report.markdown import TITLE
 from laserve.lab.report.sections import sections
-from laserve.lab.report.tabular import Cell, Section, Tabular
+from laserve.lab.report.tabular import Section
 
 _STYLE = """
 :root { color-scheme: light dark; --up: #00664a; --down: #a03c00; --rule: #8884; }
@@ -52,9 +53,9 @@ def _content(section: Section) -> str:
     return says + charts + "".join(map(_table, section.tables))
 
 
-def _table(table: Tabular) -> str:
+def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
-    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in table.rows)
+    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in table.cells)
     kind = ' class="texts"' if table.texts else ""
     shown = f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table>"
     return f'<div class="table">{shown}</div>\n'

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from laserve.lab.output import Cell, Table
 from laserve.lab.replay.learning import BLEND, FULL
 from laserve.lab.report import pictures
 from laserve.lab.report.tabular import (
     TITLES,
-    Cell,
     Section,
-    Tabular,
     difference,
     policies,
     tabular,
@@ -56,7 +55,7 @@ def sections(figures: Mapping[str, Any]) -> list[Section]:
     ]
 
 
-def _findings(figures: Mapping[str, Any]) -> Tabular:
+def _findings(figures: Mapping[str, Any]) -> Table:
     rows = [
         (f"({one['letter']})", one["asked"], one["found"], _MET[one["met"]]) for one in figures["findings"]
     ]

@@ -2,27 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-#: Mark of a difference whose interval is above 0 (up) or below 0 (down).
-Tone = Literal["", "up", "down"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One cell of a table."""
-
-    text: str
-    tone: Tone = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tabular:
-    """A table; the first column holds names, the others figures, or texts if `texts` is set."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    texts: bool = False
+from laserve.lab.output import Cell, Table
+from laserve.lab.output.tables import Tone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +15,7 @@ class Section:
     title: str
     says: tuple[str, ...] = ()
     charts: tuple[str, ...] = ()
-    tables: tuple[Tabular, ...] = ()
+    tables: tuple[Table, ...] = ()
     #: Subsections, which a page shows folded.
     within: tuple["Section", ...] = field(default=())
 
@@ -52,13 +35,12 @@ TITLES = {
 }
 
 
-def tabular(columns: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, texts: bool = False) -> Tabular:
+def tabular(columns: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, texts: bool = False) -> Table:
     """A table of texts and cells."""
-    cells = (tuple(cell if isinstance(cell, Cell) else Cell(text=cell) for cell in row) for row in rows)
-    return Tabular(columns=tuple(columns), rows=tuple(cells), texts=texts)
+    return Table(columns=columns, rows=rows, texts=texts)
 
 
-def policies(block: Mapping[str, Any]) -> Tabular:
+def policies(block: Mapping[str, Any]) -> Table:
     """All policies of a block, whole run and last third, in points of its metric."""
     metric, questions = block["metric"], block["questions"]
     title = TITLES.get(metric, metric)
@@ -93,7 +75,7 @@ def policies(block: Mapping[str, Any]) -> Tabular:
     return tabular(columns, rows)
 
 
-def summary(block: Mapping[str, Any]) -> Tabular:
+def summary(block: Mapping[str, Any]) -> Table:
     """All policies of a block over the whole run alone, without intervals."""
     metric = block["metric"]
     rows = [

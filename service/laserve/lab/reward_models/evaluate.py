@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.lab.data.rows import Group, S, read, split
-from laserve.lab.output import write_json
+from laserve.lab.output import Table, show, write_json
 from laserve.lab.reward_models.accuracy import length_only, measure
 from laserve.lab.reward_models.ppe import evaluate as ppe
 from laserve.lab.reward_models.ppe.evaluate import CORRECTNESS, PREFERENCES
@@ -86,13 +84,13 @@ async def run(
             scored.append(Scored(groups=groups, train=train, scores=await score_all(arms, groups)))
             figures[name] = figures_of(scored[-1])
             qualities.append(_of_groups(figures[name], arms.ready))
-            _print(_tables(name, figures[name]))
+            show(*_tables(name, figures[name]))
         if together and len(scored) > 1:
             figures[TOGETHER] = figures_of(joined(scored))
-            _print(_tables(TOGETHER, figures[TOGETHER]))
+            show(*_tables(TOGETHER, figures[TOGETHER]))
         for kind, answers in sets:
             figures[kind.name] = await ppe.evaluate(arms, kind, answers)
-            _print(tables(kind, figures[kind.name]))
+            show(*tables(kind, figures[kind.name]))
     if CORRECTNESS.name in figures:
         qualities.append(_of_answers(figures[CORRECTNESS.name]))
     if out:
@@ -200,22 +198,22 @@ def _of_answers(figures: Mapping[str, Any]) -> Qualities:
     )
 
 
-def _print(made: Sequence[Table]) -> None:
-    for table in made:
-        Console().print(table)
-
-
 def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
-    accuracy = Table(title=f"{name}: {figures['groups']} groups, share of pairs in the right order")
-    for title in ("arm", "accuracy", "95% interval", "pairs"):
-        accuracy.add_column(title, justify="left" if title == "arm" else "right")
-    for arm, row in figures["accuracy"].items():
-        accuracy.add_row(arm, f"{row['value']:.3f}", _interval(row), str(row["pairs"]))
-    best = Table(title=f"{name}: quality of the best answer by each arm, in %")
-    for title in ("arm", "best of n", "95% interval"):
-        best.add_column(title, justify="left" if title == "arm" else "right")
-    for arm, row in figures["best_of"].items():
-        best.add_row(arm, f"{100 * row['value']:.1f}", _interval(row, 100))
+    accuracy = Table(
+        title=f"{name}: {figures['groups']} groups, share of pairs in the right order",
+        columns=("arm", "accuracy", "95% interval", "pairs"),
+        rows=[
+            (arm, f"{row['value']:.3f}", _interval(row), str(row["pairs"]))
+            for arm, row in figures["accuracy"].items()
+        ],
+    )
+    best = Table(
+        title=f"{name}: quality of the best answer by each arm, in %",
+        columns=("arm", "best of n", "95% interval"),
+        rows=[
+            (arm, f"{100 * row['value']:.1f}", _interval(row, 100)) for arm, row in figures["best_of"].items()
+        ],
+    )
     return [accuracy, best]
 
 

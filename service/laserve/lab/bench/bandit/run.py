@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from laserve.bandit.policies.base import draw as draw_arm
 from laserve.bandit.policies.base import noise, uniform
@@ -23,7 +21,7 @@ from laserve.eventlog.learner import Learner
 from laserve.lab.bench.bandit.play import players, robustness
 from laserve.lab.bench.bandit.regret_chart import draw
 from laserve.lab.bench.bandit.worlds import SCENARIOS
-from laserve.lab.output import machine, write_json
+from laserve.lab.output import Table, machine, show, write_json
 from laserve.lab.progress import progress
 from laserve.types import Event, Update, Vector
 
@@ -65,7 +63,7 @@ def run(*, quick: bool, out: Path | None) -> None:
         "scenarios": scenarios,
         "seeds": seeds,
         "requests": rounds,
-        "machine": machine(cores=True),
+        "machine": machine(),
     }
     _print(figures)
     if out:
@@ -185,22 +183,25 @@ def _timed(seconds: list[float], work: Callable[..., Any], *arguments: Any) -> A
 
 
 def _print(figures: dict[str, Any]) -> None:
-    console = Console()
-    table = Table(title=f"Microseconds, K = {_K}, d = {_D}, {figures['machine']}")
-    for name in ("", "choose", "update"):
-        table.add_column(name, justify="right")
-    table.add_row("laserve", f"{figures['choose_us']:.1f}", f"{figures['update_us']:.1f}")
-    table.add_row("mabwiser", f"{figures['mabwiser_choose_us']:.0f}", f"{figures['mabwiser_update_us']:.0f}")
-    console.print(table)
-    console.print(
-        f"mabwiser takes {figures['mabwiser_ratio']:.1f} times as long; choose and update grow with d to the "
-        f"power of {figures['growth_exponent']:.2f} from d = {_DIMENSIONS[0]} to {_DIMENSIONS[-1]}"
+    ours, theirs = ([figures[f"{of}{key}"] for key in ("choose_us", "update_us")] for of in ("", "mabwiser_"))
+    speed = Table(
+        title=f"Microseconds, K = {_K}, d = {_D}",
+        columns=("", "choose", "update"),
+        rows=[["laserve", *(f"{us:.1f}" for us in ours)], ["mabwiser", *(f"{us:.0f}" for us in theirs)]],
     )
-    regret = Table(title=f"Regret after {figures['requests']} requests, mean of {figures['seeds']} worlds")
-    regret.add_column("scenario", overflow="fold")
     names = list(next(iter(figures["scenarios"].values()))["policies"])
-    for name in names:
-        regret.add_column(name, justify="right", overflow="fold")
-    for scenario, row in figures["scenarios"].items():
-        regret.add_row(scenario, *(f"{row['policies'][name]['regret']['mean']:.0f}" for name in names))
-    console.print(regret)
+    regret = Table(
+        title=f"Regret after {figures['requests']} requests, mean of {figures['seeds']} worlds",
+        columns=("scenario", *names),
+        rows=[
+            [scenario, *(f"{row['policies'][name]['regret']['mean']:.0f}" for name in names)]
+            for scenario, row in figures["scenarios"].items()
+        ],
+    )
+    show(
+        speed,
+        f"mabwiser takes {figures['mabwiser_ratio']:.1f} times as long; choose and update grow with d to the "
+        f"power of {figures['growth_exponent']:.2f} from d = {_DIMENSIONS[0]} to {_DIMENSIONS[-1]}",
+        regret,
+        figures["machine"],
+    )

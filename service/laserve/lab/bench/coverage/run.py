@@ -1,19 +1,16 @@
 """Benchmark of the coverage of off-policy evaluation's 95% intervals, on simulated logs with known values."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, ClusterBootstrap, Estimate, evaluate
 from laserve.lab.bench.coverage.world import RANDOM, Logging, World
-from laserve.lab.output import machine, write_json
+from laserve.lab.output import Table, machine, show, write_json
 from laserve.lab.progress import progress
 
 #: Number of decisions of a log, by kind.
@@ -65,9 +62,9 @@ def run(*, logs: int, seed: int, out: Path | None) -> None:
         {"log": kind, "estimator": name, "decisions": DECISIONS[kind], **figures_of(cell)}
         for (kind, name), cell in cells.items()
     ]
-    _print(rows)
-    made_on = machine()
-    figures = {"rows": rows, "seed": seed, "seconds": time.perf_counter() - began, "machine": made_on}
+    spent = time.perf_counter() - began
+    figures = {"rows": rows, "seed": seed, "seconds": spent, "machine": (made_on := machine())}
+    show(_table(rows), made_on)
     if out:
         write_json(out, figures)
 
@@ -102,12 +99,7 @@ def simulate(*, logs: int, seed: int) -> Iterator[Judged]:
                     yield Judged(kind=kind, estimator=name, outcome=outcome, truth=truth)
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    table = Table(title="95% intervals of off-policy evaluation", box=SIMPLE_HEAD)
-    for name in ("log", "N", "by"):
-        table.add_column(name, no_wrap=True)
-    for name in ("coverage", "width", "error", "sample", "refused"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     formats = {
         "coverage": "{:.1%}",
         "mean_width": "{:.3f}",
@@ -115,7 +107,17 @@ def _print(rows: list[dict[str, Any]]) -> None:
         "mean_effective_sample": "{:.0f}",
         "refused": "{:.1%}",
     }
-    for row in rows:
-        shown = ("-" if row[name] is None else form.format(row[name]) for name, form in formats.items())
-        table.add_row(row["log"], str(row["decisions"]), row["estimator"], *shown)
-    Console().print(table)
+    return Table(
+        title="95% intervals of off-policy evaluation",
+        columns=("log", "by", "N", "coverage", "width", "error", "sample", "refused"),
+        rows=[
+            (
+                row["log"],
+                row["estimator"],
+                str(row["decisions"]),
+                *("-" if row[name] is None else form.format(row[name]) for name, form in formats.items()),
+            )
+            for row in rows
+        ],
+        names=2,
+    )

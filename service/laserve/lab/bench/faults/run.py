@@ -7,22 +7,19 @@ has repeated it.
 import asyncio
 import signal
 import statistics
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from laserve.errors import ConfigError, LaserveError
 from laserve.history.verify import verify_store
 from laserve.lab.bench.faults.load import Clients, compare
 from laserve.lab.bench.faults.subject import Subject, settings_of
 from laserve.lab.bench.faults.trial import FAULTS, Trial
-from laserve.lab.output import machine, write_json
+from laserve.lab.output import Table, machine, show, write_json
 from laserve.serve.wiring import make_store
 
 CLIENTS = 8
@@ -51,7 +48,6 @@ def run(
     """
     if unknown := set(fault) - FAULTS.keys():
         raise ConfigError.at("--fault", f"no {min(unknown)!r}; there are: {', '.join(FAULTS)}")
-    console = Console(stderr=True)
     arguments = [f"--profile={profile}"] if profile else []
     arguments += [f"--config={config.absolute()}"] if config else []
     with tempfile.TemporaryDirectory(prefix="laserve-faults-") as folder:
@@ -59,21 +55,21 @@ def run(
         wanted = [name for name in FAULTS if name in (fault or FAULTS)]
         left_out = [name for name in wanted if name in _ENGINE and settings.generation.kind != "vllm"]
         if left_out:
-            console.print(f"left out, since the service has no vLLM engine: {', '.join(left_out)}")
+            _tell(f"left out, since the service has no vLLM engine: {', '.join(left_out)}")
         chosen = [name for name in wanted if name not in left_out]
         if not chosen:
             raise ConfigError.at(
                 "--fault", f"generation.kind {settings.generation.kind} allows none of these"
             )
-        results = asyncio.run(_run(Subject(settings, arguments, Path(folder)), chosen, repetitions, console))
-    figures = {
+        results = asyncio.run(_run(Subject(settings, arguments, Path(folder)), chosen, repetitions))
+    figures: dict[str, Any] = {
         "machine": machine(),
         "model": settings.generation.model,
         "clients": CLIENTS,
         "left_out": left_out,
         "faults": results,
     }
-    Console().print(_table(figures))
+    show(_table(figures), figures["machine"])
     if out:
         write_json(out, figures)
     judge(results)
@@ -90,55 +86,53 @@ def judge(results: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _table(figures: Mapping[str, Any]) -> Table:
-    title = f"{figures['clients']} clients, {figures['model']}, on {figures['machine']}"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=0)
-    table.add_column("fault", no_wrap=True)
-    for column in (
-        "times",
-        "in flight",
-        "decisions",
-        "feedback",
-        "lost",
-        "doubled",
-        "ready s",
-        "at most",
-        "healthz ms",
-    ):
-        table.add_column(column, justify="right")
-    for name, result in figures["faults"].items():
-        table.add_row(
-            name,
-            *(str(result[key]) for key in ("repetitions", "in_flight", "decisions", "feedback")),
-            str(result["lost_decisions"] + result["lost_feedback"]),
-            str(result["doubled"]),
-            *(f"{result[key]:.2f}" for key in ("ready_median_s", "ready_max_s")),
-            f"{result['healthz_max_ms']:.0f}",
-        )
-    return table
+    formats = {
+        "repetitions": ("times", "{}"),
+        "in_flight": ("in flight", "{}"),
+        "decisions": ("decisions", "{}"),
+        "feedback": ("feedback", "{}"),
+        "lost_decisions": ("decisions lost", "{}"),
+        "lost_feedback": ("feedback lost", "{}"),
+        "doubled": ("doubled", "{}"),
+        "ready_median_s": ("ready s", "{:.2f}"),
+        "ready_max_s": ("at most", "{:.2f}"),
+        "healthz_max_ms": ("healthz ms", "{:.0f}"),
+    }
+    return Table(
+        title=f"{figures['clients']} clients, {figures['model']}",
+        columns=("fault", *(title for title, _ in formats.values())),
+        rows=[
+            (fault, *(form.format(result[key]) for key, (_, form) in formats.items()))
+            for fault, result in figures["faults"].items()
+        ],
+    )
 
 
-async def _run(
-    subject: Subject, names: Sequence[str], repetitions: int, console: Console
-) -> dict[str, dict[str, Any]]:
+def _tell(line: str) -> None:
+    """Write a line on standard error."""
+    sys.stderr.write(line + "\n")
+
+
+async def _run(subject: Subject, names: Sequence[str], repetitions: int) -> dict[str, dict[str, Any]]:
     results = {}
     try:
-        console.print("starting the service")
+        _tell("starting the service")
         await subject.start()
         for name in names:
-            results[name] = await _try(subject, name, repetitions, console)
+            results[name] = await _try(subject, name, repetitions)
         await subject.end(signal.SIGTERM)
     finally:
         await subject.close()
     return results
 
 
-async def _try(subject: Subject, name: str, repetitions: int, console: Console) -> dict[str, Any]:
+async def _try(subject: Subject, name: str, repetitions: int) -> dict[str, Any]:
     clients = Clients(url=lambda: subject.url, headers=subject.headers, count=CLIENTS)
     trial = Trial(subject=subject, clients=clients)
     async with clients.working():
         for repetition in range(1, repetitions + 1):
             await trial.repeat(name)
-            console.print(f"{name} {repetition}/{repetitions}: ready again after {trial.ready_s[-1]:.2f} s")
+            _tell(f"{name} {repetition}/{repetitions}: ready again after {trial.ready_s[-1]:.2f} s")
     damage = compare(clients.ledger, await subject.stored(clients.ledger.decisions))
     await verify_store(make_store(subject.settings, read_only=True))
     return {

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.lab.bench.scoring.growth_chart import draw
 from laserve.lab.bench.scoring.naive import Naive
 from laserve.lab.bench.scoring.texts import Texts, ready_adapter
-from laserve.lab.output import machine, write_json
+from laserve.lab.output import Table, machine, show, write_json
 from laserve.lab.progress import progress
 from laserve.metrics import Metrics
 from laserve.models.packaged import resolve
@@ -111,7 +109,7 @@ async def _measure(settings: Settings, quick: bool) -> dict[str, Any]:
     return bench.figures() | {
         "growth": rows,
         "candidate_share": max(row["candidate_share"] for row in rows),
-        "machine": machine(cores=True),
+        "machine": machine(),
     }
 
 
@@ -248,26 +246,29 @@ def _row(tokens: int, prefill_s: float, seconds: dict[int, float]) -> dict[str, 
 
 
 def _print(figures: dict[str, Any]) -> None:
-    console = Console()
-    table = Table(
-        title=f"{figures['n']} candidates, {figures['prompt_tokens']} prompt tokens, {figures['machine']}"
-    )
     shown = ("naive_s", "cold_s", "warm_s", "cold_ratio", "warm_ratio", "floor_ratio")
-    for name in shown:
-        table.add_column(name, justify="right")
-    table.add_row(*(f"{figures[name]:.3g}" for name in shown))
-    console.print(table)
-    console.print(
+    counts: Sequence[int] = list(figures["growth"][0]["seconds"])
+    show(
+        Table(
+            title=f"{figures['n']} candidates, {figures['prompt_tokens']} prompt tokens",
+            columns=shown,
+            rows=[[f"{figures[name]:.3g}" for name in shown]],
+            names=0,
+        ),
         f"Error of a score against float32: {figures['score_error']:.3f}, of the padded batch "
         f"{figures['naive_score_error']:.3f}; the two differ by at most "
-        f"{figures['max_score_difference']:.3f} (tolerance {figures['tolerance']:.3f})"
+        f"{figures['max_score_difference']:.3f} (tolerance {figures['tolerance']:.3f})",
+        Table(
+            title="Seconds by candidates, nothing cached",
+            columns=("prompt", "prefill", *(f"n = {n}" for n in counts), "one more, of a prefill"),
+            rows=[
+                (
+                    str(row["prompt_tokens"]),
+                    *(f"{seconds:.2f}" for seconds in (row["prefill_s"], *row["seconds"].values())),
+                    f"{row['candidate_share']:.1%}",
+                )
+                for row in figures["growth"]
+            ],
+        ),
+        figures["machine"],
     )
-    counts: Sequence[int] = list(figures["growth"][0]["seconds"])
-    growth = Table(title="Seconds by candidates, nothing cached")
-    for name in ("prompt", "prefill", *(f"n = {n}" for n in counts), "one more, of a prefill"):
-        growth.add_column(name, justify="right")
-    for row in figures["growth"]:
-        cells = [row["prefill_s"], *row["seconds"].values()]
-        share = f"{row['candidate_share']:.1%}"
-        growth.add_row(str(row["prompt_tokens"]), *(f"{cell:.2f}" for cell in cells), share)
-    console.print(growth)

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
+from laserve.lab.output import Table
 from laserve.lab.reward_models.ppe.domains import plain
 from laserve.lab.reward_models.ppe.evaluate import CORRECTNESS, LONGEST, PREFERENCES, Kind
 
@@ -42,48 +41,47 @@ def tables(kind: Kind, figures: Mapping[str, Any]) -> list[Table]:
 
 def _overall(kind: Kind, figures: Mapping[str, Any]) -> Table:
     main = _MAIN[kind.name]
-    table = _table(f"{kind.name}: {figures['rows']} rows", [*_titles(kind.metrics), f"{_TITLES[main]}, 95%"])
-    notes = []
+    rows, notes = [], []
     for arm, one in figures["arms"].items():
         overall = one["overall"]
         interval = overall[main]
         shown = f"{interval['low']:.3f} to {interval['high']:.3f}" if interval else "-"
-        table.add_row(arm, *(_shown(overall[metric]) for metric in kind.metrics), shown)
+        rows.append((arm, *(_shown(overall[metric]) for metric in kind.metrics), shown))
         for reason in dict.fromkeys(overall["missing"].values()):
             lacking = [metric for metric, why in overall["missing"].items() if why == reason]
             notes.append(f"{', '.join(_titles(lacking))}: {reason}")
     notes += [f"{arm}: {count} rows not scored" for arm, count in figures["unscored"].items()]
-    table.caption = "\n".join(dict.fromkeys(notes))
-    return table
+    return Table(
+        title=f"{kind.name}: {figures['rows']} rows",
+        columns=("arm", *_titles(kind.metrics), f"{_TITLES[main]}, 95%"),
+        rows=rows,
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
 def _domains(arms: Mapping[str, Any], names: Sequence[str], metric: str) -> Table:
-    table = _table(f"{_TITLES[metric]} by domain", [*names, "worst"])
+    rows = []
     for arm, one in arms.items():
         worst = (one["worst"] or {}).get(metric)
         cells = [_shown(one["domains"][name][metric]) if name in one["domains"] else "-" for name in names]
-        table.add_row(arm, *cells, worst["domain"] if worst else "-")
-    return table
+        rows.append((arm, *cells, worst["domain"] if worst else "-"))
+    return Table(title=f"{_TITLES[metric]} by domain", columns=("arm", *names, "worst"), rows=rows)
 
 
 def _curves(arms: Mapping[str, Any]) -> Table:
     overall = {arm: one["overall"] for arm, one in arms.items()}
     last = min(len(one["curve"]) for one in overall.values())
     shown = [k for k in (1, 2, 4, 8, 16, 32) if k < last] + [last]
-    table = _table("share of right answers, best of k", [*(f"k = {k}" for k in shown), "highest at k"])
-    for arm, one in overall.items():
-        table.add_row(arm, *(f"{one['curve'][k - 1]:.3f}" for k in shown), str(one["maximum_at"]))
     truth = overall[LONGEST]["truth"]  # this row has a score for every row
-    table.add_row("possible", *(f"{truth[k - 1]:.3f}" for k in shown), "-")
-    return table
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title)
-    table.add_column("arm")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
+    rows = [
+        (arm, *(f"{one['curve'][k - 1]:.3f}" for k in shown), str(one["maximum_at"]))
+        for arm, one in overall.items()
+    ]
+    return Table(
+        title="share of right answers, best of k",
+        columns=("arm", *(f"k = {k}" for k in shown), "highest at k"),
+        rows=[*rows, ("possible", *(f"{truth[k - 1]:.3f}" for k in shown), "-")],
+    )
 
 
 def _shown(figure: Any) -> str:
