@@ -1,7 +1,9 @@
 """Settings: their sections and their sources."""
 
-from laserve.config.loading import PREFIX, PROFILES, load
+from laserve.config.environment import PREFIX
+from laserve.config.loading import PROFILES, load
 from laserve.config.prior import Expected, read_prior
+from laserve.config.section import Section
 from laserve.config.sections import (
     MAX_CANDIDATES,
     ArmSettings,
@@ -12,7 +14,6 @@ from laserve.config.sections import (
     PolicySettings,
     SamplingDefaults,
     ScoringSettings,
-    Section,
     ServerSettings,
     StorageSettings,
 )

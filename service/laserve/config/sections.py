@@ -1,18 +1,14 @@
 """The sections of the settings; their descriptions are their documentation."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from laserve.config.secrets import public
+from laserve.config.section import Name, Options, Section
 
 MAX_CANDIDATES = 64
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
@@ -22,21 +18,16 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
-class Section(BaseModel):
-    """A group of settings; unknown names are refused, and its text shows no secret."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        for name, value in super().__repr_args__():
-            yield name, public(value)
-
-
 class ServerSettings(Section):
     """The HTTP server."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on; also `HOST`.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on, 0 for any free one; also `PORT`.")
+    host: str = Field("127.0.0.1", description="Address to listen on; also `LASERVE_HOST`, `HOST`.")
+    port: int = Field(
+        8000,
+        ge=0,
+        le=65535,
+        description="Port to listen on, 0 for any free one; also `LASERVE_PORT`, `PORT`.",
+    )
     max_concurrent_requests: int | None = Field(
         None,
         ge=1,
@@ -88,7 +79,7 @@ class GenerationSettings(Section):
     kv_cache_bytes: int | None = Field(
         None, ge=2**20, description="Memory for the KV cache; 2 GiB on a CPU, vLLM's choice on a GPU."
     )
-    engine_args: dict[str, Any] = Field(
+    engine_args: Options = Field(
         default_factory=dict,
         description="More of vLLM's `AsyncEngineArgs`, by their own names; for `fake`, `delay_s` and `salt`.",
     )
@@ -113,7 +104,7 @@ class ArmSettings(Section):
 
     name: Name = Field(description="Name in answers, metrics and the log.")
     kind: str = Field(description="One of the scorer kinds.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Options of that kind.")
+    options: Options = Field(default_factory=dict, description="Options of that kind.")
     timeout_s: float = Field(30.0, gt=0, description="Seconds that the arm may take for one request.")
     circuit_failures: int = Field(
         5, ge=1, description="Consecutive failures after which the arm is not chosen."
@@ -220,7 +211,7 @@ class PolicySettings(Section):
 class FeedbackSettings(Section):
     """The range of rewards, and the window for feedback."""
 
-    reward_range: Annotated[tuple[Finite, Finite], AfterValidator(_ascending)] = Field(
+    reward_range: Annotated[tuple[float, float], AfterValidator(_ascending)] = Field(
         (0.0, 1.0),
         description="Lowest and highest `reward` (and number in `candidate_rewards`) that clients send; they "
         "are learned as 0 and 1, values between in proportion.",
@@ -229,13 +220,11 @@ class FeedbackSettings(Section):
     wait_s: float | None = Field(
         None,
         gt=0,
-        allow_inf_nan=False,
         description="Seconds after a decision in which feedback is expected; later feedback still counts, "
         "with the status `late`.",
     )
     default_reward: float | None = Field(
         None,
-        allow_inf_nan=False,
         description="Reward that a decision learns unless feedback has taught it within `feedback.wait_s`, "
         "in `feedback.reward_range`; none by default.",
     )

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from laserve.config.section import Section
 from laserve.config.sections import (
     ArmSettings,
     ContextSettings,
@@ -14,7 +15,6 @@ from laserve.config.sections import (
     LogSettings,
     PolicySettings,
     ScoringSettings,
-    Section,
     ServerSettings,
     StorageSettings,
 )
@@ -119,6 +119,9 @@ def _over(high: Mapping[str, Any], low: Mapping[str, Any]) -> dict[str, Any]:
     """Values of the higher source, completed by those of the lower one, at any depth."""
     merged = {**low, **high}
     for name in low.keys() & high.keys():
-        if isinstance(high[name], Mapping) and isinstance(low[name], Mapping):
-            merged[name] = _over(high[name], low[name])
+        if isinstance(low[name], Mapping):
+            if isinstance(high[name], Mapping):
+                merged[name] = _over(high[name], low[name])
+            elif high[name] is None:  # an empty section
+                merged[name] = low[name]
     return merged
