@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
 from laserve.config.messages import names
-from laserve.config.settings import Settings
+from laserve.config.settings import Settings, schema
 from laserve.errors import ConfigError
 
 PREFIX = "LASERVE_"
@@ -56,7 +56,7 @@ def _of_kubernetes(short: str, value: str) -> bool:
 
 def _near(short: str) -> str:
     """The nearest variables that name settings."""
-    settings = [name.replace(".", "__").upper() for name in names(Settings.model_json_schema())]
+    settings = [name.replace(".", "__").upper() for name in names(schema())]
     near = [PREFIX + name for name in get_close_matches(short, (*settings, *_SHORT), n=2)]
     return f"; did you mean {' or '.join(near)}?" if near else ""
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from laserve.config.environment import environment
 from laserve.config.messages import problems
 from laserve.config.section import Steps, dotted
-from laserve.config.settings import Settings
+from laserve.config.settings import Settings, schema
 from laserve.config.yaml_file import SettingsFile, read
 from laserve.errors import ConfigError
 
@@ -65,7 +65,7 @@ def _refused(error: ValidationError, above: Sequence[Mapping[str, Any]], file: S
         above: the sources that win over the file.
     """
     lines, wrong = [], []
-    for steps, sentence in problems(error, Settings.model_json_schema()):
+    for steps, sentence in problems(error, schema()):
         wrong.append(dotted(steps))
         position = None if any(_sets(source, steps) for source in above) else file.position(steps)
         lines.append(f"{wrong[-1]}: {sentence}" + (f" ({position})" if position else ""))

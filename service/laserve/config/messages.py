@@ -87,7 +87,9 @@ def _at(steps: Steps, root: Schema) -> Schema:
         if isinstance(step, int):
             inner = node.get("prefixItems", [])[step : step + 1] or [node.get("items", {})]
         else:
+            others = node.get("additionalProperties")
             inner = [node.get("properties", {}).get(step), *node.get("patternProperties", {}).values()]
+            inner += [others] if isinstance(others, Mapping) else []
         node = _resolved(next(filter(None, inner), {}), root)
     return node
 

@@ -1,6 +1,7 @@
 """All settings, and the checks across sections."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -115,13 +116,18 @@ class Settings(Section):
         return cls.model_validate(merged)
 
 
+@cache
+def schema() -> dict[str, Any]:
+    """JSON schema of all settings."""
+    return Settings.model_json_schema()
+
+
 def _over(high: Mapping[str, Any], low: Mapping[str, Any]) -> dict[str, Any]:
     """Values of the higher source, completed by those of the lower one, at any depth."""
     merged = {**low, **high}
     for name in low.keys() & high.keys():
-        if isinstance(low[name], Mapping):
-            if isinstance(high[name], Mapping):
-                merged[name] = _over(high[name], low[name])
-            elif high[name] is None:  # an empty section
-                merged[name] = low[name]
+        if isinstance(low[name], Mapping) and isinstance(high[name], Mapping):
+            merged[name] = _over(high[name], low[name])
+        elif isinstance(low[name], Mapping | list) and high[name] is None:  # empty, and so unset
+            merged[name] = low[name]
     return merged

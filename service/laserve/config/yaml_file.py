@@ -120,15 +120,14 @@ class _Reader:
             return
         lines: dict[str, int] = {}
         for key, value in node.value:
-            inner = (*steps, self._name(key, steps))
-            line = key.start_mark.line + 1
-            if key.value in lines:
+            name, line = self._name(key, steps), key.start_mark.line + 1
+            if name in lines:
                 raise ConfigError.at(
-                    dotted(inner),
-                    f"is given twice in {self._path}, in lines {lines[key.value]} and {line}; write it once",
+                    dotted((*steps, name)),
+                    f"is given twice in {self._path}, in lines {lines[name]} and {line}; write it once",
                 )
-            lines[key.value] = line
-            self.check(value, inner)
+            lines[name] = line
+            self.check(value, (*steps, name))
 
     def value(self, node: Node, steps: Steps) -> Any:
         if isinstance(node, ScalarNode):
@@ -154,15 +153,15 @@ class _Reader:
         self._loader.flatten_mapping(node)
         values = {}
         for key, value in node.value:
-            inner = (*steps, self._name(key, steps))
-            self.positions[inner] = _position(key.start_mark)
-            values[key.value] = self.value(value, inner)
+            name = self._name(key, steps)
+            self.positions[(*steps, name)] = _position(key.start_mark)
+            values[name] = self.value(value, (*steps, name))
         return values
 
     def _name(self, key: Node, steps: Steps) -> str:
         if not isinstance(key, ScalarNode) or not key.value:
             raise self.refused(dotted(steps) or "--config", key, "write a name before the colon")
-        return str(key.value)
+        return _joined(key.value)
 
     def _scalar(self, node: ScalarNode, steps: Steps) -> Any:
         tag, text = node.tag, node.value
@@ -202,7 +201,7 @@ def _as_yaml(data: bytes) -> bytes | str:
 
 
 def _problem(problem: str) -> str:
-    """What to do about a problem of YAML's grammar; those that quote the file are told without the quotation."""
+    """The remedy of a problem that PyYAML found; no sentence quotes the file."""
     for part, sentence in _REMEDIES.items():
         if part in problem:
             return sentence

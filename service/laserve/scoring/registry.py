@@ -4,7 +4,8 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from inspect import Parameter
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from laserve.errors import ConfigError
 from laserve.scoring import python
@@ -28,6 +29,11 @@ KINDS = {
 
 #: Kinds that combine the scores of other arms.
 COMBINING = frozenset({"blend"})
+
+#: Types of options whose values are checked before the kind reads them, and what to write for them.
+_SCALARS = {str: "a text, in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+
+_JSON = (*_SCALARS, list, dict, NoneType)
 
 #: Kinds of parameters that take any number of arguments, and so name no option.
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -79,9 +85,20 @@ def _build(
                 f"kind {kind!r} has no option {option!r}; it has: {', '.join(allowed) or 'none'}",
             )
     for name in allowed:
-        if name not in options and named[name].default is Parameter.empty:
+        if name in options:
+            _check(name, options[name], named[name].annotation)
+        elif named[name].default is Parameter.empty:
             raise ConfigError.at(f"options.{name}", f"kind {kind!r} requires this option")
     try:
         return build(**parts, **options)
     except (TypeError, ValueError) as error:
         raise ConfigError.at("options", str(error)) from error
+
+
+def _check(name: str, value: Any, annotation: Any) -> None:
+    """Refuse a number in place of a text, and the like; a kind checks options of other types itself."""
+    types = {*get_args(annotation)} if get_origin(annotation) in (Union, UnionType) else {annotation}
+    wanted = [sentence for scalar, sentence in _SCALARS.items() if scalar in types]
+    fits = type(value) in types or (type(value) is int and float in types)
+    if wanted and types <= {*_SCALARS, NoneType} and type(value) in _JSON and not fits:
+        raise ConfigError.at(f"options.{name}", f"write {' or '.join(wanted)}")

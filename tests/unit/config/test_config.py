@@ -99,15 +99,14 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
     [
         ("servr: {}", "servr: no such setting"),
         ("server: {prot: 1}", "server.prot: no such setting"),
-        ("server: {port: 70000}", "server.port: Input should be less than or equal to 65535"),
-        ("server: {port: web}", "server.port: Input should be a valid integer"),
+        ("server: {port: 70000}", "server.port: write a whole number from 0 to 65535"),
+        ("server: {port: web}", "server.port: write a whole number from 0 to 65535, not a text"),
         ("server: {max_concurrent_requests: 0}", "server.max_concurrent_requests: "),
         ("server: {max_body_bytes: 10}", "server.max_body_bytes: "),
         ("server: {heartbeat_s: 0}", "server.heartbeat_s: "),
         ("server: {api_keys: {'two words': x}}", "server.api_keys.two words"),
         ("server: 5", "server: "),
-        ("server:", "server: "),
-        ("generation: {kind: gpt}", "generation.kind: Input should be 'vllm', 'openai' or 'fake'"),
+        ("generation: {kind: gpt}", "generation.kind: write one of: vllm, openai, fake"),
         ("generation: {kind: openai}", "generation: url belongs to kind 'openai'"),
         ("generation: {url: 'http://x'}", "generation: url belongs to kind 'openai'"),
         ("generation: {defaults: {n: 65}}", "generation.defaults.n: "),
@@ -116,7 +115,7 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("generation: {defaults: {max_tokens: 0}}", "generation.defaults.max_tokens: "),
         ("generation: {defaults: {timeout_s: 0}}", "generation.defaults.timeout_s: "),
         ("arms: []", "arms: "),
-        ("arms: [{name: a}]", "arms.0.kind: Field required"),
+        ("arms: [{name: a}]", "arms.0.kind: is missing; write a text"),
         ("arms: [{name: a b, kind: fake}]", "arms.0.name: "),
         ("arms: [{name: a, kind: fake, timeout_s: 0}]", "arms.0.timeout_s: "),
         ("arms: [{name: a, kind: fake}, {name: a, kind: fake}]", "arms: names must differ"),
@@ -153,7 +152,7 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("feedback: {reward_range: [0, .inf]}", "feedback.reward_range.1: "),
         ("feedback: {reward_range: [.nan, 1]}", "feedback.reward_range.0: "),
         ("feedback: {reward_range: [-1.0e+308, 1.0e+308]}", "feedback.reward_range: "),
-        ("feedback: {reward_range: [1]}", "feedback.reward_range.1: "),
+        ("feedback: {reward_range: [1]}", "feedback.reward_range: "),
         ("feedback: {reward_range: [1, 2, 3]}", "feedback.reward_range: "),
         (
             "{feedback: {default_reward: 0}, policy: {learn_from: thumb}}",
@@ -169,15 +168,15 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ),
         ("context: {tasks: [a, a]}", "context: tasks must differ"),
         ("context: {tasks: ['a b']}", "context.tasks.0: "),
-        ("storage: {kind: tape}", "storage.kind: Input should be 'sqlite' or 'memory'"),
+        ("storage: {kind: tape}", "storage.kind: write one of: sqlite, memory"),
         ("storage: {snapshot_every: 0}", "storage.snapshot_every: "),
         ("storage: {retention: some}", "storage.retention: "),
         ("storage: {retention_days: 0}", "storage.retention_days: "),
         ("log: {level: loud}", "log.level: "),
         ("log: {format: xml}", "log.format: "),
-        ("data_dir: 5", "data_dir: "),
-        ("[1, 2]", "--config: {path} must hold a mapping of settings, not a list"),
-        ("just words", "--config: {path} must hold a mapping of settings, not a str"),
+        ("data_dir: [5]", "data_dir: write a path, not a list"),
+        ("[1, 2]", "--config: write a mapping of settings, not a list ({path}, line 1"),
+        ("just words", "--config: write a mapping of settings, not a text ({path}, line 1"),
         ("a: [", "--config: {path}, line 1, column 5: is not YAML"),
         ("1: 2", "1: "),
     ],
@@ -241,15 +240,14 @@ def test_each_wrong_setting_gets_a_line_of_its_own(yaml_file: Path) -> None:
     assert sorted(names) == ["log.level", "server.port", "server.prot"]
 
 
-@pytest.mark.parametrize("make", ["absent", "folder", "binary"])
+@pytest.mark.parametrize("make", ["absent", "folder"])
 def test_a_file_that_cannot_be_read_is_named(make: str, yaml_file: Path) -> None:
     if make == "folder":
         yaml_file.mkdir()
-    elif make == "binary":
-        yaml_file.write_bytes(b"\xff\xfe\x80")
-    with pytest.raises(ConfigError, match="--config: cannot read") as caught:
+    with pytest.raises(ConfigError) as caught:
         load(config=yaml_file)
-    assert str(yaml_file) in caught.value.message
+    why = {"absent": "No such file or directory", "folder": "Is a directory"}
+    assert caught.value.message == f"--config: cannot read {yaml_file}: {why[make]}"
 
 
 def _with_secrets(monkeypatch: pytest.MonkeyPatch) -> Settings:
