@@ -51,9 +51,7 @@ SECTIONS = [steps for steps in FIELDS if steps not in LEAVES]
 
 
 def nested(steps: tuple[str, ...], value: Any) -> dict[str, Any]:
-    for step in reversed(steps):
-        value = {step: value}
-    return value
+    return everywhere([steps], value)
 
 
 def everywhere(places: Iterable[tuple[str, ...]], value: Any) -> dict[str, Any]:
