@@ -13,6 +13,8 @@ import string
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from rapidfuzz.distance import LCSseq
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NUMBER = re.compile(r"\d+")
@@ -87,12 +89,7 @@ def _subsequence_ratio(ours: Sequence[str], theirs: Sequence[str]) -> float:
     """2 LCS / (sum of the lengths), with LCS the longest common subsequence; 1 for two empty sequences."""
     if not ours or not theirs:
         return float(len(ours) == len(theirs))
-    row = [0] * (len(theirs) + 1)
-    for one in ours:
-        diagonal = 0
-        for j, other in enumerate(theirs, start=1):
-            diagonal, row[j] = row[j], (diagonal + 1 if one == other else max(row[j], row[j - 1]))
-    return 2 * row[-1] / (len(ours) + len(theirs))
+    return 2 * LCSseq.similarity(ours, theirs) / (len(ours) + len(theirs))
 
 
 #: Metrics for feedback: they need only a text and a reference in words.

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
@@ -10,6 +11,9 @@ TEXTS = st.text(max_size=60) | st.lists(
     st.sampled_from(["the", "red", "Red!", "fox", "an", "1911", "a"]), max_size=12
 ).map(" ".join)
 WORDS = st.lists(st.sampled_from(["x", "y", "z", "w"]), max_size=7)
+#: Words of one character, of several, and beyond ASCII, more of them than a machine word has bits.
+LONG_WORDS = st.lists(st.sampled_from(["x", "y", "zz", "wort", "1911", "é", "漢字", "😀"]), max_size=150)
+CODE = st.text("ab é漢😀", max_size=150)
 METRICS = sorted(textmetrics.METRICS)
 
 
@@ -81,17 +85,39 @@ def test_exact_match_implies_rouge_implies_f1(ours: str, theirs: str) -> None:
     assert exact <= rouge <= f1
 
 
+def longest_common_subsequence(ours: Sequence[str], theirs: Sequence[str]) -> int:
+    """The length, by the dynamic programme over all pairs of prefixes."""
+    row = [0] * (len(theirs) + 1)
+    for one in ours:
+        diagonal = 0
+        for j, other in enumerate(theirs, start=1):
+            diagonal, row[j] = row[j], (diagonal + 1 if one == other else max(row[j], row[j - 1]))
+    return row[-1]
+
+
+def expected_ratio(ours: Sequence[str], theirs: Sequence[str]) -> float:
+    if not ours or not theirs:
+        return float(len(ours) == len(theirs))
+    return 2 * longest_common_subsequence(ours, theirs) / (len(ours) + len(theirs))
+
+
 @given(ours=WORDS, theirs=WORDS)
-def test_rouge_l_is_the_longest_common_subsequence_of_a_brute_force(
-    ours: list[str], theirs: list[str]
-) -> None:
+def test_the_longest_common_subsequence_is_that_of_a_brute_force(ours: list[str], theirs: list[str]) -> None:
     def subsequences(words: list[str]) -> set[tuple[str, ...]]:
         return {part for length in range(len(words) + 1) for part in combinations(words, length)}
 
     longest = max(len(part) for part in subsequences(ours) & subsequences(theirs))
-    total = len(ours) + len(theirs)
-    expected = 2 * longest / total if ours and theirs else float(ours == theirs)
-    assert textmetrics.rouge_l(" ".join(ours), " ".join(theirs)) == pytest.approx(expected)
+    assert longest_common_subsequence(ours, theirs) == longest
+
+
+@given(ours=LONG_WORDS, theirs=LONG_WORDS)
+def test_rouge_l_is_that_of_the_dynamic_programme_to_the_last_bit(ours: list[str], theirs: list[str]) -> None:
+    assert textmetrics.rouge_l(" ".join(ours), " ".join(theirs)) == expected_ratio(ours, theirs)
+
+
+@given(ours=CODE, theirs=CODE)
+def test_code_similarity_is_that_of_the_dynamic_programme_to_the_last_bit(ours: str, theirs: str) -> None:
+    assert textmetrics.code_similarity(ours, theirs) == expected_ratio(ours, theirs)
 
 
 def test_the_closest_reference_counts() -> None:
