@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from laserve.errors import ConfigError
-from laserve.models.safetensors_header import Shapes, read_shapes
+from laserve.models.shapes import Shapes, read_shapes
 
 #: Folder of the adapters that come with laserve, each in a subfolder of its name.
 _ADAPTERS = Path(__file__).with_name("adapters")

@@ -107,11 +107,11 @@ BROKEN_MODELS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     ),
     "weights are empty": (
         lambda f: (f / "model.safetensors").write_bytes(b""),
-        ("model.safetensors", "damaged"),
+        ("model.safetensors", "is empty"),
     ),
     "weights are text": (
         lambda f: (f / "model.safetensors").write_text("version https://git-lfs"),
-        ("model.safetensors", "damaged"),
+        ("model.safetensors", "Git LFS"),
     ),
     "only a pickle": (
         lambda f: pickled(f, "model.safetensors"),
