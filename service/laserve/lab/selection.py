@@ -9,6 +9,7 @@ from typing import Any
 
 from laserve.config import Settings
 from laserve.errors import ConfigError
+from laserve.lab.charts.chart import check_matplotlib
 from laserve.lab.data.cases import Case
 from laserve.lab.data.files import read_tasks
 from laserve.lab.output import check_writable, machine, show, write_json, write_text
@@ -81,6 +82,7 @@ def run(
     """
     check_pyarrow()
     if report:
+        check_matplotlib("--report")
         for name in (HTML, MARKDOWN):
             check_writable(report / name, "--report", parents=True)
     policies_of(policies, settings.policy)  # fails before hours are spent on the pool

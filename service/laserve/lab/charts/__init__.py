@@ -1,1 +1,1 @@
-"""Charts as SVG texts to be embedded in a page, without script, font or file."""
+"""Charts by matplotlib: SVG in pages, PNG in files."""

@@ -1,48 +1,61 @@
 """Rows of bars, each cut into the shares of a whole."""
 
 from collections.abc import Mapping
-from html import escape
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from laserve.lab.charts.svg import drawing, element, label
+from laserve.lab.charts.chart import wrapped
 
-_LEFT, _TOP, _ROW, _BAR, _KEY = 190, 58, 26, 18, 12
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Height of a line of a row's name, and of title and axis, in inches.
+_LINE, _AROUND = 0.3, 0.7
 #: Share from which its number is written into the bar.
 _WRITTEN = 0.08
 
 
-def share_chart(
-    rows: Mapping[str, Mapping[str, float]], colours: Mapping[str, str], *, title: str, width: int = 760
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class ShareChart:
     """A bar for each row.
 
     Args:
         rows: name -> part -> share in [0, 1]; the shares of a row sum to 1.
         colours: part -> its colour, in the order of the parts.
     """
-    parts = [label(0, 14, title), *_key(colours)]
-    for index, (name, shares) in enumerate(rows.items()):
-        y = _TOP + index * _ROW
-        parts.append(label(_LEFT - 10, y + _BAR / 2, name, anchor="end"))
-        x = float(_LEFT)
-        for part, colour in colours.items():
-            share = shares.get(part, 0.0)
-            length = share * (width - _LEFT)
-            tooltip = element("title", escape(f"{name}: {part} {share:.0%}"))
-            parts.append(element("rect", tooltip, x=x, y=y, width=length, height=_BAR, fill=colour))
-            if share >= _WRITTEN:
-                parts.append(
-                    label(x + length / 2, y + _BAR / 2, f"{100 * share:.0f}", anchor="middle", fill="#fff")
-                )
-            x += length
-    return drawing(width, _TOP + len(rows) * _ROW, title, parts)
+
+    title: str
+    rows: Mapping[str, Mapping[str, float]]
+    colours: Mapping[str, str]
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        lines = max((wrapped(name).count("\n") + 1 for name in self.rows), default=1)
+        legend = sum(wrapped(part).count("\n") + 1 for part in self.colours)
+        return 8.5, _AROUND + max(_LINE * lines * len(self.rows), 0.2 * legend)
+
+    def draw(self, figure: "Figure") -> None:
+        """Draw the rows from the top."""
+        from matplotlib.patches import Patch
+
+        axes, positions = figure.subplots(), range(len(self.rows))
+        before, legend = [0.0] * len(self.rows), []
+        for part, colour in self.colours.items():
+            shares = [100 * row.get(part, 0.0) for row in self.rows.values()]
+            drawn = axes.barh(positions, shares, left=before, color=colour, height=0.7)
+            texts = [f"{share:.0f}" if share >= 100 * _WRITTEN else "" for share in shares]
+            axes.bar_label(drawn, texts, label_type="center", color=_contrast(colour))
+            before = [start + share for start, share in zip(before, shares, strict=True)]
+            legend.append(Patch(color=colour))
+        axes.set_yticks(positions, [wrapped(name) for name in self.rows])
+        axes.set_ylim(len(self.rows) - 0.5, -0.5)
+        axes.set_xlim(0, 100)
+        axes.grid(visible=False)
+        figure.legend(legend, [wrapped(part) for part in self.colours], loc="outside right upper")
 
 
-def _key(colours: Mapping[str, str]) -> list[str]:
-    parts, x = [], 0.0
-    for name, colour in colours.items():
-        parts += [
-            element("rect", x=x, y=32, width=_KEY, height=_KEY, fill=colour),
-            label(x + _KEY + 5, 38, name),
-        ]
-        x += _KEY + 22 + 7.5 * len(name)
-    return parts
+def _contrast(colour: str) -> str:
+    """Black or white, whichever is easier to read on a colour ``#rrggbb``."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"

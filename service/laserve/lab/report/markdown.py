@@ -1,5 +1,6 @@
 """A report as Markdown."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,15 +17,21 @@ def markdown(figures: Mapping[str, Any]) -> str:
 
 
 def _section(section: Section, level: int) -> str:
-    parts = [f"{'#' * level} {section.title}", *section.says, *map(_table, section.tables)]
+    texts = [f"{'#' * level} {_escaped(section.title)}", *map(_escaped, section.says)]
+    parts = [*texts, *map(_table, section.tables)]
     return "\n\n".join(parts) + "\n" + "".join("\n" + _section(one, level + 1) for one in section.within)
 
 
 def _table(table: Table) -> str:
-    rule = ["---", *["---" if table.texts else "---:"] * (len(table.columns) - 1)]
+    rule = ["---" if table.texts or index < table.names else "---:" for index in range(len(table.columns))]
     rows = [table.columns, rule, *([cell.text for cell in row] for row in table.cells)]
     return "\n".join(map(_row, rows))
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(_escaped, cells)) + " |"
+
+
+def _escaped(text: str) -> str:
+    """A text in one line without markup."""
+    return re.sub(r"([\\`*\[<|&])", r"\\\1", " ".join(text.split()))

@@ -1,9 +1,11 @@
 """A report as one self-contained page of HTML, without network or script."""
 
+import base64
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from laserve.lab.charts.chart import Chart, svg
 from laserve.lab.output import Cell, Table
 from laserve.lab.report.markdown import TITLE
 from laserve.lab.report.sections import sections
@@ -19,11 +21,12 @@ p { max-width: 75ch; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .45rem; text-align: right; border-bottom: 1px solid var(--rule); }
 td { white-space: nowrap; }
-th:first-child, td:first-child, .texts th, .texts td { text-align: left; }
+th:first-child, td:first-child, .named :nth-child(2), .texts th, .texts td { text-align: left; }
 .texts td { white-space: normal; vertical-align: top; }
 .texts td:last-child { white-space: nowrap; }
 .up { color: var(--up); font-weight: 600; } .down { color: var(--down); font-weight: 600; }
 .charts { display: flex; flex-wrap: wrap; gap: 1.5rem; margin: 1rem 0; }
+.charts img { max-width: 100%; background: #fff; border-radius: 4px; }
 summary { cursor: pointer; font-weight: 600; margin: .6rem 0; }
 """
 
@@ -49,14 +52,20 @@ def _section(section: Section) -> str:
 
 def _content(section: Section) -> str:
     says = "".join(f"<p>{escape(text)}</p>\n" for text in section.says)
-    charts = f'<div class="charts">\n{"".join(section.charts)}\n</div>\n' if section.charts else ""
+    charts = f'<div class="charts">\n{"".join(map(_chart, section.charts))}</div>\n' if section.charts else ""
     return says + charts + "".join(map(_table, section.tables))
+
+
+def _chart(chart: Chart) -> str:
+    """An image of its own, so that the names inside it do not mix with those of other charts."""
+    content = base64.b64encode(svg(chart).encode()).decode()
+    return f'<img src="data:image/svg+xml;base64,{content}" alt="{escape(chart.title)}">\n'
 
 
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in table.cells)
-    kind = ' class="texts"' if table.texts else ""
+    kind = ' class="texts"' if table.texts else ' class="named"' if table.names > 1 else ""
     shown = f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table>"
     return f'<div class="table">{shown}</div>\n'
 

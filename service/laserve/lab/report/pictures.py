@@ -3,24 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from laserve.lab.charts.intervals import Estimate, interval_chart
-from laserve.lab.charts.lines import Series, line_chart
-from laserve.lab.charts.shares import share_chart
-from laserve.lab.charts.svg import COLOURS
+from laserve.lab.charts.chart import COLOURS, GREY, coloured
+from laserve.lab.charts.intervals import Estimate, IntervalChart
+from laserve.lab.charts.lines import Line, LineChart
+from laserve.lab.charts.shares import ShareChart
 from laserve.lab.replay.learners import BLENDING
 from laserve.lab.report.tabular import TITLES
 
-_PLAIN = "#7f7f7f"
 #: Names in the learning curves that are not learners.
 _BOUNDS = ("best single", "best arm per task")
 
 
-def coloured(names: Sequence[str]) -> dict[str, str]:
-    """Name -> colour; colours repeat if there are more names than colours."""
-    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
-
-
-def learned(figures: Mapping[str, Any]) -> list[str]:
+def learned(figures: Mapping[str, Any]) -> list[LineChart]:
     """Charts of the quality above a random arm over the requests; with many learners, one chart per mode."""
     learners = [name for name in figures["learning"]["policies"] if name not in _BOUNDS]
     if len(learners) <= len(COLOURS):
@@ -31,31 +25,28 @@ def learned(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _learned(figures: Mapping[str, Any], learners: Sequence[str]) -> str:
-    curves, colours = figures["learning"], coloured(learners)
-    series = {
-        name: Series(
-            values=[100 * value for value in curves["policies"][name]],
-            colour=colours.get(name, _PLAIN),
-            dashed=name in _BOUNDS,
+def _learned(figures: Mapping[str, Any], learners: Sequence[str]) -> LineChart:
+    curves = figures["learning"]
+    lines = {
+        name: Line(
+            x=curves["position"],
+            y=[100 * value for value in curves["policies"][name]],
+            bound=name in _BOUNDS,
         )
         for name in (*learners, *_BOUNDS)
     }
-    return line_chart(
-        curves["position"],
-        series,
-        title=f"Points of quality above a random arm, mean of the last {curves['window']} requests",
-        across="requests answered",
-        up="points",
-    )
+    title = f"Points of quality above a random arm, mean of the last {curves['window']} requests"
+    return LineChart(title=title, lines=lines, across="requests answered", up="points")
 
 
-def shares(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
+def shares(figures: Mapping[str, Any], arms: Sequence[str]) -> list[ShareChart]:
     """Charts of the arms that the first learner chose for each task in the last third, one per mode."""
     first = figures["replay"]["learners"][0]
     return [
-        share_chart(
-            by_task, _of(by_task, coloured(arms)), title=f"{learner}: arms chosen in the last third, %"
+        ShareChart(
+            title=f"{learner}: arms chosen in the last third, %",
+            rows=by_task,
+            colours=_of(by_task, coloured(arms)),
         )
         for learner, by_task in figures["shares"].items()
         if learner.partition(":")[0] in (first, first + BLENDING)
@@ -67,52 +58,43 @@ def _of(by_task: Mapping[str, Mapping[str, float]], colours: Mapping[str, str]) 
     return {arm: colour for arm, colour in colours.items() if any(arm in arms for arms in by_task.values())}
 
 
-def best_of(figures: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
+def best_of(figures: Mapping[str, Any]) -> list[LineChart]:
     """Charts of quality against the number of candidates, one per task."""
-    colours = coloured(arms)
     drawn = []
     for task, curves in figures["best_of_k"].items():
-        title = (
-            TITLES.get(figures["tasks"][task]["metric"], "quality") if task in figures["tasks"] else "quality"
-        )
-        series = {
-            arm: Series(values=[100 * value for value in values], colour=colours[arm])
+        metric = figures["tasks"][task]["metric"] if task in figures["tasks"] else "quality"
+        lines = {
+            arm: Line(x=curves["k"], y=[100 * value for value in values])
             for arm, values in curves["arms"].items()
         }
         possible = [100 * value for value in curves["possible"]]
-        series["possible"] = Series(values=possible, colour=_PLAIN, dashed=True)
+        lines["possible"] = Line(x=curves["k"], y=possible, bound=True)
         drawn.append(
-            line_chart(
-                curves["k"],
-                series,
-                title=f"{task}: best of k, {title}",
+            LineChart(
+                title=f"{task}: best of k, {TITLES.get(metric, 'quality')}",
+                lines=lines,
                 across="candidates k",
                 up="points",
-                width=520,
-                height=300,
-                right=120,
+                size=(5.8, 3.2),
             )
         )
     return drawn
 
 
-def differences(block: Mapping[str, Any]) -> str:
+def differences(block: Mapping[str, Any]) -> IntervalChart:
     """Chart of each policy's gain over the best single arm in the last third."""
     metric = block["metric"]
     rows = {}
     for name, row in block["policies"].items():
         estimate = row["last_third"]["difference_to_best_single"]
         low, high = estimate["ci95"]
-        colour = COLOURS[0] if low > 0 else COLOURS[1] if high < 0 else _PLAIN
+        colour = COLOURS[0] if low > 0 else COLOURS[1] if high < 0 else GREY
         rows[name] = Estimate(value=100 * estimate[metric], low=100 * low, high=100 * high, colour=colour)
-    return interval_chart(
-        rows,
-        title=f"{TITLES.get(metric, metric)} above the best single arm, last third, 95%",
-        across="points",
-    )
+    title = f"{TITLES.get(metric, metric)} above the best single arm, last third, 95%"
+    return IntervalChart(title=title, rows=rows, across="points")
 
 
-def margins(figures: Mapping[str, Any], learners: Sequence[str]) -> str:
+def margins(figures: Mapping[str, Any], learners: Sequence[str]) -> IntervalChart:
     """Chart of LASeR's margins over a random choice beside those in the pool."""
     comparison, rows = figures["margins"], {}
     for task, row in comparison["tasks"].items():
@@ -122,7 +104,7 @@ def margins(figures: Mapping[str, Any], learners: Sequence[str]) -> str:
             if row["without_weakest"]:
                 without = _margin(row["without_weakest"][learner], COLOURS[5])
                 rows[f"{task}: {learner}, fewer"] = without
-    return interval_chart(rows, title="F1 points above a random arm, whole run, 95%", across="F1 points")
+    return IntervalChart(title="F1 points above a random arm, whole run, 95%", rows=rows, across="F1 points")
 
 
 def _margin(row: Mapping[str, Any], colour: str) -> Estimate:

@@ -10,6 +10,7 @@ from laserve.lab.report.tabular import (
     TITLES,
     Section,
     difference,
+    learned,
     policies,
     tabular,
 )
@@ -94,12 +95,11 @@ def _learning(figures: Mapping[str, Any]) -> Section:
     return Section(
         title="Learning",
         charts=(*pictures.learned(figures), *drawn),
-        tables=(tabular(("learner", "task", *(f"{arm} %" for arm in arms)), rows),),
+        tables=(learned(figures), tabular(("learner", "task", *(f"{arm} %" for arm in arms)), rows, names=2)),
     )
 
 
 def _best_of(figures: Mapping[str, Any]) -> Section:
-    arms = [arm["name"] for arm in figures["pool"]["arms"]]
     falling = [
         f"{arm} on {task} from k = {k} on"
         for task, curves in figures["best_of_k"].items()
@@ -118,19 +118,16 @@ def _best_of(figures: Mapping[str, Any]) -> Section:
         (
             task,
             arm,
-            *(
-                f"{100 * curves['arms'][arm][k - 1]:.1f}" if k <= len(curves["k"]) else "-"
-                for k in (1, 2, 4, 8)
-            ),
+            *(f"{100 * values[k - 1]:.1f}" if k <= len(curves["k"]) else "-" for k in (1, 2, 4, 8)),
         )
         for task, curves in figures["best_of_k"].items()
-        for arm in curves["arms"]
+        for arm, values in {**curves["arms"], "possible": curves["possible"]}.items()
     ]
     return Section(
         title="Quality against the number of candidates",
         says=(says,),
-        charts=tuple(pictures.best_of(figures, arms)),
-        tables=(tabular(("task", "arm", "k = 1", "2", "4", "8"), rows),),
+        charts=tuple(pictures.best_of(figures)),
+        tables=(tabular(("task", "arm", "k = 1", "2", "4", "8"), rows, names=2),),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from laserve.lab.charts.chart import Chart
 from laserve.lab.output import Cell, Table
 from laserve.lab.output.tables import Tone
 
@@ -14,12 +15,14 @@ class Section:
 
     title: str
     says: tuple[str, ...] = ()
-    charts: tuple[str, ...] = ()
+    charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
     #: Subsections, which a page shows folded.
     within: tuple["Section", ...] = field(default=())
 
 
+#: Points of a learning curve in the table.
+_SHOWN = 6
 #: Metric -> name in a report.
 TITLES = {
     "f1": "F1",
@@ -35,9 +38,11 @@ TITLES = {
 }
 
 
-def tabular(columns: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, texts: bool = False) -> Table:
+def tabular(
+    columns: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, names: int = 1, texts: bool = False
+) -> Table:
     """A table of texts and cells."""
-    return Table(columns=columns, rows=rows, texts=texts)
+    return Table(columns=columns, rows=rows, names=names, texts=texts)
 
 
 def policies(block: Mapping[str, Any]) -> Table:
@@ -89,6 +94,20 @@ def summary(block: Mapping[str, Any]) -> Table:
     ]
     bounds = [(name, f"{100 * row[metric]:.1f}", "-", "-") for name, row in _hindsight(block)]
     return tabular(("policy", TITLES.get(metric, metric), "to random", "to best single"), [*rows, *bounds])
+
+
+def learned(figures: Mapping[str, Any]) -> Table:
+    """Points of quality above a random arm after some numbers of requests, a row for each policy."""
+    curves = figures["learning"]
+    last = len(curves["position"]) - 1
+    shown = sorted({round(last * part / (_SHOWN - 1)) for part in range(_SHOWN)})
+    rows = [
+        (name, *(f"{100 * values[index]:+.1f}" for index in shown))
+        for name, values in curves["policies"].items()
+    ]
+    return tabular(
+        ("points above random after", *(f"{curves['position'][index]:,}" for index in shown)), rows
+    )
 
 
 def _hindsight(block: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

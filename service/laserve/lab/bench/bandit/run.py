@@ -6,7 +6,7 @@ of the log in addition to the inverse.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from laserve.bandit.policies.linucb import LinUCB
 from laserve.errors import ConfigError
 from laserve.eventlog.learner import Learner
 from laserve.lab.bench.bandit.play import players, robustness
-from laserve.lab.bench.bandit.regret_chart import draw
 from laserve.lab.bench.bandit.worlds import SCENARIOS
-from laserve.lab.output import Table, machine, show, write_json
+from laserve.lab.charts.chart import beside, png
+from laserve.lab.charts.lines import Line, Panel, PanelChart
+from laserve.lab.output import Table, machine, show, write_bytes, write_json
 from laserve.lab.progress import progress
 from laserve.types import Event, Update, Vector
 
@@ -52,8 +53,9 @@ def run(*, quick: bool, out: Path | None) -> None:
         out: JSON file.
 
     Raises:
-        ConfigError: mabwiser is not installed.
+        ConfigError: mabwiser, or matplotlib for the chart, is not installed, or a file cannot be written.
     """
+    picture = beside(out) if out else None
     steps = _QUICK_STEPS if quick else _STEPS
     seeds, rounds = (_QUICK_SEEDS, _QUICK_ROUNDS) if quick else (_SEEDS, _ROUNDS)
     figures = beside_mabwiser(steps) | growth(steps)
@@ -66,10 +68,9 @@ def run(*, quick: bool, out: Path | None) -> None:
         "machine": machine(),
     }
     _print(figures)
-    if out:
+    if out and picture:
         write_json(out, figures)
-        title = f"Cumulative regret: mean of {seeds} simulated worlds, and the band of the middle 80%"
-        draw(scenarios, out.with_suffix(".png"), title)
+        write_bytes(picture, png(regret_chart(figures)), "--json")
 
 
 def beside_mabwiser(steps: int) -> dict[str, float]:
@@ -180,6 +181,25 @@ def _timed(seconds: list[float], work: Callable[..., Any], *arguments: Any) -> A
     result = work(*arguments)
     seconds.append(time.perf_counter() - began)
     return result
+
+
+def regret_chart(figures: Mapping[str, Any]) -> PanelChart:
+    """Cumulative regret over requests: a panel for each scenario, a line with a band for each policy."""
+    panels = {}
+    for scenario, row in figures["scenarios"].items():
+        curves = {name: policy["curve"] for name, policy in row["policies"].items()}
+        lines = {
+            name: Line(
+                x=curve["requests"],
+                y=curve["mean"],
+                band=(curve["low"], curve["high"]),
+                bound=name == "random",
+            )
+            for name, curve in curves.items()
+        }
+        panels[scenario] = Panel(lines=lines, says=row["what"])
+    title = f"Cumulative regret: mean of {figures['seeds']} simulated worlds, and the band of the middle 80%"
+    return PanelChart(title=title, panels=panels, across="requests")
 
 
 def _print(figures: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +19,11 @@ import numpy as np
 
 from laserve.config import Settings
 from laserve.errors import ConfigError
-from laserve.lab.bench.scoring.growth_chart import draw
 from laserve.lab.bench.scoring.naive import Naive
 from laserve.lab.bench.scoring.texts import Texts, ready_adapter
-from laserve.lab.output import Table, machine, show, write_json
+from laserve.lab.charts.chart import beside, png
+from laserve.lab.charts.lines import Line, LineChart
+from laserve.lab.output import Table, machine, show, write_bytes, write_json
 from laserve.lab.progress import progress
 from laserve.metrics import Metrics
 from laserve.models.packaged import resolve
@@ -69,8 +70,10 @@ def run(settings: Settings, *, quick: bool, out: Path | None) -> None:
     ``n``, ``prompt_tokens``, ``repetitions``, ``machine``.
 
     Raises:
-        ConfigError: a package that the comparison needs is not installed, or the engine cannot start.
+        ConfigError: a package that the comparison or the chart needs is not installed, the engine cannot
+            start, or a file cannot be written.
     """
+    picture = beside(out) if out else None
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     warnings.simplefilter("ignore", FutureWarning)  # of libraries, about their next versions
@@ -79,10 +82,9 @@ def run(settings: Settings, *, quick: bool, out: Path | None) -> None:
     except ImportError as error:
         raise ConfigError(f"{error}; pip install 'laserve[train]', or `make install` for all") from error
     _print(figures)
-    if out:
+    if out and picture:
         write_json(out, figures)
-        seconds = {row["prompt_tokens"]: row["seconds"] for row in figures["growth"]}
-        draw(seconds, out.with_suffix(".png"), f"Seconds to score n candidates, {figures['machine']}")
+        write_bytes(picture, png(growth_chart(figures)), "--json")
 
 
 async def _measure(settings: Settings, quick: bool) -> dict[str, Any]:
@@ -243,6 +245,16 @@ def _row(tokens: int, prefill_s: float, seconds: dict[int, float]) -> dict[str, 
         "candidate_share": slope / prefill_s,
         "seconds": seconds,
     }
+
+
+def growth_chart(figures: Mapping[str, Any]) -> LineChart:
+    """Seconds over candidates, a line for each length of the prompt."""
+    lines = {
+        f"{row['prompt_tokens']:,} tokens": Line(x=list(row["seconds"]), y=list(row["seconds"].values()))
+        for row in figures["growth"]
+    }
+    title = f"Seconds to score n candidates, {figures['machine']}"
+    return LineChart(title=title, lines=lines, across="candidates", up="seconds", logarithmic=True)
 
 
 def _print(figures: dict[str, Any]) -> None:
