@@ -48,8 +48,17 @@ def imports(file: Path, *, at_the_top: bool = False) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif not (at_the_top and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+        elif not (at_the_top and (is_function(node) or is_for_types(node))):
             unseen += ast.iter_child_nodes(node)
+
+
+def is_function(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def is_for_types(node: ast.AST) -> bool:
+    """Whether a block is for the checker of types alone."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def distributions(module: str) -> set[str]:

@@ -4,9 +4,12 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from laserve.errors import LaserveError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +40,12 @@ def rows(
     return click.option(option, type=file, multiple=True, required=required, help=help)
 
 
+def refuse(error: "LaserveError") -> NoReturn:
+    """End the command with the error's line on standard error and exit status 1."""
+    click.echo(f"laserve: {error.message}", err=True)
+    sys.exit(1)
+
+
 def refusing(command: Callable[P, R]) -> Callable[P, R]:
     """Turn errors of laserve into a line on standard error and exit status 1."""
 
@@ -47,8 +56,7 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except LaserveError as error:
-            click.echo(f"laserve: {error.message}", err=True)
-            sys.exit(1)
+            refuse(error)
 
     return wrapped
 
@@ -68,7 +76,7 @@ class NewFile(click.Path):
         try:
             check_writable(path, param.opts[0] if param else str(value))
         except ConfigError as error:
-            raise click.ClickException(error.message) from error
+            refuse(error)
         return path
 
 

@@ -30,6 +30,7 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.titlesize": 11,
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],  # the first is matplotlib's own
     "font.size": 9,
     "grid.color": "#e0e0e0",
     "legend.frameon": False,

@@ -17,6 +17,8 @@ from rich.text import Text
 WIDTH = 80
 #: Spaces between columns.
 _GAP = 2
+#: Widths to which heads are wrapped, one after the other, until a table fits.
+_HEADS = (16, 12, 8, 0)
 #: A rule of ASCII under the head.
 _ASCII = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 #: Mark of a difference whose interval is above 0 (up) or below 0 (down).
@@ -117,18 +119,24 @@ class _Column:
         """A column in which no text is wrapped."""
         return cls(head=head, cells=cells, width=max(text.cell_len for text in (head, *cells)))
 
-    def narrow(self, most: int) -> "_Column":
-        """The column with its head wrapped between words, and its cells where they exceed `most`."""
+    def narrow(self, most: int, head: int = 0) -> "_Column":
+        """The column with its head wrapped between words, and its cells where they exceed `most`.
+
+        Args:
+            head: width to which the head is wrapped, if words and cells are not wider.
+        """
         words = [cell_len(word) for word in self.head.plain.split()]
-        needed = max([*words, *(cell.cell_len for cell in self.cells)], default=1)
+        needed = max([min(head, self.width), *words, *(cell.cell_len for cell in self.cells)])
         return replace(self, width=min(most, needed))
 
 
 def _folded(columns: Sequence[_Column], names: int, width: int) -> Iterator[Sequence[_Column]]:
     """Groups of columns that fit into a width, each with the columns of names in front."""
-    if _width(columns) <= width:
-        yield columns
-        return
+    for head in (width, *_HEADS):
+        whole = [column.narrow(width, head) for column in columns]
+        if _width(whole) <= width:
+            yield whole
+            return
     first = [column.narrow(width // 2 // names - _GAP) for column in columns[:names]]
     room = width - _width(first) - _GAP
     group = list(first)

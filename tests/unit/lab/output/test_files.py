@@ -148,4 +148,4 @@ def test_every_command_refuses_a_file_that_it_cannot_write(tmp_path: Path, comma
     path = tmp_path / "no" / "folder"
     done = CliRunner().invoke(main, [*command, str(path)])
     assert done.exit_code == 1
-    assert done.stderr == f"Error: {command[-1]}: {path} cannot be written: {path.parent} is no folder\n"
+    assert done.stderr == f"laserve: {command[-1]}: {path} cannot be written: {path.parent} is no folder\n"
