@@ -1,6 +1,7 @@
 """``laserve bench selection``, from files of questions to the report, with fakes instead of models."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,30 @@ def test_rows_that_are_left_out_are_still_counted_when_the_pool_is_read_again(tm
     assert bench("--data", lines(tmp_path, "bridges.jsonl", rows), "--pool", str(pool)).exit_code == 0
     assert bench("--pool", str(pool), "--json", str(out)).exit_code == 0
     assert list(json.loads(out.read_text())["pool"]["left_out"].values()) == [1]
+
+
+def test_without_matplotlib_a_report_is_refused_before_anything_is_built(
+    tmp_path: Path, data: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = bench(*data, "--report", str(tmp_path / "report"))
+    assert result.exit_code == 1
+    assert result.output.startswith("laserve: --report: ")
+    assert "pip install 'laserve[bench]'" in result.output
+    assert not (tmp_path / "report").exists()
+    assert bench(*data, "--pool", str(tmp_path / "pool.parquet")).exit_code == 0, "only charts need it"
+
+
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [("--report", "file/report"), ("--pool", "file/pool.parquet"), ("--json", "no/figures")],
+)
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_built(
+    tmp_path: Path, data: list[str], option: str, path: str
+) -> None:
+    (tmp_path / "file").touch()
+    result = bench(*data, option, str(tmp_path / path))
+    assert result.exit_code == 1
+    assert result.output.startswith(f"laserve: {option}: {tmp_path / path}")
+    assert "cannot be written" in result.output
+    assert "building" not in result.output

@@ -3,7 +3,7 @@
 import io
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +12,8 @@ from laserve.errors import ConfigError
 from laserve.lab.output import check_writable
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Colours that differ for colour-blind eyes too: those of Okabe and Ito (2008), with a blue of Tol (2021)
@@ -63,6 +65,17 @@ def coloured(names: Sequence[str]) -> dict[str, str]:
 def wrapped(name: str) -> str:
     """A name in lines of `NAME` characters."""
     return textwrap.fill(name, NAME)
+
+
+def legend(axes: "Axes", handles: Sequence["Artist"], names: Sequence[str]) -> None:
+    """Name what is drawn, at the right of the axes."""
+    labels = [wrapped(name) for name in names]
+    axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+
+
+def legend_height(names: Iterable[str]) -> float:
+    """Height of a chart that its legend needs, in inches."""
+    return 1 + 0.21 * sum(wrapped(name).count("\n") + 1 for name in names)
 
 
 def svg(chart: Chart) -> str:

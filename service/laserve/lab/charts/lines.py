@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from laserve.lab.charts.chart import COLOURS, GREY, wrapped
+from laserve.lab.charts.chart import COLOURS, GREY, legend, legend_height, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +44,7 @@ class LineChart:
     Args:
         across, up: names of the axes; x is counted in whole numbers.
         logarithmic: whether both axes are.
+        width: in inches.
     """
 
     title: str
@@ -51,7 +52,12 @@ class LineChart:
     across: str
     up: str
     logarithmic: bool = False
-    size: tuple[float, float] = (8.5, 3.9)
+    width: float = 8.5
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return self.width, max(1.2 + 0.32 * self.width, legend_height(self.lines))
 
     def draw(self, figure: "Figure") -> None:
         """Draw the axes, the lines and the legend."""
@@ -61,9 +67,7 @@ class LineChart:
         axes.set_ylabel(self.up)
         (_logarithmic if self.logarithmic else _linear)(axes, self.lines)
         order = sorted(drawn, key=lambda name: self.lines[name].y[-1], reverse=True)
-        figure.legend(
-            [drawn[name] for name in order], [wrapped(name) for name in order], loc="outside right upper"
-        )
+        legend(axes, [drawn[name] for name in order], order)
 
 
 @dataclass(frozen=True, kw_only=True)

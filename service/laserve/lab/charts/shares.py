@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from laserve.lab.charts.chart import wrapped
+from laserve.lab.charts.chart import legend, legend_height, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,27 +32,25 @@ class ShareChart:
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
         lines = max((wrapped(name).count("\n") + 1 for name in self.rows), default=1)
-        legend = sum(wrapped(part).count("\n") + 1 for part in self.colours)
-        return 8.5, _AROUND + max(_LINE * lines * len(self.rows), 0.2 * legend)
+        return 8.5, max(_AROUND + _LINE * lines * len(self.rows), legend_height(self.colours))
 
     def draw(self, figure: "Figure") -> None:
         """Draw the rows from the top."""
         from matplotlib.patches import Patch
 
         axes, positions = figure.subplots(), range(len(self.rows))
-        before, legend = [0.0] * len(self.rows), []
+        before = [0.0] * len(self.rows)
         for part, colour in self.colours.items():
             shares = [100 * row.get(part, 0.0) for row in self.rows.values()]
             drawn = axes.barh(positions, shares, left=before, color=colour, height=0.7)
             texts = [f"{share:.0f}" if share >= 100 * _WRITTEN else "" for share in shares]
             axes.bar_label(drawn, texts, label_type="center", color=_contrast(colour))
             before = [start + share for start, share in zip(before, shares, strict=True)]
-            legend.append(Patch(color=colour))
         axes.set_yticks(positions, [wrapped(name) for name in self.rows])
         axes.set_ylim(len(self.rows) - 0.5, -0.5)
         axes.set_xlim(0, 100)
         axes.grid(visible=False)
-        figure.legend(legend, [wrapped(part) for part in self.colours], loc="outside right upper")
+        legend(axes, [Patch(color=colour) for colour in self.colours.values()], list(self.colours))
 
 
 def _contrast(colour: str) -> str:

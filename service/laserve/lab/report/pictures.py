@@ -75,7 +75,7 @@ def best_of(figures: Mapping[str, Any]) -> list[LineChart]:
                 lines=lines,
                 across="candidates k",
                 up="points",
-                size=(5.8, 3.2),
+                width=5.8,
             )
         )
     return drawn
