@@ -14,6 +14,9 @@ from pathlib import Path
 
 import httpx
 
+#: The command that runs the service.
+LASERVE = (sys.executable, "-m", "laserve")
+
 
 @dataclass
 class Server:
@@ -43,14 +46,14 @@ def launch(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     through: Sequence[str] = (),
-    program: Sequence[str] = (sys.executable, "-m", "laserve"),
+    program: Sequence[str] = LASERVE,
     folder: Path | None = None,
 ) -> Server:
     """Start `laserve serve` on a free port, without waiting.
 
     Args:
         through: a command that becomes the command behind it, such as `env -i`.
-        program: the installed `laserve`.
+        program: the command in place of `laserve`.
         folder: the working directory of the server.
     """
     command = [*through, *program, "serve", "--port", "0", *arguments]
@@ -84,10 +87,14 @@ def wait_ready(server: Server, timeout_s: float = 60) -> None:
 
 @contextmanager
 def serving(
-    log: Path, *arguments: str, env: Mapping[str, str] | None = None, timeout_s: float = 60
+    log: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = 60,
+    program: Sequence[str] = LASERVE,
 ) -> Iterator[Server]:
-    """A ready service, stopped when the block ends."""
-    server = launch(log, *arguments, env=env)
+    """A ready service, stopped when the block ends; arguments as of `launch`."""
+    server = launch(log, *arguments, env=env, program=program)
     try:
         wait_ready(server, timeout_s)
         yield server

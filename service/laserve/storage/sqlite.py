@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -40,8 +40,9 @@ from laserve.storage.log_id import check_not_gone
 logger = logging.getLogger(__name__)
 
 _DRIVER = "sqlite+aiosqlite"
+#: Default of `Database`: seconds that a connection waits for the lock of another process.
+BUSY_TIMEOUT_S = 5.0
 #: `secure_delete` overwrites what is deleted, since deleted texts must not be found in the file.
-_READING = ("busy_timeout = 5000",)
 _WRITING = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 #: Bytes of the test write that a database must take after it refused a write; more than a decision has.
 _PROBE_BYTES = 256 * 1024
@@ -74,13 +75,22 @@ class Database:
         path: the file; None for a temporary one that goes with the process.
         read_only: look at a database that another process may be writing: no lock, no migration, no writes.
         max_bytes: size over which the file does not grow; None for no limit.
+        busy_timeout_s: seconds that a connection waits for the lock of another process before it fails.
     """
 
-    def __init__(self, path: Path | None, *, read_only: bool = False, max_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        read_only: bool = False,
+        max_bytes: int | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
         self.path = path
         self.refusing = False
         self._read_only = read_only
         self._max_bytes = max_bytes
+        self._busy_timeout = f"busy_timeout = {round(busy_timeout_s * 1000)}"
         self._file: HeldFile | None = None
         #: Reason why the database takes no write any more.
         self._stopped: str | None = None
@@ -105,14 +115,14 @@ class Database:
         if self._read_only:
             if not self.path.is_file():
                 raise ConfigError.at("data_dir", f"no database at {self.path}")
-            self._connect(_url(self.path, "ro"), _READING)
+            self._connect(_url(self.path, "ro"))
             return
         file = HeldFile(self.path)
         check_not_gone(self.path)
         file.take()
         self._resources.callback(file.release)
         # The file exists by now; with mode=rw SQLite never makes another one in its place.
-        self._connect(_url(self.path, "rw"), (*_READING, *_WRITING))
+        self._connect(_url(self.path, "rw"), *_WRITING)
         try:
             async with self.transaction() as connection:
                 await connection.run_sync(_migrate)
@@ -129,7 +139,7 @@ class Database:
             )
         self._file = file
 
-    def _connect(self, url: URL, pragmas: Sequence[str]) -> None:
+    def _connect(self, url: URL, *pragmas: str) -> None:
         # Parameters are prompts and answers, which no error message may quote.
         self._engine = create_async_engine(url, hide_parameters=True)
 
@@ -144,7 +154,7 @@ class Database:
             # Text that is not UTF-8 was not written here: it must reach the checksum, not fail the read.
             connection.driver_connection.text_factory = _decode
             cursor = connection.cursor()
-            for pragma in pragmas:
+            for pragma in (self._busy_timeout, *pragmas):
                 cursor.execute(f"PRAGMA {pragma}")
             if self._max_bytes is not None:
                 cursor.execute("PRAGMA page_size")
@@ -242,7 +252,7 @@ class Database:
             except SQLAlchemyError as error:  # a full disk, say; the texts are removed all the same
                 logger.warning("removed texts are still in the write-ahead log: %s", error.__cause__)
             finally:
-                await connection.exec_driver_sql(f"PRAGMA {_READING[0]}")
+                await connection.exec_driver_sql(f"PRAGMA {self._busy_timeout}")
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

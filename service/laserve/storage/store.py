@@ -15,7 +15,7 @@ from laserve.storage.base import Logged, LogWriter, Snapshot, StoredFeedback, Wa
 from laserve.storage.log_id import LogId
 from laserve.storage.log_writer import CLOCK, SqlLogWriter, find_decision
 from laserve.storage.pages import DecisionPage, decision_page
-from laserve.storage.sqlite import Database
+from laserve.storage.sqlite import BUSY_TIMEOUT_S, Database
 from laserve.types import Decision, Event
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,17 @@ _SNAPSHOTS = 3
 class SqlStore:
     """Decisions, feedback, events and snapshots in one SQLite file; arguments as of `Database`."""
 
-    def __init__(self, path: Path | None, *, read_only: bool = False, max_bytes: int | None = None) -> None:
-        self._database = Database(path, read_only=read_only, max_bytes=max_bytes)
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        read_only: bool = False,
+        max_bytes: int | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
+        self._database = Database(
+            path, read_only=read_only, max_bytes=max_bytes, busy_timeout_s=busy_timeout_s
+        )
         self._read_only = read_only
         #: Whether its file stays when it is closed.
         self._lasting = path is not None
