@@ -93,11 +93,13 @@ def test_probabilities_are_a_distribution_over_the_eligible_arms(
     assert chances.sum() == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("lessons", [0, 6])
+@pytest.mark.parametrize(("lessons", "draws"), [(0, 1_000), (6, len(IDS))], ids=["0", "6"])
 @every_policy
-def test_the_logged_chances_are_the_frequencies_of_the_draws(policy: Policy, lessons: int) -> None:
+def test_the_logged_chances_are_the_frequencies_of_the_draws(
+    policy: Policy, lessons: int, draws: int
+) -> None:
     house = learner(lessons)
-    drawn = [house.draw(policy, X, ARMS, decision_id) for decision_id in IDS]
+    drawn = [house.draw(policy, X, ARMS, decision_id) for decision_id in IDS[:draws]]
     chances = np.array([[why.probability for why in each.why] for each in drawn if each is not None])
     assert all(
         each and each.propensity == {w.arm: w.probability for w in each.why}[each.arm] for each in drawn

@@ -80,8 +80,9 @@ def test_calls_are_totals_of_one_run(figures: dict[str, Any]) -> None:
 
 
 def test_the_figures_are_json_and_the_same_each_time(figures: dict[str, Any]) -> None:
-    again = all_figures(run(make_report_pool(), make_plan()))
-    assert json.dumps(again, allow_nan=False) == json.dumps(figures, allow_nan=False)
+    assert json.dumps(figures, allow_nan=False)
+    one, again = (all_figures(run(make_report_pool(40), make_plan())) for _ in range(2))
+    assert json.dumps(one, allow_nan=False) == json.dumps(again, allow_nan=False)
 
 
 def test_what_the_report_was_made_of_is_in_it(figures: dict[str, Any]) -> None:
