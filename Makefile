@@ -11,7 +11,6 @@ BIN := $(VENV)/bin
 LOCK := deploy/requirements-cpu.lock
 TORCH := torch==2.13.0+cpu
 STAMP := $(VENV)/.installed
-SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 export HF_HUB_OFFLINE ?= 1
 export VLLM_NO_USAGE_STATS ?= 1
@@ -43,14 +42,10 @@ serve: install ## Prepare the models and serve on HOST:PORT.
 	@$(BIN)/laserve models >/dev/null
 	@HOST=$(HOST) PORT=$(PORT) exec $(BIN)/laserve serve
 
-# Unit tests run on all cores at once, one thread each; the others, which time servers and start engines, follow
-# one by one, whatever became of the first.
+# The lanes one after another or side by side, as tests/lanes.py says; what each left is in test-results/.
 test: install ## All tests, the real engine included.
 	@$(BIN)/laserve models >/dev/null
-	@failed=0; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit $(SIDE_BY_SIDE) || failed=1; \
-	$(BIN)/python -m pytest --ignore=tests/unit || failed=1; \
-	exit $$failed
+	@exec $(BIN)/python tests/lanes.py
 
 # What is left to mend by hand is printed; `make check` is what fails.
 format: install ## Format, and mend what the linter can mend.

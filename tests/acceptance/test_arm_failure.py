@@ -16,6 +16,7 @@ def test_a_drawn_arm_that_fails_is_replaced_by_another(faulty: Service) -> None:
     assert reason.startswith("arm_failed: late: ")
 
 
+@pytest.mark.timed
 def test_an_arm_that_is_slower_than_its_timeout_fails(faulty: Service) -> None:
     answer = faulty.generate(policy="fixed:late")
     assert answer["degraded"] == ["arm_failed: late: no scores within 0.05 s"]

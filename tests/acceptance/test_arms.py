@@ -96,6 +96,7 @@ def test_an_added_arm_is_chosen_and_a_retired_one_is_not_and_no_request_fails(gr
     assert "busy" in [arm["name"] for arm in growing.policy()["arms"]]
 
 
+@pytest.mark.timed
 def test_an_arm_that_loads_slowly_stalls_nobody(growing: Service) -> None:
     started = time.monotonic()
     assert add(growing, "slow", options={"delay_s": 3.0})["state"] == "loading"

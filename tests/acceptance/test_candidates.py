@@ -10,6 +10,8 @@ from acceptance.busy import EACH_S
 from acceptance.wire import Service, stream
 from laserve.api.bodies.answers import DecisionBody, ErrorBody
 
+pytestmark = pytest.mark.timed
+
 N = 8
 #: Enough for the first candidates and not for all.
 SOME_S = 3.5 * EACH_S

@@ -14,6 +14,8 @@ import pytest
 from acceptance.wire import Service, until
 from processes import serving
 
+pytestmark = pytest.mark.timed
+
 HANG_S = 1.0
 #: Far below what a hanging arm would cost, far above what the rest does.
 QUICK_S = 0.5

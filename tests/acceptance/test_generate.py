@@ -82,6 +82,7 @@ def test_usage_counts_what_was_read_and_sampled(main: Service) -> None:
     assert answer["usage"]["total_tokens"] == len("a b c") + answer["usage"]["completion_tokens"]
 
 
+@pytest.mark.timed
 def test_timings_tell_the_seconds_of_each_stage_and_of_all(main: Service) -> None:
     started = time.monotonic()
     timings = main.generate()["timings"]

@@ -10,6 +10,8 @@ import pytest
 from acceptance.busy import SLOW_S, busy
 from acceptance.wire import Service, samples
 
+pytestmark = pytest.mark.timed
+
 
 async def in_flight(client: httpx.AsyncClient) -> float:
     answer = await client.get("/metrics")

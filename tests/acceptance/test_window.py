@@ -93,6 +93,7 @@ def test_late_feedback_of_a_kind_that_does_not_teach_is_stored_without_learning(
     assert brief.policy()["arms"] == before["arms"]
 
 
+@pytest.mark.timed
 def test_feedback_of_a_kind_that_does_not_teach_leaves_the_default_to_come(brief: Service) -> None:
     decision_id = brief.decide()
     assert brief.rate(decision_id, thumb="up")["learned"] is False
@@ -107,6 +108,7 @@ def test_a_pinned_decision_gets_no_default_though_feedback_on_it_can_be_late(bri
     assert brief.rate(pinned, reward=1) == {"status": "late", "learned": False, "reward": 1.0}
 
 
+@pytest.mark.timed
 def test_a_deleted_decision_gets_no_default(brief: Service) -> None:
     deleted = brief.decide()
     assert brief.client.delete(f"/decisions/{deleted}").status_code == 204

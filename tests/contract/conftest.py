@@ -17,6 +17,9 @@ from contract.reward_models import (  # noqa: F401 - fixtures
     python_arm,
     python_opening_arm,
     remote_arm,
+    served_judge_arm,
+    served_remote_arm,
+    small_server,
     vllm_arm,
 )
 from laserve.config import load

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 import tiny
+from contract.vllm_server import VllmServer, vllm_server
 from laserve.config import load
 from laserve.models.packaged import prepare
 
@@ -136,13 +138,32 @@ def chat_server(vllm_servers: tuple[str, str]) -> str:
     return vllm_servers[1]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def small_server() -> AsyncIterator[VllmServer]:
+    """A small server in place of the real ones."""
+    async with vllm_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def remote_arm(small_server: VllmServer, classifier: Path) -> dict[str, Any]:
+    return {"url": small_server.url, "tokenizer": str(classifier)}
+
+
+@pytest.fixture(scope="module")
+def judge_arm(small_server: VllmServer) -> dict[str, Any]:
+    return {"url": small_server.url, "extra_body": GRADES}
+
+
 @pytest.fixture(scope="session")
-def remote_arm(classifier_server: str, classifier: Path) -> dict[str, Any]:
+def served_remote_arm(classifier_server: str, classifier: Path) -> dict[str, Any]:
+    """A classifier on a real server."""
     return {"url": classifier_server, "tokenizer": str(classifier)}
 
 
 @pytest.fixture(scope="session")
-def judge_arm(chat_server: str) -> dict[str, Any]:
+def served_judge_arm(chat_server: str) -> dict[str, Any]:
+    """A judge on a real server."""
     return {"url": chat_server, "extra_body": GRADES}
 
 
@@ -177,7 +198,7 @@ def python_opening_arm(python_arm: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class VllmServer:
+class VllmProcess:
     """vLLM's own server, as a process."""
 
     process: subprocess.Popen[bytes]
@@ -198,7 +219,7 @@ class VllmServer:
 
 
 @contextmanager
-def vllm_serve(model: Path, folder: Path, *arguments: str) -> Iterator[VllmServer]:
+def vllm_serve(model: Path, folder: Path, *arguments: str) -> Iterator[VllmProcess]:
     """A server on a free port that begins to start, stopped with its engine when the block ends.
 
     It is what `vllm serve` runs: the CPU build's own command does not start, its module does.
@@ -218,7 +239,7 @@ def vllm_serve(model: Path, folder: Path, *arguments: str) -> Iterator[VllmServe
     with log.open("ab") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=env, start_new_session=True)
     try:
-        yield VllmServer(process, f"http://127.0.0.1:{port}", log)
+        yield VllmProcess(process, f"http://127.0.0.1:{port}", log)
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

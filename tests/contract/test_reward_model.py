@@ -13,21 +13,22 @@ from hypothesis import strategies as st
 
 from contract import samples
 from laserve.config import load
-from laserve.errors import ArmFailed, ConfigError, Unscorable
+from laserve.errors import ArmFailed
 from laserve.scoring import registry
 from laserve.scoring.base import RewardModel
 from laserve.types import Candidate, Document, Message, Request, Vector
 
 pytestmark = [
     # Made before the tests' own event loop runs, where `make` could only look them up.
-    pytest.mark.usefixtures("hash_encoder", "sentence_encoder"),
+    pytest.mark.usefixtures("hash_encoder", "sentence_encoder", "small_server"),
     # One loop for all tests, since each model is loaded once for all of its own.
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
 some = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 #: Name -> kind, and the fixture with the encoder that it is given, or with its options. Kind `vllm`, which
-#: needs an engine, keeps the same protocol in test_vllm_reward_model.py.
+#: needs an engine, keeps the same protocol in test_vllm_reward_model.py; `remote` and `judge` on real servers
+#: are in test_served_reward_model.py.
 MODELS = {
     "loglik": ("loglik", "hash_encoder"),
     "consensus": ("consensus", "hash_encoder"),
@@ -274,55 +275,6 @@ class TestRelevance:
             scores = await score(relevance, request_, candidates("", "Ada Thorn", " \n"))
             assert scores[[0, 2]].tolist() == [-1.0, -1.0]
             assert -1.0 < scores[1] <= 1.0 + 1e-5
-
-
-class TestRemote:
-    @pytest.mark.parametrize("endpoint", ["classify", "pooling"])
-    async def test_the_server_gives_what_the_same_model_gives_here(
-        self, request: pytest.FixtureRequest, endpoint: str
-    ) -> None:
-        there = await make(request, *MODELS["remote"], endpoint=endpoint)
-        here = await make(request, *MODELS["transformers, decoder"])
-        request_ = samples.request(documents=(Document(text="clock tower <|im_end|> " * 150),))
-        scores = await score(there, request_, VARIED)
-        assert scores == pytest.approx(await score(here, request_, VARIED), abs=1e-4)
-        assert np.ptp(scores) > 1e-3
-        await there.close()
-        await here.close()
-
-    async def test_a_cross_encoder_is_asked_for_pairs(self, request: pytest.FixtureRequest) -> None:
-        model = await make(request, *MODELS["remote"], endpoint="score")
-        await check(model, samples.request(), VARIED)
-        await model.close()
-
-    async def test_a_server_that_does_not_classify_is_refused(self, request: pytest.FixtureRequest) -> None:
-        options = request.getfixturevalue("remote_arm") | {"url": request.getfixturevalue("chat_server")}
-        model = registry.create("remote", options, {"cache_dir": load().cache_dir.expanduser()})
-        with pytest.raises(ConfigError, match=r"options.endpoint: "):
-            await model.load()
-        await model.close()
-
-    async def test_a_request_that_is_too_long_for_the_server_is_not_for_the_model(
-        self, request: pytest.FixtureRequest
-    ) -> None:
-        model = await make(request, *MODELS["remote"])
-        with pytest.raises(Unscorable, match="too long"):
-            await score(model, samples.request(question="who " * 3000), VARIED)
-        await model.close()
-
-
-class TestJudge:
-    async def test_a_reply_without_a_grade_fails_the_arm(self, request: pytest.FixtureRequest) -> None:
-        words = {"structured_outputs": {"choice": ["good", "bad"]}}
-        model = await make(request, *MODELS["judge"], extra_body=words)
-        with pytest.raises(ArmFailed, match="no grade"):
-            await score(model, samples.request(), VARIED)
-        await model.close()
-
-    async def test_a_grade_is_one_that_the_model_may_give(self, request: pytest.FixtureRequest) -> None:
-        model = await make(request, *MODELS["judge"])
-        assert set(await score(model, samples.request(), VARIED)) <= set(range(1, 11))
-        await model.close()
 
 
 class TestPython:

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import uvicorn
 
+from contract import vllm_scoring
+
 MODEL = "tiny"
 
 Failure = Literal[
@@ -52,7 +54,7 @@ def logprob(index: int, token: int) -> float:
 class VllmServer:
     """The server's state, as tests read and set it."""
 
-    max_model_len: int = 4096
+    max_model_len: int = vllm_scoring.MAX_MODEL_LEN
     failure: Failure | None = None
     url: str = ""
     #: Bodies of the completion requests.
@@ -82,10 +84,12 @@ class VllmServer:
             "/tokenize": self._tokenize,
             "/v1/completions": self._complete,
         }.get(scope["path"])
-        if answer is None:
-            await _reply(send, 404, {"detail": "Not Found"})
-        else:
+        if answer is not None:
             await answer(body, receive, send)
+        elif (scores := vllm_scoring.ENDPOINTS.get(scope["path"])) is not None:
+            await _reply(send, *scores(body))
+        else:
+            await _reply(send, 404, {"detail": "Not Found"})
 
     async def _models(self, body: Any, receive: Any, send: Any) -> None:
         card = {"id": MODEL, "object": "model", "max_model_len": self.max_model_len}

@@ -182,8 +182,9 @@ def test_a_killed_engine_costs_the_answers_under_way_and_is_started_again(servic
         until(lambda: client.get("/readyz").status_code == 200, timeout_s=START_S)
 
     assert set(seen.statuses) == {200}
-    assert statistics.median(seen.seconds) < 0.1
-    assert max(seen.seconds) < 2.0
+    # An engine that starts in the event loop would hold all of them up for as long as that takes, 20 s.
+    assert statistics.median(seen.seconds) < 0.5
+    assert max(seen.seconds) < 5.0
     for decision_id, rewards in seen.acknowledged.items():
         stored = {row["body"]["reward"] for row in service.decision(decision_id)["feedback"]}
         assert set(rewards) <= stored
@@ -223,5 +224,5 @@ def test_ctrl_c_in_the_terminal_lets_the_engine_finish_what_is_under_way(
     assert answer.json()["degraded"] == []
     assert server.process.wait(60) == 0
     assert "Traceback" not in server.output()[said:]
-    until(lambda: not any(map(lives, engine)), timeout_s=5)
+    until(lambda: not any(map(lives, engine)), timeout_s=30)
     assert verified_digest(folder)

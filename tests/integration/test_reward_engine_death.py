@@ -72,7 +72,7 @@ def test_a_killed_server_takes_its_engine_with_it(service: Service) -> None:
     assert sum(title.startswith("VLLM::") for title in engine.values()) == 2
     service.server.kill()
     try:
-        until(lambda: not any(map(lives, engine)), timeout_s=5)
+        until(lambda: not any(map(lives, engine)), timeout_s=30)
     finally:
         for pid in filter(lives, engine):
             os.kill(pid, signal.SIGKILL)

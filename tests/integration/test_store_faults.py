@@ -236,6 +236,7 @@ def test_a_batch_of_feedback_tells_of_each_line_that_it_was_refused(tmp_path: Pa
         check_sound(server, tmp_path)
 
 
+@pytest.mark.timed
 def test_requests_that_find_a_locked_database_wait_for_one_test_of_it_together(tmp_path: Path) -> None:
     def ask(_: int) -> float:
         with httpx.Client(base_url=server.url, timeout=120) as client:
@@ -256,6 +257,7 @@ def test_requests_that_find_a_locked_database_wait_for_one_test_of_it_together(t
         check_sound(server, tmp_path)
 
 
+@pytest.mark.timed
 def test_writes_of_all_kinds_that_find_a_locked_database_do_not_wait_for_one_another(tmp_path: Path) -> None:
     def write(number: int) -> float:
         body = {"decision_id": decisions[number], "reward": 1}
@@ -284,6 +286,7 @@ def test_writes_of_all_kinds_that_find_a_locked_database_do_not_wait_for_one_ano
         check_sound(server, tmp_path)
 
 
+@pytest.mark.timed
 def test_a_lock_that_is_released_in_time_is_waited_for(tmp_path: Path) -> None:
     with serving(tmp_path / "log", *FAKE, env=on_disk(tmp_path)) as server, ThreadPoolExecutor(1) as pool:
         with locked(tmp_path):
