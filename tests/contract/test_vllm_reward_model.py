@@ -1,8 +1,6 @@
 """Reward models of one base on one pooling engine; one engine for the tests of this file, in their order."""
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +16,7 @@ from contract import samples, test_reward_model
 from contract.reward_models import save_adapter
 from contract.test_reward_model import score
 from laserve.config import load
-from laserve.errors import ArmFailed, ConfigError, Unscorable
+from laserve.errors import ConfigError, Unscorable
 from laserve.metrics import Metrics
 from laserve.models.folders import check_model
 from laserve.models.tokenizer import FolderTokenizer
@@ -36,8 +34,6 @@ pytestmark = [
     ),
 ]
 
-#: An engine starts within this, also on a machine that does other work.
-START_S = 200
 TEXTS = ("Ada Thorn", "in 1874", "", "the clock " * 15)
 GIVEN = [samples.candidate(index, text) for index, text in enumerate(TEXTS)]
 
@@ -45,24 +41,16 @@ GIVEN = [samples.candidate(index, text) for index, text in enumerate(TEXTS)]
 class Arms:
     """Two arms with an adapter each, on the same engine."""
 
-    #: Processes of the engines of other fixtures.
-    others: set[psutil.Process]
-
     def __init__(self, base: Path, adapters: list[Path], options: dict[str, Any]) -> None:
         self.base = base
         self.adapters = adapters
-        self.metrics = Metrics()
-        self.engines = PoolingEngines(metrics=self.metrics)
+        self.engines = PoolingEngines(metrics=Metrics())
         self.options = options
         self.models = [self.make(adapter=str(adapter)) for adapter in adapters]
 
     def make(self, **options: Any) -> VllmRewardModel:
         shared = {"engines": self.engines, "cache_dir": load().cache_dir.expanduser()}
         return VllmRewardModel(**shared, **{"model": str(self.base), **self.options, **options})
-
-    def restarts(self) -> float:
-        labels = {"engine": f"rm-{self.base.name}", "outcome": "ready"}
-        return self.metrics.registry.get_sample_value("laserve_engine_restarts_total", labels) or 0.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -74,7 +62,6 @@ async def arms(
     save_adapter(language_model, other, "SEQ_CLS", seed=11)
     made = Arms(language_model, [Path(vllm_arm["adapter"]), other], {"engine_args": vllm_arm["engine_args"]})
     await asyncio.gather(*(model.load() for model in made.models))
-    made.others = others
     yield made
     for model in made.models:
         await model.close()
@@ -209,30 +196,6 @@ async def test_an_arm_may_come_and_go_while_others_stay(arms: Arms) -> None:
     assert (await score(late, request, GIVEN)) == pytest.approx(expected, abs=2e-4)
     await late.close()
     assert np.isfinite(await score(arms.models[1], request, GIVEN)).all()
-
-
-async def test_an_engine_that_is_killed_fails_its_arms_and_comes_back(arms: Arms) -> None:
-    before = arms.restarts()
-    request = long(30)
-    expected = [await score(model, request, GIVEN) for model in arms.models]
-    processes, processor = (
-        set(engine_processes()) - arms.others,
-        arms.models[0].engine._llm().output_processor,
-    )
-    under_way = asyncio.create_task(score(arms.models[0], long(900, "under way"), GIVEN))
-    while not processor.has_unfinished_requests():
-        await asyncio.sleep(0.001)
-    for process in processes:
-        os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(ArmFailed):
-        await under_way
-    with pytest.raises(ArmFailed, match="died"):
-        await score(arms.models[1], request, GIVEN)
-    async with asyncio.timeout(START_S):
-        while arms.restarts() == before:
-            await asyncio.sleep(0.1)
-    for model, scores in zip(arms.models, expected, strict=True):
-        assert await score(model, request, GIVEN) == pytest.approx(scores, abs=2e-4)
 
 
 async def test_a_base_without_a_head_needs_an_adapter(arms: Arms) -> None:
