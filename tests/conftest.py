@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import lanes
 from contract.reward_models import (  # noqa: F401 - fixtures
     chat_server,
     classifier,
@@ -14,11 +15,7 @@ from contract.reward_models import (  # noqa: F401 - fixtures
     language_model,
     vllm_servers,
 )
-from lanes import ENGINE, LANES, lane_of
 from processes import serving
-
-#: Fixtures that start a real engine, which tests of the engine lane alone may do.
-ENGINES = {"engine", "vllm_servers"}
 
 # Settings of the machine must not leak into tests.
 for name in [name for name in os.environ if name.startswith("LASERVE_") and name != "LASERVE_CACHE_DIR"]:
@@ -44,24 +41,20 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--lane", choices=list(LANES), help="run the tests of this lane alone, see tests/lanes.py"
+        "--lane", choices=list(lanes.LANES), help="run the tests of this lane alone, see tests/lanes.py"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every test is in one lane; those of other lanes than the chosen one are left out."""
-    wanted, others = [], []
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        try:
-            lane = lane_of(folder, {mark.name for mark in item.iter_markers()})
-        except ValueError as error:
-            raise pytest.UsageError(f"{item.nodeid}: {error}") from error
-        if lane is not ENGINE and ENGINES & set(getattr(item, "fixturenames", ())):
-            raise pytest.UsageError(f"{item.nodeid} starts an engine and is not marked so")
-        (wanted if config.getoption("--lane") in (None, lane.name) else others).append(item)
-    config.hook.pytest_deselected(items=others)
-    items[:] = wanted
+    """Leave out the tests of other lanes than the chosen one."""
+    try:
+        by_lane = lanes.split(items)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    if (name := config.getoption("--lane")) is not None:
+        others = [item for lane, left_out in by_lane.items() if lane != name for item in left_out]
+        config.hook.pytest_deselected(items=others)
+        items[:] = by_lane[name]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-ROOT = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 RESULTS = ROOT / "test-results"
 SLOWEST = 60
 #: Seconds that lanes get to stop their servers after an interrupt.
@@ -52,6 +53,8 @@ SERVER = Lane(name="server", folders=("acceptance", "integration"), budget_min=1
 ENGINE = Lane(name="engine", folders=("contract", "acceptance", "integration"), budget_min=11)
 TIMED = Lane(name="timed", folders=("acceptance", "integration"), budget_min=4)
 LANES = {lane.name: lane for lane in (PARALLEL, SERVER, ENGINE, TIMED)}
+#: Fixtures that start an engine.
+ENGINES = {"engine", "vllm_servers"}
 #: Lanes that run at once, one group after another; the first of a group writes to the terminal.
 GROUPS = ((PARALLEL,), (SERVER, ENGINE), (TIMED,))
 
@@ -71,6 +74,17 @@ def lane_of(folder: str, marks: Collection[str]) -> Lane:
     if len(lanes) != 1 or folder not in lanes[0].folders:
         raise ValueError(f"tests/{folder} with marks {sorted(marks)} is in no lane or in several")
     return lanes[0]
+
+
+def split(items: Sequence[Any]) -> dict[str, list[Any]]:
+    """Tests by the name of their lane. Raises ValueError when one is not in exactly one lane."""
+    by_lane: dict[str, list[Any]] = {name: [] for name in LANES}
+    for item in items:
+        lane = lane_of(item.path.relative_to(TESTS).parts[0], {mark.name for mark in item.iter_markers()})
+        if lane is not ENGINE and ENGINES & set(getattr(item, "fixturenames", ())):
+            raise ValueError(f"{item.nodeid} starts an engine and is not marked so")
+        by_lane[lane.name].append(item)
+    return by_lane
 
 
 @dataclass
