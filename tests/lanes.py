@@ -87,6 +87,24 @@ def split(items: Sequence[Any]) -> dict[str, list[Any]]:
     return by_lane
 
 
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    """How a test ended."""
+
+    name: str
+    seconds: float
+    failed: bool
+
+    @classmethod
+    def of(cls, case: ElementTree.Element) -> "Test":
+        """A test case of JUnit XML."""
+        return cls(
+            name=f"{case.get('classname')}::{case.get('name')}",
+            seconds=float(case.get("time", 0)),
+            failed=any(child.tag in ("failure", "error") for child in case),
+        )
+
+
 @dataclass
 class Run:
     """A lane while it runs and after."""
@@ -108,29 +126,28 @@ class Run:
         self.minutes = (time.monotonic() - self.began) / 60
         self.cpu_minutes = (usage.ru_utime + usage.ru_stime) / 60
 
-    def tests(self) -> list[tuple[float, str]]:
-        """Seconds and name of each test, the slowest first."""
+    def tests(self) -> list[Test]:
+        """All that ran, the slowest first."""
         if not self.report.is_file():
             return []
         cases = ElementTree.parse(self.report).iter("testcase")
-        timed = [
-            (float(case.get("time", 0)), f"{case.get('classname')}::{case.get('name')}") for case in cases
-        ]
-        return sorted(timed, reverse=True)
+        return sorted(map(Test.of, cases), key=lambda test: test.seconds, reverse=True)
 
-    def problem(self) -> str | None:
+    def problems(self) -> list[str]:
         """What makes the whole fail; a budget does so in CI alone."""
+        found = [f"{self.lane.name}: {test.name} failed" for test in self.tests() if test.failed]
         if self.process.returncode:
-            return f"lane {self.lane.name} failed with status {self.process.returncode}"
+            found.append(f"lane {self.lane.name} failed with status {self.process.returncode}")
         if self.minutes > self.lane.budget_min and os.environ.get("CI"):
-            return f"lane {self.lane.name} took longer than its budget"
-        return None
+            found.append(f"lane {self.lane.name} took longer than its budget")
+        return found
 
 
 def start(lane: Lane, log: Path | None, files: ExitStack) -> Run:
     """Start a lane in a process group of its own, so that an interrupt reaches it once, from here."""
     command = [sys.executable, "-m", "pytest", "--lane", lane.name, *lane.options]
     command += [f"--junitxml={RESULTS / lane.name}.xml", *(f"tests/{folder}" for folder in lane.folders)]
+    (RESULTS / f"{lane.name}.xml").unlink(missing_ok=True)  # of an earlier run
     output = None if log is None else files.enter_context(log.open("wb"))
     process = subprocess.Popen(
         command,
@@ -157,7 +174,7 @@ def run_group(lanes: Sequence[Lane]) -> list[Run]:
     for run in runs:
         if run.log is not None:
             say(f"\n--- {run.lane.name}\n{run.log.read_text(errors='replace')}")
-        slowest = [f"{seconds:8.2f} s  {name}\n" for seconds, name in run.tests()[:SLOWEST]]
+        slowest = [f"{test.seconds:8.2f} s  {test.name}\n" for test in run.tests()[:SLOWEST]]
         (RESULTS / f"{run.lane.name}-slowest.txt").write_text("".join(slowest))
     return runs
 
@@ -210,7 +227,7 @@ def main(names: Sequence[str]) -> int:
     for group in filter(None, chosen):
         runs += run_group(group)
     say(f"\n{table(runs)}\n{'all':17}{(time.monotonic() - began) / 60:9.1f}")
-    problems = [problem for run in runs if (problem := run.problem()) is not None]
+    problems = [problem for run in runs for problem in run.problems()]
     say("\n".join(problems))
     return int(bool(problems))
 

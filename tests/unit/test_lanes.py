@@ -61,7 +61,7 @@ def test_every_test_of_this_session_is_in_one_lane(request: pytest.FixtureReques
     )
 
 
-@pytest.mark.parametrize("fixture", lanes.ENGINES)
+@pytest.mark.parametrize("fixture", sorted(lanes.ENGINES))
 def test_a_test_that_starts_an_engine_must_be_marked(fixture: str) -> None:
     unmarked = Item(TESTS / "acceptance" / "test_a.py", fixturenames=("main", fixture))
     with pytest.raises(ValueError, match="the test starts an engine"):
@@ -81,20 +81,51 @@ def test_the_budgets_of_all_lanes_are_twenty_minutes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "minutes", "ci", "problem"),
+    ("status", "minutes", "ci", "problems"),
     [
-        (0, 1.0, "true", None),
-        (1, 1.0, "", "lane server failed with status 1"),
-        (-9, 1.0, "", "lane server failed with status -9"),
-        (0, 1000.0, "", None),
-        (0, 1000.0, "true", "lane server took longer than its budget"),
+        (0, 1.0, "true", []),
+        (1, 1.0, "", ["lane server failed with status 1"]),
+        (-9, 1.0, "", ["lane server failed with status -9"]),
+        (0, 1000.0, "", []),
+        (0, 1000.0, "true", ["lane server took longer than its budget"]),
     ],
 )
 def test_a_failed_lane_fails_all_and_in_ci_so_does_one_over_its_budget(
-    monkeypatch: pytest.MonkeyPatch, status: int, minutes: float, ci: str, problem: str | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int, minutes: float, ci: str, problems: list[str]
 ) -> None:
+    monkeypatch.setattr(lanes, "RESULTS", tmp_path)
     monkeypatch.setenv("CI", ci)
+    assert ended(status, minutes=minutes).problems() == problems
+
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.test_a" name="test_quick" time="0.5"/>
+<testcase classname="tests.test_a" name="test_slow" time="2.5"><failure/></testcase>
+<testcase classname="tests.test_a" name="test_broken" time="1.0"><error/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_the_tests_of_a_lane_are_told_by_their_seconds_and_those_that_failed_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lanes, "RESULTS", tmp_path)
+    (tmp_path / "server.xml").write_text(REPORT)
+    run = ended(1)
+    assert [(test.name.rpartition("_")[2], test.seconds) for test in run.tests()] == [
+        ("slow", 2.5),
+        ("broken", 1.0),
+        ("quick", 0.5),
+    ]
+    assert run.problems() == [
+        "server: tests.test_a::test_slow failed",
+        "server: tests.test_a::test_broken failed",
+        "lane server failed with status 1",
+    ]
+
+
+def ended(status: int, minutes: float = 0.0) -> Run:
+    """The server lane with this exit status."""
     process = subprocess.Popen([sys.executable, "--version"], stdout=subprocess.DEVNULL)
     process.wait()
     process.returncode = status
-    assert Run(SERVER, process, None, 0.0, minutes).problem() == problem
+    return Run(SERVER, process, None, 0.0, minutes)
