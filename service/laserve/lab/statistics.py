@@ -1,7 +1,9 @@
-"""95% intervals: percentiles of a bootstrap over sources.
+"""95% intervals over sources, for every figure of the laboratory.
 
-The rows of one source, for example an article, are not independent, so a resample has all rows of a
-source, once or several times, or none.
+The rows of one source, for example an article, are not independent, so a resample has all rows of a source,
+once or several times, or none. Means, ratios and their differences have the studentised intervals of
+`laserve.bandit.offpolicy.intervals.ClusterBootstrap`; `around` serves what is not a ratio of sums.
+``laserve bench coverage`` measures how often both contain the true value, by the number of sources.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,130 +11,168 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
+from laserve.bandit.offpolicy.intervals import ClusterBootstrap
 from laserve.types import Vector
 
 Matrix = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.intp]
+#: Source of each row: its name or number.
+Labels = Sequence[str] | Sequence[int] | Numbers
+#: Least and greatest possible value; None for values without bounds, such as differences.
+Range = tuple[float, float] | None
 
-#: Resamples of a mean.
+#: Range of a mean of qualities, of a share, and of a Brier score.
+SHARE: Range = (0.0, 1.0)
+#: Resamples of an interval.
 RESAMPLES = 2000
-#: Resamples that are held in memory at once; `RESAMPLES` is a multiple.
-_AT_ONCE = 100
+#: Parts of the sources of which one at a time is held out.
+FOLDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A value with the 95% percentile interval of a bootstrap over sources."""
+    """A value with its 95% interval.
+
+    `low` and `high` are None where the sources bound nothing: always with one source; and with two or three,
+    or where fewer than four differ from the rest, if the values have no range of their own. With fewer than
+    some fifteen sources an interval is wide rather than too short.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    #: Sources that the interval stands on.
+    sources: int
 
 
-def interval(values: Vector) -> Interval:
-    """The 95% interval of a value by its resamples.
-
-    Args:
-        values: shape (1 + resamples,), the value over all rows first, as `resampled_sums` gives sums.
-    """
-    low, high = percentiles(values[1:])
-    return Interval(value=float(values[0]), low=float(low), high=float(high))
-
-
-def percentiles(resampled: Matrix) -> tuple[Matrix, Matrix]:
-    """Lower and upper bounds of 95% intervals: the 2.5% and 97.5% percentiles of the resamples.
+class Sources:
+    """The sources of some rows, over which values of the rows have intervals.
 
     Args:
-        resampled: shape (resamples, ...), float64.
-
-    Returns:
-        Two arrays of shape (...), float64.
+        sources: source of each row, shape (rows,), at least one.
     """
-    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
-    return low, high
+
+    def __init__(self, sources: Labels) -> None:
+        number, self.count = _numbered(sources)
+        self._bootstrap = ClusterBootstrap(number, resamples=RESAMPLES)
+
+    def means(self, values: Matrix, *, within: Range = None, weights: Vector | None = None) -> list[Interval]:
+        """Means of several values per row, each row of a value with the same weight.
+
+        Args:
+            values: shape (M, rows), float64.
+            within: range that the bounds are cut to.
+            weights: shape (rows,), with a positive sum; None for equal weights.
+        """
+        whole = np.ones(values.shape[1]) if weights is None else weights
+        return self.ratios(values * whole, whole, within=within)
+
+    def ratios(self, parts: Matrix, whole: Vector, *, within: Range = None) -> list[Interval]:
+        """Sums of several parts over the sum of the whole.
+
+        Args:
+            parts: shape (M, rows), float64.
+            whole: shape (rows,), float64, with a positive sum; a row may be negative.
+            within: range that the bounds are cut to.
+        """
+        value = parts.sum(axis=1) / whole.sum()
+        lows, highs = self._bootstrap.intervals(parts, whole)
+        return [
+            self._interval(float(one), float(low), float(high), within)
+            for one, low, high in zip(value, lows, highs, strict=True)
+        ]
+
+    def _interval(self, value: float, low: float, high: float, within: Range) -> Interval:
+        if within and self.count > 1:
+            low, high = max(low, within[0]), min(high, within[1])
+        bounded = np.isfinite(low) and np.isfinite(high)
+        return Interval(
+            value=value,
+            low=low if bounded else None,
+            high=high if bounded else None,
+            sources=self.count,
+        )
 
 
-def mean(values: Vector, sources: Sequence[str]) -> Interval:
+def mean(values: Vector, sources: Sequence[str], *, within: Range = None) -> Interval:
     """Mean of a value per row.
 
     Args:
         values: shape (rows,), float64.
         sources: source of each row.
+        within: range of the values.
     """
-    return ratio(values, np.ones(len(values)), sources)
+    return ratio(values, np.ones(len(values)), sources, within=within)
 
 
-def ratio(parts: Vector, wholes: Vector, sources: Sequence[str]) -> Interval:
-    """Sum of the parts over the sum of the wholes; 0 where there are no wholes.
+def ratio(parts: Vector, wholes: Vector, sources: Sequence[str], *, within: Range = None) -> Interval:
+    """Sum of the parts over the sum of the wholes; 0 without an interval where there are no wholes.
+
+    Rows whose whole is 0 do not count, and a source without other rows is none.
 
     Args:
-        parts: shape (rows,), float64.
+        parts: shape (rows,), float64, 0 where the whole is 0.
         wholes: shape (rows,), float64, at least 0.
         sources: source of each row.
+        within: range of the ratio.
     """
-    number, count = _numbered(sources)
-    part = np.bincount(number, weights=parts, minlength=count)
-    whole = np.bincount(number, weights=wholes, minlength=count)
-    resampled = [
-        quotient(part[drawn].sum(axis=1), whole[drawn].sum(axis=1)) for drawn in _drawn(count, RESAMPLES)
-    ]
-    return interval(np.concatenate([quotient(part.sum(keepdims=True), whole.sum(keepdims=True)), *resampled]))
+    rows = wholes > 0
+    if not rows.any():
+        return Interval(value=0.0, low=None, high=None, sources=0)
+    counted = Sources([source for source, here in zip(sources, rows, strict=True) if here])
+    (result,) = counted.ratios(parts[None, rows], wholes[rows], within=within)
+    return result
 
 
-def quotient(part: Vector, whole: Vector) -> Vector:
-    """The part over the whole, element by element; the part itself where the whole is 0."""
-    return np.asarray(part / np.where(whole > 0, whole, 1.0), dtype=np.float64)
+def around(value: Vector, resampled: Matrix, sources: int) -> tuple[Vector, Vector]:
+    """95% intervals of statistics that are not ratios of sums: value +- t sd.
 
-
-def resampled_sums(values: Matrix, sources: Sequence[str]) -> Matrix:
-    """Sums of each row's values over all columns, and over the columns of each resample.
+    sd is the standard deviation over resamples of the sources, times sqrt(C / (C - 1)) since a resample of C
+    sources varies less than C new ones do, and t the 97.5% quantile of Student's t with C - 1 degrees of
+    freedom. Studentising would need a standard error of the statistic in each resample. For the
+    Bradley-Terry strengths of five models its coverage was .90 with 5 sources, .97 with 10 and 30, .96 with
+    100 and .95 with 300 (``laserve bench coverage``); percentiles had .81, .87, .93, .95 and .94.
 
     Args:
-        values: shape (M, columns), float64.
-        sources: source of each column.
+        value: shape (...), the statistics over all rows.
+        resampled: shape (resamples, ...).
+        sources: number of sources C, at least 2.
 
     Returns:
-        Shape (M, 1 + `RESAMPLES`), float64.
+        Lower and upper bounds, each of shape (...).
     """
-    number, count = _numbered(sources)
-    sums = np.array([np.bincount(number, weights=row, minlength=count) for row in values])
-    return np.concatenate(
-        [sums.sum(axis=1, keepdims=True), *(sums @ counts for counts in _counts(count))], axis=1
-    )
+    spread = resampled.std(axis=0, ddof=1) * np.sqrt(sources / (sources - 1))
+    half_width = stats.t.ppf(0.975, sources - 1) * spread
+    return value - half_width, value + half_width
 
 
-def resampled_weights(sources: Numbers, resamples: int) -> Iterator[Vector]:
+def resampled_weights(sources: Labels, resamples: int) -> Iterator[Vector]:
     """How often each row is in a resample, one resample after the other.
 
     Args:
-        sources: number of each row's source, shape (rows,).
-        resamples: a multiple of 100.
+        sources: source of each row, shape (rows,).
 
     Yields:
         Shape (rows,), float64.
     """
-    number, count = _numbered(sources.tolist())
-    for drawn in _drawn(count, resamples):
-        for one in drawn:
-            yield np.bincount(one, minlength=count)[number].astype(np.float64)
+    number, _ = _numbered(sources)
+    yield from ClusterBootstrap(number, resamples=resamples).weights()
 
 
-def _numbered(sources: Sequence[str] | Sequence[int]) -> tuple[Numbers, int]:
+def folds(sources: Labels) -> Numbers:
+    """Part of each row, shape (rows,): the sources dealt into five parts, or one a source if they are fewer.
+
+    The order in which they are dealt is random and fixed: it depends on the names of the sources alone.
+    """
+    names = sorted(set(sources))
+    order = np.random.default_rng(0).permutation(len(names))
+    part = dict(zip(names, order % FOLDS, strict=True))
+    return np.array([part[source] for source in sources], dtype=np.intp)
+
+
+def _numbered(sources: Labels) -> tuple[Numbers, int]:
     """Number of each row's source, by the order of their first rows, and the count of the sources."""
     numbers = {source: number for number, source in enumerate(dict.fromkeys(sources))}
     return np.array([numbers[source] for source in sources], dtype=np.intp), len(numbers)
-
-
-def _drawn(count: int, resamples: int) -> Iterator[Numbers]:
-    """Numbers of the sources of each resample, shape (resamples at once, count), in turn."""
-    rng = np.random.default_rng(0)
-    for _ in range(resamples // _AT_ONCE):
-        yield rng.integers(count, size=(_AT_ONCE, count))
-
-
-def _counts(count: int) -> Iterator[Matrix]:
-    """How often each source is in each resample, shape (count, resamples at once), in turn."""
-    rng = np.random.default_rng(0)
-    for _ in range(RESAMPLES // _AT_ONCE):
-        yield rng.multinomial(count, np.full(count, 1 / count), size=_AT_ONCE).T.astype(np.float64)

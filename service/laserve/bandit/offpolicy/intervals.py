@@ -9,10 +9,14 @@ import numpy.typing as npt
 
 from laserve.types import Vector
 
+Matrix = npt.NDArray[np.float64]
+
 #: Least effective sample of an estimate, in decisions.
 ENOUGH = 150
 #: Share of the resampled deviations that the interval spans.
 _LEVEL = 0.95
+#: Deviations below this share of the largest sum are rounding errors.
+_ROUNDING = 1e-12
 #: Cluster counts in memory at once.
 _AT_ONCE = 1 << 21
 
@@ -60,7 +64,17 @@ class ClusterBootstrap:
         self._batches: list[npt.NDArray[np.float64]] = []
 
     def interval(self, numerator: Vector, denominator: Vector) -> tuple[float, float]:
-        """95% interval of sum(numerator) / sum(denominator), cut to [0, 1].
+        """95% interval of sum(numerator) / sum(denominator), cut to [0, 1], the range of rewards and rates.
+
+        Args:
+            numerator: shape (N,), finite.
+            denominator: shape (N,), finite, with a positive sum.
+        """
+        low, high = self.intervals(numerator[None, :], denominator)
+        return min(max(float(low[0]), 0.0), 1.0), min(max(float(high[0]), 0.0), 1.0)
+
+    def intervals(self, numerators: Matrix, denominator: Vector) -> tuple[Vector, Vector]:
+        """95% intervals of several ratios sum(numerator) / sum(denominator), not cut to any range.
 
         Studentised and symmetric: value +- q se, with q the 95% quantile of |value* - value| / se* over the
         resamples (Hall 1988, "On symmetric bootstrap confidence intervals"), and se the linearised,
@@ -75,22 +89,35 @@ class ClusterBootstrap:
         for DR).
 
         IPS stays skewed: where its interval fails, the truth mostly lies above it. Three clusters or fewer
-        give no bound, [0, 1]; some twenty are needed where a few clusters hold most of the variation.
+        give no bound; some twenty are needed where a few clusters hold most of the variation.
 
-        Rewards that never vary give width 0, as in every bootstrap, however few they are.
+        Values that never vary give width 0, as in every bootstrap, however few they are, unless all rows are
+        one cluster.
 
         Args:
-            numerator: shape (N,), finite.
+            numerators: shape (M, N), finite.
             denominator: shape (N,), finite, with a positive sum.
+
+        Returns:
+            Lower and upper bounds, each of shape (M,); infinite where there is no bound.
         """
-        u, v = self._sums(numerator), self._sums(denominator)
-        value = float(u.sum() / v.sum())
+        u, v = np.stack([self._sums(row) for row in numerators]), self._sums(denominator)
+        value = u.sum(axis=1) / v.sum()
         if self.clusters == 1:
-            return 0.0, 1.0
-        rest = u - value * v  # deviations of full precision: nothing cancels later
-        error = float(np.sqrt(rest @ rest * self._correction)) / float(v.sum())
-        half_width = error * self._quantile(rest, v) if error else 0.0
-        return min(max(value - half_width, 0.0), 1.0), min(max(value + half_width, 0.0), 1.0)
+            return np.full(len(u), -np.inf), np.full(len(u), np.inf)
+        rest = u - value[:, None] * v  # deviations of full precision: nothing cancels later
+        rest[np.abs(rest) <= _ROUNDING * np.abs(u).max(axis=1, keepdims=True)] = 0.0
+        error = np.sqrt((rest * rest).sum(axis=1) * self._correction) / v.sum()
+        varied = np.flatnonzero(error)
+        half_width = np.zeros(len(u))
+        half_width[varied] = error[varied] * self._quantiles(*_ordered(rest[varied], v))
+        return value - half_width, value + half_width
+
+    def weights(self) -> Iterator[Vector]:
+        """How often each row is in a resample, shape (N,), one resample after the other."""
+        for counts in self._counts():
+            for one in counts:
+                yield one[self._cluster]
 
     @property
     def _correction(self) -> float:
@@ -99,17 +126,23 @@ class ClusterBootstrap:
     def _sums(self, values: Vector) -> Vector:
         return np.bincount(self._cluster, weights=values, minlength=self.clusters).astype(np.float64)
 
-    def _quantile(self, rest: Vector, v: Vector) -> float:
-        """Quantile of |t*|; infinite where too many resamples have spread 0."""
-        columns = np.column_stack([rest, v, rest * rest, rest * v, v * v])
-        e, total, ee, ev, vv = np.concatenate([counts @ columns for counts in self._counts()]).T
+    def _quantiles(self, rest: Matrix, v: Matrix) -> Vector:
+        """Quantile of |t*| of each ratio, shape (M,); infinite where too many resamples have spread 0.
+
+        Args:
+            rest, v: deviations and denominators by ratio and cluster, shape (M, C).
+        """
+        columns = np.concatenate([rest, v, rest * rest, rest * v, v * v]).T
+        sums = np.concatenate([counts @ columns for counts in self._counts()])
+        e, total, ee, ev, vv = np.split(sums, 5, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             off = e / total
-            spread = np.sqrt(np.maximum(ee - 2 * off * ev + off * off * vv, 0.0) * self._correction) / total
-            t = np.abs(off) / spread
+            squares = ee - 2 * off * ev + off * off * vv
+            squares[squares <= _ROUNDING * ee] = 0.0
+            t = np.abs(off) * total / np.sqrt(squares * self._correction)
         t[np.isnan(t)] = 0.0  # neither a deviation nor a spread
         t[total <= 0] = np.inf
-        return float(np.quantile(t, _LEVEL, method="higher"))
+        return np.asarray(np.quantile(t, _LEVEL, axis=0, method="higher"), dtype=np.float64)
 
     def _counts(self) -> Iterator[npt.NDArray[np.float64]]:
         """Counts of each cluster in each resample, shape (batch, clusters), a batch at a time."""
@@ -126,6 +159,26 @@ class ClusterBootstrap:
             drawn += self.clusters * np.arange(batch)[:, None]
             counts = np.bincount(drawn.ravel(), minlength=batch * self.clusters)
             yield counts.reshape(batch, self.clusters).astype(np.float64)
+
+
+def _ordered(rest: Matrix, v: Vector) -> tuple[Matrix, Matrix]:
+    """Deviations and denominators with the clusters in an order that depends on these values alone.
+
+    So an interval depends neither on the order of the rows nor on the names of the clusters, and the interval
+    of the negative values is the mirror image.
+
+    Args:
+        rest: shape (M, C).
+        v: shape (C,).
+
+    Returns:
+        Two arrays of shape (M, C); a row of `rest` may have the opposite sign, of which |t*| is free.
+    """
+    rest = rest * np.where((rest**3).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+    denominators = np.broadcast_to(v, rest.shape)
+    steps = np.round(rest / np.abs(rest).max(axis=1, keepdims=True), 9)  # sums of other orders are equal
+    order = np.lexsort((denominators, steps), axis=1)
+    return np.take_along_axis(rest, order, axis=1), np.take_along_axis(denominators, order, axis=1)
 
 
 def effective_sample(weights: Vector) -> float:

@@ -139,24 +139,12 @@ class Pool:
     def arms(self) -> tuple[str, ...]:
         return tuple(arm.name for arm in self.recipe.arms)
 
-    def without(self, arm: str) -> "Pool":
-        """The pool without an arm and its scores."""
-        arms = tuple(one for one in self.recipe.arms if one.name != arm)
-        return replace(self, recipe=replace(self.recipe, arms=arms), questions=_scored_by(self, arms))
-
     def leaving_out(self, reason: str, keys: frozenset[tuple[str, str]]) -> "Pool":
         """The pool without these questions, which are counted as left out for the reason."""
         kept = tuple(question for question in self.questions if question.key not in keys)
         left = len(self.questions) - len(kept)
         counts = {**self.left_out, reason: self.left_out.get(reason, 0) + left} if left else self.left_out
         return replace(self, questions=kept, left_out=counts)
-
-
-def _scored_by(pool: Pool, arms: tuple[PoolArm, ...]) -> tuple[PoolQuestion, ...]:
-    return tuple(
-        replace(question, scores={arm.name: question.scores[arm.name] for arm in arms})
-        for question in pool.questions
-    )
 
 
 def check_pyarrow() -> None:

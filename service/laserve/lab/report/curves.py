@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from laserve.lab.pools.pool import Pool, PoolQuestion
+from laserve.lab.replay.hindsight import best_of_task, best_single
 from laserve.lab.replay.learners import PRIOR
 from laserve.lab.replay.table import Matrix
 from laserve.lab.report.study import Replayed, Study
 from laserve.lab.reward_models.ppe.best_of import curve
-from laserve.lab.statistics import Interval, ratio
+from laserve.lab.statistics import SHARE, Interval, Range, ratio
 from laserve.types import Vector
 
 #: Number of points of a curve over the requests.
@@ -29,13 +30,9 @@ def learning(replayed: Replayed) -> dict[str, Any]:
     """
     table, orders = replayed.table, replayed.schedule.orders
     random = table.rewards.mean(axis=1)
-    single = int(table.rewards.mean(axis=0).argmax())
-    oracle = np.empty(len(table))
-    for task in dict.fromkeys(table.tasks):
-        rows = table.where(task=task)
-        oracle[rows] = table.rewards[rows][:, table.rewards[rows].mean(axis=0).argmax()]
     lines = {run.name: run.rewards for run in replayed.runs}
-    lines |= {"best single": table.rewards[orders, single], "best arm per task": oracle[orders]}
+    for name, best in (("best single", best_single), ("best arm per task", best_of_task)):
+        lines[name] = best(table, table.where()).rewards(table)[orders]
     count = orders.shape[1]
     window = max(int(count * _WINDOW), 1)
     positions = np.unique(np.linspace(window, count, min(_POINTS, count)).astype(int))
@@ -67,8 +64,8 @@ def shares(replayed: Replayed) -> dict[str, Any]:
 def prior_worth(study: Study) -> dict[str, Any] | None:
     """Quality in the first requests without and with a prior.
 
-    ``cold``, ``prior`` and ``difference``, each with ``value``, ``low`` and ``high``, and ``requests``, the
-    number of these requests. None if no prior was given.
+    ``cold``, ``prior`` and ``difference``, each with the keys of `Interval`, and ``requests``, the number of
+    these requests. None if no prior was given.
     """
     runs = {run.name: run for run in study.whole.runs}
     cold = study.plan.learners[0]
@@ -76,10 +73,17 @@ def prior_worth(study: Study) -> dict[str, Any] | None:
         return None
     first = min(_FIRST, len(study.whole.table))
     without, given = (runs[name].rewards[:, :first] for name in (cold, cold + PRIOR))
-    qualities = {"cold": without, "prior": given, "difference": given - without}
+    qualities: dict[str, tuple[Matrix, Range]] = {
+        "cold": (without, SHARE),
+        "prior": (given, SHARE),
+        "difference": (given - without, None),
+    }
     return {
         "requests": first,
-        **{name: asdict(_mean_of_first(study.whole, values, first)) for name, values in qualities.items()},
+        **{
+            name: asdict(_mean_of_first(study.whole, values, first, within))
+            for name, (values, within) in qualities.items()
+        },
     }
 
 
@@ -107,11 +111,11 @@ def _moving(values: Matrix, window: int) -> Vector:
     return np.asarray((sums[ends] - sums[starts]) / (ends - starts), dtype=np.float64)
 
 
-def _mean_of_first(replayed: Replayed, values: Vector, first: int) -> Interval:
+def _mean_of_first(replayed: Replayed, values: Matrix, first: int, within: Range) -> Interval:
     where, count = replayed.schedule.orders[:, :first].ravel(), len(replayed.table)
     parts = np.bincount(where, weights=values.ravel(), minlength=count).astype(np.float64)
     wholes = np.bincount(where, minlength=count).astype(np.float64)
-    return ratio(parts, wholes, replayed.table.sources)
+    return ratio(parts, wholes, replayed.table.sources, within=within)
 
 
 def _best_of_k_of_task(arms: Sequence[str], questions: Sequence[PoolQuestion]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from laserve.lab.report.blocks import QUALITY, block
 from laserve.lab.report.curves import best_of_k, learning, prior_worth, shares
 from laserve.lab.report.findings import findings
 from laserve.lab.report.limits import limits
-from laserve.lab.report.margins import margins
 from laserve.lab.report.study import F1, Study
 
 #: Policy settings that do not affect learning in a replay.
@@ -34,8 +33,8 @@ def figures(study: Study) -> dict[str, Any]:
     Returns:
         At the top level, a block (`laserve.lab.report.blocks`) over the questions measured
         in F1, if there are any; ``metrics``, a block for each other metric; ``tasks``, one for each task;
-        ``mixture``, one over all questions, in quality; ``findings``; ``limits``; ``margins``; ``prior``;
-        ``learning``; ``shares``; ``best_of_k``; ``pool`` and ``replay``, the data and settings.
+        ``mixture``, one over all questions, in quality; ``findings``; ``limits``; ``prior``; ``learning``;
+        ``shares``; ``best_of_k``; ``pool`` and ``replay``, the data and settings.
     """
     table, outcomes = study.whole.table, study.whole.outcomes
     f1 = table.where(metric=F1)
@@ -52,7 +51,6 @@ def figures(study: Study) -> dict[str, Any]:
         "mixture": block(outcomes, table.where(), QUALITY),
         "findings": [asdict(finding) for finding in findings(study)],
         "limits": limits(table),
-        "margins": margins(study),
         "prior": prior_worth(study),
         "learning": learning(study.whole),
         "shares": shares(study.whole),

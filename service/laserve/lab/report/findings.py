@@ -1,4 +1,4 @@
-"""Findings of a report: five criteria, each with its result.
+"""Findings of a report: what was compared, by how much it differs, and whether the data can say so.
 
 The figures are over all questions of the pool, whatever their metric, so the unit is points of quality, 1/100
 of its range.
@@ -6,42 +6,46 @@ of its range.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from laserve.lab.replay.estimates import Estimates
 from laserve.lab.replay.learners import BLENDING, BLIND
 from laserve.lab.replay.learning import BLEND, FULL
 from laserve.lab.replay.outcomes import ENSEMBLE_MEAN, ENSEMBLE_RANK
-from laserve.lab.replay.resampled import Resampled
 from laserve.lab.report.limits import described, limits
-from laserve.lab.report.margins import margins
 from laserve.lab.report.study import Study
-from laserve.lab.statistics import Interval, interval
+from laserve.lab.statistics import Interval
 from laserve.types import Vector
 
-#: Smallest gap with which the first criterion can be judged.
-GAP = 0.015
-#: Largest loss of a partial learner against the best single arm.
-_LOSS = 0.01
+_WHOLE, _LATE = "whole run", "last third"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Interval):
+    """Mean quality of the answers of one policy minus that of another, in -1..1."""
+
+    of: str
+    against: str
+    #: Part of the run.
+    over: str
+    #: "more" or "less" where the interval excludes 0, "equal" where the answers are always equally good;
+    #: otherwise that the sources cannot say.
+    verdict: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One criterion, and its result."""
+    """The comparisons on one subject, and what is to be known with them."""
 
-    letter: str
-    #: The criterion.
-    asked: str
-    #: The result.
-    found: str
-    #: Whether the criterion holds; None if the pool cannot show it.
-    met: bool | None
+    about: str
+    comparisons: tuple[Comparison, ...]
+    says: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Evidence:
     study: Study
-    whole: Resampled
-    late: Resampled
+    whole: Estimates
+    late: Estimates
 
     @property
     def learner(self) -> str:
@@ -51,104 +55,129 @@ class _Evidence:
     def full(self) -> str:
         return self.learner + FULL.suffix
 
+    @property
+    def single(self) -> str:
+        return f"the best single arm, {self.whole.best_arm}"
+
+    def above_single(self, policy: str) -> tuple[Comparison, ...]:
+        """A policy against the best single arm, over the whole run and its last third."""
+        parts = ((self.whole, _WHOLE), (self.late, _LATE))
+        return tuple(
+            _compared(of, of.chosen(of.kept_single), self.single, {policy: of.quality(policy)}, over)[0]
+            for of, over in parts
+        )
+
 
 def findings(study: Study) -> list[Finding]:
-    """The five findings, in order."""
+    """All findings, in order."""
     outcomes, rows = study.whole.outcomes, study.whole.table.where()
     evidence = _Evidence(
-        study=study, whole=Resampled(outcomes, rows), late=Resampled(outcomes, rows, late=True)
+        study=study, whole=Estimates(outcomes, rows), late=Estimates(outcomes, rows, late=True)
     )
-    questions: Sequence[Callable[[_Evidence], Finding]] = (_gap, _partial, _context, _blend, _margins)
-    return [question(evidence) for question in questions]
+    subjects: Sequence[Callable[[_Evidence], Finding]] = (_room, _full, _partial, _context, _combining)
+    return [subject(evidence) for subject in subjects]
 
 
-def _gap(evidence: _Evidence) -> Finding:
-    gap = interval(evidence.whole.best_arm() - evidence.whole.best_single())
-    gained = interval(evidence.late.value(evidence.full) - evidence.late.best_single())
-    met = None if gap.value < GAP else gained.value >= gap.value / 2 and gained.low > 0
-    share = f", {gained.value / gap.value:.0%} of the gap" if gap.value >= GAP else ""
-    small = "" if gap.value >= GAP else ", too small to judge a share of it"
-    why = "" if met else f" {described(limits(evidence.study.whole.table))}"
+def verdict(one: Interval) -> str:
+    """What an interval of a difference says."""
+    if one.low is None or one.high is None:
+        return f"cannot say: no interval from {_counted(one.sources)}"
+    if one.low > 0 or one.high < 0:
+        return "more" if one.low > 0 else "less"
+    if one.low == one.high:
+        return "equal"
+    return f"cannot say with {_counted(one.sources)}"
+
+
+def _room(evidence: _Evidence) -> Finding:
+    of = evidence.whole
+    kept = _compared(
+        of,
+        of.chosen(of.kept_single),
+        evidence.single,
+        {"the best arm of each task": of.chosen(of.kept_of_task)},
+    )
+    crossed = _compared(
+        of,
+        of.chosen(of.crossed_single),
+        "the best single arm, chosen on other sources",
+        {"the best arm of each task, chosen on other sources": of.chosen(of.crossed_of_task)},
+    )
+    alone = [task or "all tasks" for task, count in of.crossed_of_task.folds.items() if count == 1]
+    note = f" One source alone chooses and values the arm of {', '.join(alone)}." if alone else ""
     return Finding(
-        letter="a",
-        asked="Learning from all arms on a share of the requests, last third: at least half the gap between "
-        f"the best single arm and the best arm per task, interval above 0, where the gap is {100 * GAP:g} "
-        "points or more.",
-        found=f"The gap is {_points(gap)}{small}. {evidence.full} differs from the best single arm by "
-        f"{_points(gained)}{share}.{why}",
-        met=met,
+        about="Room for choosing: best single arm against best arm of each task",
+        comparisons=(*kept, *crossed),
+        says=described(limits(evidence.study.whole.table)) + note,
+    )
+
+
+def _full(evidence: _Evidence) -> Finding:
+    of = evidence.late
+    single = of.chosen(of.crossed_single)
+    share = of.share(of.quality(evidence.full) - single, of.chosen(of.crossed_of_task) - single)
+    says = "Arms chosen on other sources show no room of which it could win a share."
+    if share is not None:
+        bounds = "no interval"
+        if share.low is not None and share.high is not None:
+            bounds = f"{share.low:.0%} to {share.high:.0%}"
+        says = (
+            f"In the last third {evidence.full} wins {share.value:.0%} ({bounds}) of what the best arm of "
+            "each task wins over the best single arm, both chosen on other sources."
+        )
+    return Finding(
+        about="Learning from every arm's reward on a share of requests",
+        comparisons=evidence.above_single(evidence.full),
+        says=says,
     )
 
 
 def _partial(evidence: _Evidence) -> Finding:
-    lost = interval(evidence.whole.value(evidence.learner) - evidence.whole.best_single())
     return Finding(
-        letter="b",
-        asked="Learning from the answer's own reward, whole run: not worse than the best single arm by more "
-        f"than {100 * _LOSS:g} point, by the interval's lower end.",
-        found=f"{evidence.learner} differs from the best single arm by {_points(lost)}.",
-        met=lost.low >= -_LOSS,
+        about="Learning from the answer's own reward", comparisons=evidence.above_single(evidence.learner)
     )
 
 
 def _context(evidence: _Evidence) -> Finding:
-    def gained(suffix: str) -> Interval:
-        seeing = evidence.whole.value(evidence.learner + suffix)
-        return interval(seeing - evidence.whole.value(evidence.learner + BLIND + suffix))
-
-    partial, full = gained(""), gained(FULL.suffix)
+    of, learner = evidence.whole, evidence.learner
     return Finding(
-        letter="c",
-        asked="The context x beats the bias alone, whole run, interval above 0.",
-        found=f"With x, {evidence.learner} gains {_points(partial)}, {evidence.full} {_points(full)}.",
-        met=partial.low > 0 and full.low > 0,
+        about="What the context adds",
+        comparisons=tuple(
+            one
+            for suffix in ("", FULL.suffix)
+            for one in _compared(
+                of,
+                of.quality(learner + BLIND + suffix),
+                learner + BLIND + suffix,
+                {learner + suffix: of.quality(learner + suffix)},
+            )
+        ),
     )
 
 
-def _blend(evidence: _Evidence) -> Finding:
-    question = "The learned combination beats the best single arm and both ensembles, intervals above 0."
-    rivals: Mapping[str, Vector] = {
-        "the best single arm": evidence.whole.best_single(),
-        ENSEMBLE_MEAN: evidence.whole.value(ENSEMBLE_MEAN),
-        ENSEMBLE_RANK: evidence.whole.value(ENSEMBLE_RANK),
-    }
-    gained = {rival: interval(evidence.whole.value(BLEND) - value) for rival, value in rivals.items()}
+def _combining(evidence: _Evidence) -> Finding:
+    of, single = evidence.whole, evidence.whole.chosen(evidence.whole.kept_single)
     blending = evidence.learner + BLENDING + FULL.suffix
-    chosen = interval(evidence.whole.value(blending) - rivals["the best single arm"])
+    blend = {BLEND: of.quality(BLEND)}
     return Finding(
-        letter="d",
-        asked=question,
-        found=f"{BLEND} differs from "
-        + ", ".join(f"{rival} by {_points(one)}" for rival, one in gained.items())
-        + f". As one of its arms, {blending} differs from the best single arm by {_points(chosen)}.",
-        met=all(one.low > 0 for one in gained.values()),
+        about="Combining arms",
+        comparisons=(
+            *_compared(of, single, evidence.single, blend),
+            *_compared(of, of.quality(ENSEMBLE_MEAN), ENSEMBLE_MEAN, blend),
+            *_compared(of, of.quality(ENSEMBLE_RANK), ENSEMBLE_RANK, blend),
+            *_compared(of, single, evidence.single, {blending: of.quality(blending)}),
+        ),
     )
 
 
-def _margins(evidence: _Evidence) -> Finding:
-    figures = margins(evidence.study)
-    results = [
-        _margin(task, row, figures["weakest"], evidence.learner) for task, row in figures["tasks"].items()
+def _compared(
+    of: Estimates, rival: Vector, against: str, policies: Mapping[str, Vector], over: str = _WHOLE
+) -> list[Comparison]:
+    return [
+        Comparison(**vars(one), of=name, against=against, over=over, verdict=verdict(one))
+        for name, one in of.differences(policies, rival).items()
     ]
-    return Finding(
-        letter="e",
-        asked="LASeR's own margins over a random choice (+2.64 F1 single-document, +2.42 multi-document) "
-        "beside ours, also without the weakest arm.",
-        found=" ".join(results) or "The pool has no questions of these tasks measured in F1.",
-        met=None,
-    )
 
 
-def _margin(task: str, row: Mapping[str, Any], weakest: str | None, learner: str) -> str:
-    def points(figures: Mapping[str, Any]) -> str:
-        low, high = figures["ci95"]
-        return _points(Interval(value=figures["f1"], low=low, high=high))
-
-    without = ""
-    if row["without_weakest"]:
-        without = f"; without {weakest} {points(row['without_weakest'][learner])}"
-    return f"{task}: LASeR +{row['laser']:.2f}, ours {points(row['ours'][learner])}{without}."
-
-
-def _points(one: Interval) -> str:
-    return f"{100 * one.value:+.1f} points ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+def _counted(sources: int) -> str:
+    return f"{sources} source" + ("" if sources == 1 else "s")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from laserve.lab.replay.hindsight import best_of_task, best_single
 from laserve.lab.replay.table import Table
 
 #: Differences in quality below this one count as none.
@@ -15,21 +16,27 @@ def limits(table: Table) -> dict[str, Any]:
     """Bounds of the gain over all questions, in quality 0..1.
 
     Returns:
-        ``best_single``, the arm; ``by_task``: its quality, the task's best arm, and the gain of that arm;
+        ``best_single``, the arm; ``by_task``: its quality, the task's best arm, the ``gain`` of that arm, and
+        ``cross_fitted_gain``, with both arms chosen on other sources (`laserve.lab.replay.hindsight`);
         ``alike``, the share of questions on which all arms' answers are equally good; ``best_per_question``,
         the gain over the best single arm with each question's best arm; and ``best_candidate``, the gain
         with each question's best candidate.
     """
     means = table.rewards.mean(axis=0)
     single = int(means.argmax())
+    every = table.where()
+    crossed = best_of_task(table, every, cross_fitted=True).rewards(table)
+    crossed -= best_single(table, every, cross_fitted=True).rewards(table)
     by_task = {}
     for task in dict.fromkeys(table.tasks):
-        of_task = table.rewards[table.where(task=task)].mean(axis=0)
+        rows = table.where(task=task)
+        of_task = table.rewards[rows].mean(axis=0)
         by_task[task] = {
-            "questions": int(table.where(task=task).sum()),
+            "questions": int(rows.sum()),
             "best_single": float(of_task[single]),
             "arm": table.arms[int(of_task.argmax())],
             "gain": float(of_task.max() - of_task[single]),
+            "cross_fitted_gain": float(crossed[rows].mean()),
         }
     spread = np.ptp(table.rewards, axis=1)
     return {

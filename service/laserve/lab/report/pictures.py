@@ -87,26 +87,11 @@ def differences(block: Mapping[str, Any]) -> IntervalChart:
     rows = {}
     for name, row in block["policies"].items():
         estimate = row["last_third"]["difference_to_best_single"]
+        if estimate["ci95"] is None:
+            rows[name] = Estimate(value=100 * estimate[metric], colour=GREY)
+            continue
         low, high = estimate["ci95"]
         colour = COLOURS[0] if low > 0 else COLOURS[1] if high < 0 else GREY
         rows[name] = Estimate(value=100 * estimate[metric], low=100 * low, high=100 * high, colour=colour)
     title = f"{TITLES.get(metric, metric)} above the best single arm, last third, 95%"
     return IntervalChart(title=title, rows=rows, across="points")
-
-
-def margins(figures: Mapping[str, Any], learners: Sequence[str]) -> IntervalChart:
-    """Chart of LASeR's margins over a random choice beside those in the pool."""
-    comparison, rows = figures["margins"], {}
-    for task, row in comparison["tasks"].items():
-        rows[f"{task}: LASeR"] = Estimate(value=row["laser"], colour=COLOURS[1])
-        for learner in learners:
-            rows[f"{task}: {learner}"] = _margin(row["ours"][learner], COLOURS[0])
-            if row["without_weakest"]:
-                without = _margin(row["without_weakest"][learner], COLOURS[5])
-                rows[f"{task}: {learner}, fewer"] = without
-    return IntervalChart(title="F1 points above a random arm, whole run, 95%", rows=rows, across="F1 points")
-
-
-def _margin(row: Mapping[str, Any], colour: str) -> Estimate:
-    low, high = row["ci95"]
-    return Estimate(value=100 * row["f1"], low=100 * low, high=100 * high, colour=colour)

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from laserve.config import PolicySettings
 from laserve.lab.pools.pool import Pool
 from laserve.lab.replay.combining import combine
@@ -14,7 +12,7 @@ from laserve.lab.replay.outcomes import Outcomes, outcomes
 from laserve.lab.replay.schedule import Schedule
 from laserve.lab.replay.table import Table, tabulate
 
-#: Metric of LASeR's long-context table.
+#: Metric whose block stands at the top of a report.
 F1 = "f1"
 
 Step = Callable[[], None]
@@ -45,10 +43,6 @@ class Plan:
             for mode in _modes(learner)
         ]
 
-    def first(self, table: Table) -> list[tuple[Learner, Mode]]:
-        """The first learner, partial and full."""
-        return [job for job in self.jobs(table) if job[0].name == self.learners[0] and job[1] is not DELAYED]
-
 
 def _modes(learner: Learner) -> tuple[Mode, ...]:
     if learner.name.endswith(BLIND):
@@ -68,16 +62,11 @@ class Replayed:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A pool, replayed with all its arms and without the weakest."""
+    """A pool and its replays."""
 
     plan: Plan
     pool: Pool
     whole: Replayed
-    #: The arm whose answers have the lowest mean F1; None without questions in F1, or with fewer than
-    #: three arms.
-    weakest: str | None
-    #: The first learner, partial and full, without the weakest arm.
-    without: Replayed | None
 
 
 def run(pool: Pool, plan: Plan, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Study:
@@ -90,10 +79,7 @@ def run(pool: Pool, plan: Plan, on_progress: Callable[[int, int], None] = lambda
         ConfigError: the pool has nothing to replay, or a policy is unknown.
     """
     table = tabulate(pool)
-    weakest = _weakest(table)
-    fewer = tabulate(pool.without(weakest)) if weakest else None
-    jobs = plan.jobs(table)
-    total = (len(jobs) + 3) * len(table) + (2 * len(fewer) if fewer else 0)
+    total = (len(plan.jobs(table)) + 3) * len(table)
     done = 0
 
     def step() -> None:
@@ -101,13 +87,7 @@ def run(pool: Pool, plan: Plan, on_progress: Callable[[int, int], None] = lambda
         done += 1
         on_progress(done, total)
 
-    return Study(
-        plan=plan,
-        pool=pool,
-        whole=_whole(pool, table, plan, step),
-        weakest=weakest,
-        without=_runs(fewer, plan.schedule(fewer), plan.first(fewer), step) if fewer else None,
-    )
+    return Study(plan=plan, pool=pool, whole=_whole(pool, table, plan, step))
 
 
 def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
@@ -120,23 +100,8 @@ def _whole(pool: Pool, table: Table, plan: Plan, step: Step) -> Replayed:
     first, _ = jobs[0]
     shadowed = combine(pool, table, schedule, step, learned=schedule.shadowed)
     blending = replace(first, name=first.name + BLENDING, blend=shadowed.rewards)
-    replayed = _runs(table, schedule, [*jobs, (blending, FULL)], step)
+    runs = tuple(replay(table, learner, mode, schedule, step) for learner, mode in [*jobs, (blending, FULL)])
     combined = combine(pool, table, schedule, step)
     return Replayed(
-        table=table,
-        schedule=schedule,
-        runs=replayed.runs,
-        outcomes=outcomes(table, schedule, replayed.runs, [combined]),
+        table=table, schedule=schedule, runs=runs, outcomes=outcomes(table, schedule, runs, [combined])
     )
-
-
-def _runs(table: Table, schedule: Schedule, jobs: list[tuple[Learner, Mode]], step: Step) -> Replayed:
-    runs = tuple(replay(table, learner, mode, schedule, step) for learner, mode in jobs)
-    return Replayed(table=table, schedule=schedule, runs=runs, outcomes=outcomes(table, schedule, runs))
-
-
-def _weakest(table: Table) -> str | None:
-    rows = table.where(metric=F1)
-    if not rows.any() or len(table.arms) < 3:
-        return None
-    return table.arms[int(np.argmin(table.rewards[rows].mean(axis=0)))]

@@ -93,7 +93,8 @@ def summary(block: Mapping[str, Any]) -> Table:
         for name, row in block["policies"].items()
     ]
     bounds = [(name, f"{100 * row[metric]:.1f}", "-", "-") for name, row in _hindsight(block)]
-    return tabular(("policy", TITLES.get(metric, metric), "to random", "to best single"), [*rows, *bounds])
+    columns = (f"{block['sources']} sources", TITLES.get(metric, metric), "to random", "to best single")
+    return tabular(columns, [*rows, *bounds])
 
 
 def learned(figures: Mapping[str, Any]) -> Table:
@@ -111,16 +112,18 @@ def learned(figures: Mapping[str, Any]) -> Table:
 
 
 def _hindsight(block: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    single = block["best_single"]
+    single, of_task = block["best_single"], block["best_arm"]
     return [
         (f"best single: {single['arm']}", single),
-        ("best arm per task", block["best_arm"]),
+        ("the same, chosen on other sources", single["cross_fitted"]),
+        ("best arm per task", of_task),
+        ("the same, chosen on other sources", of_task["cross_fitted"]),
         ("best candidate", block["best_candidate"]),
     ]
 
 
 def _bounds(block: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
-    """Rows of the three upper bounds, known only with hindsight."""
+    """Rows of what is known only with hindsight."""
     metric = block["metric"]
     bounds: list[tuple[str, tuple[str, ...]]] = []
     for name, row in _hindsight(block):
@@ -131,12 +134,21 @@ def _bounds(block: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
 
 def estimate(row: Mapping[str, Any], metric: str) -> str:
     """A value with its interval, in points."""
+    if row["ci95"] is None:
+        return f"{100 * row[metric]:.1f} (no interval)"
     low, high = row["ci95"]
     return f"{100 * row[metric]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def difference(row: Mapping[str, Any], metric: str) -> Cell:
     """A difference with its interval, in points."""
+    if row["ci95"] is None:
+        return Cell(text=f"{100 * row[metric]:+.1f} (no interval)")
     low, high = row["ci95"]
     tone: Tone = "up" if low > 0 else "down" if high < 0 else ""
     return Cell(text=f"{100 * row[metric]:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})", tone=tone)
+
+
+def ci95(row: Mapping[str, Any]) -> list[float] | None:
+    """Interval of a figure that has it as ``low`` and ``high``; None if it has none."""
+    return None if row["low"] is None else [row["low"], row["high"]]

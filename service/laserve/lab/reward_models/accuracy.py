@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from laserve.lab.data.rows import Group
-from laserve.lab.statistics import Interval, ratio
+from laserve.lab.statistics import SHARE, Interval, ratio
 from laserve.types import Vector
 
 
@@ -17,7 +17,6 @@ class Accuracy(Interval):
 
     pairs: int
     groups: int
-    sources: int
 
 
 def measure(scored: Sequence[tuple[Group, Vector]]) -> Accuracy:
@@ -35,10 +34,7 @@ def measure(scored: Sequence[tuple[Group, Vector]]) -> Accuracy:
         pairs[index] = better.sum()
     sources = [group.source for group, _ in scored]
     return Accuracy(
-        **asdict(ratio(right, pairs, sources)),
-        pairs=int(pairs.sum()),
-        groups=len(scored),
-        sources=len(set(sources)),
+        **asdict(ratio(right, pairs, sources, within=SHARE)), pairs=int(pairs.sum()), groups=len(scored)
     )
 
 

@@ -18,7 +18,7 @@ from laserve.lab.reward_models.ppe.evaluate import CORRECTNESS, PREFERENCES
 from laserve.lab.reward_models.ppe.report import tables
 from laserve.lab.reward_models.prior import PRIOR_N, Qualities, prior, write
 from laserve.lab.reward_models.scores import Scores, score_all
-from laserve.lab.statistics import mean
+from laserve.lab.statistics import SHARE, mean
 from laserve.serve.lifespan import scoring
 from laserve.serve.wiring import make_scorers
 from laserve.types import Vector
@@ -157,7 +157,8 @@ def figures_of(scored: Scored) -> dict[str, Any]:
         }
         | {"length alone": asdict(length_only(groups, train or groups))},
         "best_of": {
-            name: asdict(mean(np.asarray(values), sources)) for name, values in (picked | bounds).items()
+            name: asdict(mean(np.asarray(values), sources, within=SHARE))
+            for name, values in (picked | bounds).items()
         },
         "difference": {
             ours: {
@@ -200,7 +201,7 @@ def _of_answers(figures: Mapping[str, Any]) -> Qualities:
 
 def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
     accuracy = Table(
-        title=f"{name}: {figures['groups']} groups, share of pairs in the right order",
+        title=f"{name}: {_counted(figures)}, share of pairs in the right order",
         columns=("arm", "accuracy", "95% interval", "pairs"),
         rows=[
             (arm, f"{row['value']:.3f}", _interval(row), str(row["pairs"]))
@@ -208,7 +209,7 @@ def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
         ],
     )
     best = Table(
-        title=f"{name}: quality of the best answer by each arm, in %",
+        title=f"{name}: quality of the best answer by each arm, in %, {_counted(figures)}",
         columns=("arm", "best of n", "95% interval"),
         rows=[
             (arm, f"{100 * row['value']:.1f}", _interval(row, 100)) for arm, row in figures["best_of"].items()
@@ -217,6 +218,12 @@ def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
     return [accuracy, best]
 
 
-def _interval(row: Mapping[str, float], scale: float = 1) -> str:
+def _counted(figures: Mapping[str, Any]) -> str:
+    return f"{figures['groups']} groups of {figures['sources']} sources"
+
+
+def _interval(row: Mapping[str, float | None], scale: float = 1) -> str:
+    if row["low"] is None or row["high"] is None:
+        return "none"
     digits = 1 if scale > 1 else 3
     return f"{scale * row['low']:.{digits}f} to {scale * row['high']:.{digits}f}"

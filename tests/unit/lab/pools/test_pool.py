@@ -80,12 +80,6 @@ def test_a_file_that_is_no_pool_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_an_arm_can_be_taken_out_of_a_pool() -> None:
-    pool = make_pool(make_pool_question({"a": [1.0, 0.0], "b": [0.0, 1.0]}, [0.0, 1.0])).without("a")
-    assert pool.arms == ("b",)
-    assert list(pool.questions[0].scores) == ["b"]
-
-
 def test_questions_that_are_left_out_are_counted() -> None:
     questions = [make_pool_question({"a": [1.0, 0.0]}, [0.0, 1.0]) for _ in range(3)]
     pool = make_pool(*questions, left_out={"bad": 1})

@@ -113,11 +113,19 @@ def test_learning_curves_are_of_all_learners_and_the_bounds(figures: dict[str, A
     assert np.mean(line[-20:]) > np.mean(line[:5])
 
 
-def test_the_weakest_arm_is_that_with_the_lowest_f1_and_is_left_out(study: Study) -> None:
-    assert study.weakest == "lost"
-    assert study.without is not None
-    assert study.without.table.arms == ("short", "long", "kind")
-    assert [run.name for run in study.without.runs] == ["linucb", "linucb:full"]
+def test_arms_chosen_on_other_sources_stand_beside_the_best_ones(figures: dict[str, Any]) -> None:
+    for block in (figures, figures["mixture"], *figures["tasks"].values()):
+        metric = block["metric"]
+        for best in ("best_single", "best_arm", "gap"):
+            crossed = block[best]["cross_fitted"]
+            assert crossed["ci95"][0] <= crossed[metric] <= crossed["ci95"][1]
+        for best in ("best_single", "best_arm"):
+            assert block[best]["cross_fitted"][metric] <= block[best][metric] + 1e-9
+    assert figures["best_single"]["cross_fitted"]["folds"] == 5
+    assert figures["best_arm"]["cross_fitted"]["folds"] == {"single-doc-qa": 5, "multi-doc-qa": 5}
+    crossed = figures["gap"]["cross_fitted"]["f1"]
+    parts = (figures[best]["cross_fitted"]["f1"] for best in ("best_arm", "best_single"))
+    assert crossed == pytest.approx(next(parts) - next(parts))
 
 
 def test_a_pool_without_f1_has_no_figures_in_f1() -> None:
@@ -125,4 +133,3 @@ def test_a_pool_without_f1_has_no_figures_in_f1() -> None:
     result = all_figures(run(make_report_pool(questions=questions), make_plan(orders=1)))
     assert (result["questions"], result["policies"]) == (0, {})
     assert set(result["metrics"]) == {"preference"}
-    assert result["margins"] == {"weakest": None, "tasks": {}}

@@ -1,21 +1,34 @@
-"""The five questions of a report, and honest answers to them."""
+"""What a report finds, and what its data cannot say."""
 
+import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from laserve.lab.pools.pool import Pool
-from laserve.lab.report.findings import Finding, findings
+from laserve.lab.report.figures import figures
+from laserve.lab.report.findings import Comparison, Finding, findings, verdict
 from laserve.lab.report.limits import described, limits
-from laserve.lab.report.margins import margins
+from laserve.lab.report.markdown import markdown
+from laserve.lab.report.page import page
 from laserve.lab.report.study import Study, run
+from laserve.lab.statistics import Interval, mean
 from report_pools import POLICY, make_plan, make_report_pool
 
 
-def by_letter(study: Study) -> dict[str, Finding]:
-    return {finding.letter: finding for finding in findings(study)}
+def by_subject(study: Study) -> dict[str, Finding]:
+    """Findings by the first word of their subject."""
+    return {finding.about.split()[0]: finding for finding in findings(study)}
+
+
+def named(finding: Finding, of: str, against: str, over: str = "whole run") -> Comparison:
+    (found,) = (
+        one
+        for one in finding.comparisons
+        if one.of == of and one.against.startswith(against) and one.over == over
+    )
+    return found
 
 
 def alike(pool: Pool) -> Pool:
@@ -27,47 +40,111 @@ def alike(pool: Pool) -> Pool:
     return replace(pool, questions=tuple(questions))
 
 
-def test_all_five_are_asked_in_order(study: Study) -> None:
-    assert [finding.letter for finding in findings(study)] == ["a", "b", "c", "d", "e"]
+ROOM = "the best arm of each task"
+SINGLE = "the best single arm"
 
 
-def test_where_arms_differ_by_task_the_gap_is_told_and_shared_out(study: Study) -> None:
-    result = by_letter(study)["a"]
-    assert result.met is True
-    assert "% of the gap" in result.found
+def test_the_subjects_stand_in_order(study: Study) -> None:
+    assert [finding.about for finding in findings(study)] == [
+        "Room for choosing: best single arm against best arm of each task",
+        "Learning from every arm's reward on a share of requests",
+        "Learning from the answer's own reward",
+        "What the context adds",
+        "Combining arms",
+    ]
 
 
-def test_where_arms_are_alike_the_gap_is_reported_with_what_limits_it() -> None:
-    result = by_letter(run(alike(make_report_pool(80)), make_plan(orders=2)))["a"]
-    assert result.met is None
-    assert "The gap is +0.0 points" in result.found
-    assert "too small" in result.found
-    assert "On 100% of the questions all arms' answers are equally good" in result.found
+@pytest.mark.parametrize(
+    ("low", "high", "sources", "says"),
+    [
+        (0.01, 0.02, 30, "more"),
+        (-0.02, -0.01, 30, "less"),
+        (0.0, 0.0, 30, "equal"),
+        (-0.01, 0.02, 30, "cannot say with 30 sources"),
+        (None, None, 3, "cannot say: no interval from 3 sources"),
+        (None, None, 1, "cannot say: no interval from 1 source"),
+    ],
+)
+def test_a_verdict_is_what_the_interval_says(
+    low: float | None, high: float | None, sources: int, says: str
+) -> None:
+    assert verdict(Interval(value=0.0, low=low, high=high, sources=sources)) == says
 
 
-def test_a_learner_that_fails_to_use_the_gap_does_not_hold() -> None:
+def test_where_arms_differ_by_task_there_is_room_and_a_share_of_it_is_won(study: Study) -> None:
+    result = by_subject(study)
+    for of, against in ((ROOM, SINGLE), (f"{ROOM}, chosen on other sources", f"{SINGLE}, chosen on other")):
+        assert named(result["Room"], of, against).verdict == "more"
+    full = findings(study)[1]
+    assert named(full, "linucb:full", SINGLE, "last third").verdict == "more"
+    assert re.search(r"linucb:full wins \d+% \(-?\d+% to \d+%\) of what", full.says)
+
+
+def test_the_interval_of_the_room_is_to_the_kept_arms(study: Study) -> None:
+    table = study.whole.table
+    single = table.rewards[:, table.rewards.mean(axis=0).argmax()]
+    of_task = np.zeros(len(table))
+    for task in set(table.tasks):
+        rows = table.where(task=task)
+        of_task[rows] = table.rewards[rows][:, table.rewards[rows].mean(axis=0).argmax()]
+    result, expected = named(by_subject(study)["Room"], ROOM, SINGLE), mean(of_task - single, table.sources)
+    assert (result.value, result.low, result.high) == (expected.value, expected.low, expected.high)
+    assert result.sources == len(set(table.sources))
+
+
+def test_where_arms_are_alike_there_is_no_room_and_what_limits_it_is_told() -> None:
+    result = findings(run(alike(make_report_pool(80)), make_plan(orders=2)))
+    room, full = result[0], result[1]
+    assert {one.verdict for one in room.comparisons} == {"equal"}
+    assert "On 100% of the questions all arms' answers are equally good" in room.says
+    assert "no room" in full.says
+
+
+def test_a_learner_that_sees_nothing_gains_nothing_by_the_context() -> None:
     blind = replace(make_report_pool(80), recipe=make_report_pool(0).recipe)
     questions = tuple(replace(one, x=np.array([1.0, 0, 0, 0, 0])) for one in blind.questions)
-    result = by_letter(run(replace(blind, questions=questions), make_plan(orders=2)))
-    assert result["a"].met is False
-    assert "gains" in result["a"].found, "what limits it"
-    assert result["c"].met is False
+    result = by_subject(run(replace(blind, questions=questions), make_plan(orders=2)))
+    assert {one.verdict for one in result["What"].comparisons} == {"equal"}
+    assert "gains" in result["Room"].says, "what limits it"
+
+
+def test_each_way_of_learning_is_compared_with_the_best_single_arm(study: Study) -> None:
+    for finding, learner in zip(findings(study)[1:3], ("linucb:full", "linucb"), strict=True):
+        assert [(one.of, one.over) for one in finding.comparisons] == [
+            (learner, "whole run"),
+            (learner, "last third"),
+        ]
+        assert all(one.against.startswith(f"{SINGLE}, ") for one in finding.comparisons)
 
 
 def test_the_context_is_compared_with_the_bias_alone(study: Study) -> None:
-    result = by_letter(study)["c"]
-    assert result.met is True
-    assert "linucb:full" in result.found
+    result = by_subject(study)["What"]
+    assert named(result, "linucb", "linucb-bias-only").verdict == "more"
+    assert named(result, "linucb:full", "linucb-bias-only:full").verdict == "more"
 
 
 def test_blend_is_compared_with_the_best_single_arm_and_both_ensembles(study: Study) -> None:
-    result = by_letter(study)["d"]
-    assert result.met is True
-    assert all(name in result.found for name in ("best single arm", "ensemble-mean", "ensemble-rank"))
+    result = by_subject(study)["Combining"]
+    for rival in (SINGLE, "ensemble-mean", "ensemble-rank"):
+        assert named(result, "blend", rival).verdict == "more"
 
 
 def test_blend_is_told_as_an_arm_as_well(study: Study) -> None:
-    assert "As one of its arms, linucb+blend:full differs from" in by_letter(study)["d"].found
+    assert named(by_subject(study)["Combining"], "linucb+blend:full", SINGLE)
+
+
+def test_one_source_gives_values_without_intervals_and_says_so() -> None:
+    questions = tuple(replace(one, source="article") for one in make_report_pool(40).questions)
+    study = run(replace(make_report_pool(40), questions=questions), make_plan(orders=1))
+    result = findings(study)
+    compared = [one for finding in result for one in finding.comparisons]
+    assert {(one.low, one.high, one.sources) for one in compared} == {(None, None, 1)}
+    assert {one.verdict for one in compared} == {"cannot say: no interval from 1 source"}
+    assert "One source alone chooses and values the arm of" in result[0].says
+    text = markdown(figures(study))
+    assert "(no interval)" in text
+    assert "40 questions of 1 sources" in text
+    assert page(figures(study))
 
 
 def test_as_an_arm_blend_learns_from_the_shadowed_requests_alone() -> None:
@@ -80,22 +157,6 @@ def test_as_an_arm_blend_learns_from_the_shadowed_requests_alone() -> None:
     np.testing.assert_array_equal(blending.rewards[drawn], untaught[drawn])
 
 
-def test_laser_s_margins_stand_beside_ours_with_and_without_the_weakest_arm(study: Study) -> None:
-    result = margins(study)
-    assert result["weakest"] == "lost"
-    assert {task: row["laser"] for task, row in result["tasks"].items()} == {
-        "single-doc-qa": 2.64,
-        "multi-doc-qa": 2.42,
-    }
-    for row in result["tasks"].values():
-        assert set(row["ours"]) >= {"linucb", "linucb:full"}
-        assert row["without_weakest"]["linucb:full"]["f1"] < row["ours"]["linucb:full"]["f1"]
-    letter = by_letter(study)["e"]
-    assert letter.met is None
-    assert "LASeR +2.64" in letter.found
-    assert "without lost" in letter.found
-
-
 def test_limits_tell_what_each_task_s_best_arm_gains(study: Study) -> None:
     result = limits(study.whole.table)
     gains = {task: (row["arm"], row["gain"]) for task, row in result["by_task"].items()}
@@ -106,10 +167,19 @@ def test_limits_tell_what_each_task_s_best_arm_gains(study: Study) -> None:
     assert f"Against {single}, the best single arm" in described(result)
 
 
+def test_limits_tell_what_arms_chosen_on_other_sources_gain(study: Study) -> None:
+    rows = limits(study.whole.table)["by_task"].values()
+    room = named(
+        by_subject(study)["Room"], f"{ROOM}, chosen on other sources", f"{SINGLE}, chosen on other sources"
+    )
+    total = sum(row["questions"] * row["cross_fitted_gain"] for row in rows)
+    assert total == pytest.approx(room.value * len(study.whole.table))
+
+
 @pytest.mark.parametrize("alone", ["single-doc-qa", "harmless"])
-def test_a_single_task_has_no_gap(alone: str) -> None:
+def test_a_single_task_has_no_room(alone: str) -> None:
     pool = make_report_pool(80)
     questions = tuple(one for one in pool.questions if one.task == alone)
-    result: dict[str, Any] = by_letter(run(replace(pool, questions=questions), make_plan(orders=1)))
-    assert result["a"].met is None
-    assert "is the best for every task" in result["a"].found
+    result = by_subject(run(replace(pool, questions=questions), make_plan(orders=1)))
+    assert {one.value for one in result["Room"].comparisons} == {0.0}
+    assert "is the best for every task" in result["Room"].says

@@ -75,7 +75,6 @@ def test_the_page_has_its_sections_in_order(html: str, figures: dict[str, Any]) 
         "All questions",
         "Learning",
         "Quality against the number of candidates",
-        "Comparison with LASeR",
         "Limits of the gain from choosing arms",
         "By task",
         "Data and settings",
@@ -116,7 +115,11 @@ def test_markdown_has_the_same_tables_and_findings(figures: dict[str, Any]) -> N
     text = markdown(figures)
     assert text.startswith("# ")
     for finding in figures["findings"]:
-        assert finding["found"] in text
+        assert finding["says"] in text
+        for one in finding["comparisons"]:
+            row = f"| {one['of']} against {one['against']}, {one['over']} | {100 * one['value']:+.1f} ("
+            assert row in text
+            assert f" | {one['verdict']} |" in text
     for section in sections(figures):
         assert f"## {section.title}" in text
     tables = re.findall(r"(?:^\|.*\|\n)+", text, re.M)

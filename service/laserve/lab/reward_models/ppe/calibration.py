@@ -6,10 +6,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from laserve.lab.statistics import folds
 from laserve.types import Vector
-
-#: Parts of the sources; each is scaled by the slope fitted on the others.
-FOLDS = 5
 
 
 def platt(differences: Vector) -> float:
@@ -42,16 +40,13 @@ def platt(differences: Vector) -> float:
 def held_out(differences: Vector, sources: Sequence[str]) -> Vector:
     """Chance of the preferred answer, shape (pairs,), by a slope fitted without the pair's source.
 
-    The sources are dealt into five parts in a fixed random order, and each part is scaled by the others.
+    The sources are dealt into five parts, and each part is scaled by the others.
 
     Args:
         differences: as in `platt`.
         sources: source of each pair, at least two different ones.
     """
-    names = list(dict.fromkeys(sources))
-    order = np.random.default_rng(0).permutation(len(names))
-    part = dict(zip(names, order % min(FOLDS, len(names)), strict=True))
-    parts = np.array([part[source] for source in sources])
+    parts = folds(sources)
     chance = np.empty(len(differences))
     for one in np.unique(parts):
         chance[parts == one] = expit(platt(differences[parts != one]) * differences[parts == one])

@@ -8,7 +8,7 @@ import numpy as np
 from laserve.lab.data.labelled import Row
 from laserve.lab.reward_models.accuracy import Accuracy, measure, ranks_of
 from laserve.lab.reward_models.ppe.best_of import curve
-from laserve.lab.statistics import Interval, mean
+from laserve.lab.statistics import SHARE, Interval, mean
 from laserve.types import Vector
 
 #: Metrics of which less is better; of the others, more is better.
@@ -47,6 +47,9 @@ def measure_correctness(scored: Sequence[tuple[Row, Vector]]) -> CorrectnessFigu
     A score that is not finite is below all others, as in the service, which drops the candidate. The
     curve ends at the smallest number of answers of a row, so that all rows count in all of it.
 
+    AUC, maximum and loss have no intervals: they are no ratios of sums over rows, and a maximum is biased
+    once more in each resample.
+
     Maximum, end and loss are PPE's, of the exact curve; PPE computes them from curves along random orders
     of the answers, whose noise adds to maximum and loss.
 
@@ -77,7 +80,7 @@ def measure_correctness(scored: Sequence[tuple[Row, Vector]]) -> CorrectnessFigu
         truth=tuple(truth.tolist()),
         maximum=float(average[best]),
         maximum_at=best + 1,
-        end=mean(curves[:, -1], [row.source for row, _ in scored]),
+        end=mean(curves[:, -1], [row.source for row, _ in scored], within=SHARE),
         loss=float(((truth - average) ** 2).mean()),
         missing=missing,
     )

@@ -9,7 +9,7 @@ from laserve.lab.data.labelled import Row
 from laserve.lab.reward_models.accuracy import Accuracy, measure, ranks_of
 from laserve.lab.reward_models.ppe.calibration import held_out
 from laserve.lab.reward_models.ppe.rankings import Agreement, Battles, absent, compare
-from laserve.lab.statistics import Interval, mean
+from laserve.lab.statistics import SHARE, Interval, mean
 from laserve.types import Vector
 
 #: Reason for a missing ranking of models.
@@ -71,7 +71,7 @@ def _brier(decided: Sequence[tuple[Row, Vector]]) -> Interval | None:
     sources = [row.source for row, _ in decided]
     if len(set(sources)) < 2:
         return None
-    return mean((1.0 - held_out(_differences(decided), sources)) ** 2, sources)
+    return mean((1.0 - held_out(_differences(decided), sources)) ** 2, sources, within=SHARE)
 
 
 def _differences(decided: Sequence[tuple[Row, Vector]]) -> Vector:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import stats
 from scipy.special import expit
 
-from laserve.lab.statistics import percentiles, resampled_weights
+from laserve.lab.statistics import around, resampled_weights
 from laserve.types import Vector
 
 Matrix = npt.NDArray[np.float64]
@@ -76,8 +76,12 @@ def compare(battles: Battles) -> Agreement:
 
     Separability, confidence agreement and `rank_brier` are Arena-Hard's (arXiv 2406.11939, section 3:
     separability with confidence, agreement with confidence interval, pair rank Brier score). Agreement is
-    averaged over the pairs that people separate, not over all, so that the best value is 1. The intervals
-    are percentiles of a bootstrap over sources, with common draws for people and reward model.
+    averaged over the pairs that people separate, not over all, so that the best value is 1. The intervals of
+    the strengths are those of `laserve.lab.statistics.around`, whose coverage is measured there, not
+    Arena-Hard's percentiles, which are too short with few sources; people and reward model have common draws.
+
+    The figures themselves have no intervals: a correlation or a share of few models is far from normal, and
+    a resample of the sources leaves the choice of the models, which is most of its uncertainty, unchanged.
     """
     if len(battles.models) < AT_LEAST:
         return absent(f"{len(battles.models)} models are compared; {AT_LEAST} are needed")
@@ -97,7 +101,7 @@ def compare(battles: Battles) -> Agreement:
         reason = "people, or the reward model, find all models equally strong"
         missing |= {"spearman": reason, "kendall": reason}
     by_people, by_scorer = _resampled(battles)
-    apart, known = _separated(by_scorer), _separated(by_people)
+    apart, known = _separated(theirs, by_scorer, sources), _separated(ours, by_people, sources)
     figures["separability"] = float(np.abs(apart).mean())
     if known.any():
         figures["confidence_agreement"] = float((apart * known)[known != 0].mean())
@@ -166,9 +170,9 @@ def _resampled(battles: Battles) -> tuple[Matrix, Matrix]:
     return strengths(np.stack(people)), strengths(np.stack(scorer))
 
 
-def _separated(resampled: Matrix) -> Vector:
+def _separated(logits: Vector, resampled: Matrix, sources: int) -> Vector:
     """For each pair i < j, 1 where i's 95% interval lies above j's, -1 below, 0 where they meet."""
-    low, high = percentiles(resampled)
+    low, high = around(logits, resampled, sources)
     i, j = np.triu_indices(resampled.shape[-1], k=1)
     return np.asarray(low[i] > high[j], dtype=np.float64) - np.asarray(low[j] > high[i], dtype=np.float64)
 

@@ -45,14 +45,15 @@ def _overall(kind: Kind, figures: Mapping[str, Any]) -> Table:
     for arm, one in figures["arms"].items():
         overall = one["overall"]
         interval = overall[main]
-        shown = f"{interval['low']:.3f} to {interval['high']:.3f}" if interval else "-"
+        bounded = interval and interval["low"] is not None
+        shown = f"{interval['low']:.3f} to {interval['high']:.3f}" if bounded else "-"
         rows.append((arm, *(_shown(overall[metric]) for metric in kind.metrics), shown))
         for reason in dict.fromkeys(overall["missing"].values()):
             lacking = [metric for metric, why in overall["missing"].items() if why == reason]
             notes.append(f"{', '.join(_titles(lacking))}: {reason}")
     notes += [f"{arm}: {count} rows not scored" for arm, count in figures["unscored"].items()]
     return Table(
-        title=f"{kind.name}: {figures['rows']} rows",
+        title=f"{kind.name}: {figures['rows']} rows of {figures['sources']} sources",
         columns=("arm", *_titles(kind.metrics), f"{_TITLES[main]}, 95%"),
         rows=rows,
         notes=tuple(dict.fromkeys(notes)),

@@ -23,7 +23,7 @@ class Measured:
 
 def measure(scored: Scored) -> Measured:
     value = float(np.mean([scores[0] for _, scores in scored]))
-    return Measured(high=Interval(value=value, low=value, high=value), low=value, absent=None)
+    return Measured(high=Interval(value=value, low=value, high=value, sources=1), low=value, absent=None)
 
 
 def figures_of(**domains: list[float]) -> dict[str, Any]:
