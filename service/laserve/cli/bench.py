@@ -60,7 +60,7 @@ def bench_scoring(config: Path | None, profile: str | None, out: Path | None, qu
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @refusing
 def coverage(out: Path | None, logs: int, seed: int) -> None:
-    """Measure the coverage of off-policy 95% intervals on simulated logs with known values."""
+    """Measure the coverage of 95% intervals, of `laserve ope` and of reports, on data with known values."""
     from laserve.lab.bench.coverage.run import run
 
     run(logs=logs, seed=seed, out=out)

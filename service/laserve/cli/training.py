@@ -55,9 +55,10 @@ def train_rm(
     report = asyncio.run(run(data=data, out=out, cache=cache, recipe=with_defaults(**recipe)))
     for name, row in report["held_out"].items():
         ours, length = row["accuracy"], row["length_only"]
+        bounds = "no interval" if ours["low"] is None else f"95% {ours['low']:.3f} to {ours['high']:.3f}"
         click.echo(
-            f"{name}: accuracy {ours['value']:.3f} (95% {ours['low']:.3f} to {ours['high']:.3f}) on "
-            f"{ours['pairs']} held-out pairs; length alone {length['value']:.3f}"
+            f"{name}: accuracy {ours['value']:.3f} ({bounds}) on {ours['pairs']} held-out pairs of "
+            f"{ours['sources']} sources; length alone {length['value']:.3f}"
         )
     click.echo(f"{out}: the adapter, for options.adapter of an arm of kind vllm")
 

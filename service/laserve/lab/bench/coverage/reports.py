@@ -3,7 +3,7 @@
 The percentile bootstrap, which chooses the best arm anew in each resample, is here for comparison alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from laserve.lab.bench.coverage.policies import Floats, Integers
 from laserve.lab.bench.coverage.questions import MODELS, Qualities, expected_wins, wins_by_source
+from laserve.lab.output import Table
 from laserve.lab.reward_models.ppe.rankings import RESAMPLES as FITS
 from laserve.lab.reward_models.ppe.rankings import strengths
 from laserve.lab.statistics import RESAMPLES, SHARE, Interval, Sources, around, folds, resampled_weights
@@ -58,9 +59,51 @@ def simulate(*, samples: int, seed: int) -> Iterator[Told]:
         rng = np.random.default_rng([seed, 1, number])
         yield from _of_means(rng, sources, samples)
         yield from _of_strengths(rng, sources, -(-samples // _FEWER))
-    for number, (world, lead) in enumerate(WORLDS.items()):
-        yield from _of_best_arms(np.random.default_rng([seed, 2, number]), world, lead, samples)
-        yield from _of_room(np.random.default_rng([seed, 3, number]), world, lead, samples)
+    for world in WORLDS:
+        yield from of_world(world, samples=samples, seed=seed)
+
+
+def of_world(world: str, *, samples: int, seed: int) -> Iterator[Told]:
+    """The cases of one of `WORLDS`."""
+    number, lead = list(WORLDS).index(world), WORLDS[world]
+    yield from _of_best_arms(np.random.default_rng([seed, 2, number]), world, lead, samples)
+    yield from _of_room(np.random.default_rng([seed, 3, number]), world, lead, samples)
+
+
+def count(samples: int) -> int:
+    """Number of what `simulate` yields."""
+    by_sources = 4 * samples + 2 * -(-samples // _FEWER)
+    return len(SOURCES) * by_sources + len(WORLDS) * 6 * samples
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The rows of `rows_of` as a table."""
+    return Table(
+        title="95% intervals of reports",
+        columns=(
+            "figure",
+            "interval",
+            "sources",
+            "coverage",
+            "too low",
+            "too high",
+            "unbounded",
+            "width",
+            "error",
+        ),
+        rows=[
+            (
+                f"{row['figure']}, {row['world']}" if row["world"] else row["figure"],
+                row["interval"],
+                str(row["sources"]),
+                *(f"{row[name]:.1%}" for name in ("coverage", "too_low", "too_high", "unbounded")),
+                "-" if row["mean_width"] is None else f"{row['mean_width']:.3f}",
+                f"{row['mean_error']:+.4f}",
+            )
+            for row in rows
+        ],
+        names=2,
+    )
 
 
 def rows_of(told: Sequence[Told]) -> list[dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""Benchmark of the coverage of off-policy evaluation's 95% intervals, on simulated logs with known values."""
+"""Benchmark of the coverage of 95% intervals, on simulated logs and questions with known values.
+
+The intervals are those of off-policy evaluation and those of reports.
+"""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, ClusterBootstrap, Estimate, evaluate
+from laserve.lab.bench.coverage import reports
 from laserve.lab.bench.coverage.world import RANDOM, Logging, World
 from laserve.lab.output import Table, machine, show, write_json
 from laserve.lab.progress import progress
@@ -33,38 +37,48 @@ class Judged:
 
 
 def run(*, logs: int, seed: int, out: Path | None) -> None:
-    """Simulate, print a table, and write the figures to `out`.
+    """Simulate, print two tables, and write the figures to `out`.
 
     Each kind of log is written `logs` times: by the uniform policy, by a frozen LinUCB, and by a LinUCB that
     learns while it logs (both epsilon 0.1). A quarter of the requests is shadowed; requests about one
     article are correlated. The evaluated policy is, in turn by world, a LinUCB that has learned from other
     requests, and the random policy.
 
+    The figures of reports are simulated `logs` times each, on questions about few sources: by the number of
+    sources, and the difference to the best of six arms where these are equal, or one is 3 or 10 points ahead.
+
     Keys: ``rows``, of ``log``, ``estimator``, ``decisions``, ``logs``, ``refused`` (share of logs with too
     small an effective sample, which are left out of the other figures), ``coverage`` (share of intervals
     that contain the true value), ``mean_width``, ``mean_error`` and ``mean_effective_sample``;
-    ``seed``, ``seconds``, ``machine``.
+    ``reports``, rows as `laserve.lab.bench.coverage.reports.rows_of` has them; ``seed``, ``seconds``,
+    ``machine``.
 
     Args:
-        logs: number of logs of each kind.
+        logs: number of logs of each kind, and of samples of each figure of reports.
         seed: makes the run repeatable.
         out: JSON file.
     """
     began = time.perf_counter()
-    with progress("simulating", logs * len(DECISIONS) * len(ESTIMATORS)) as report:
+    of_logs, of_reports = logs * len(DECISIONS) * len(ESTIMATORS), reports.count(logs)
+    with progress("simulating", of_logs + of_reports) as report:
         cells: dict[tuple[Logging, str], list[Judged]] = {
             (kind, name): [] for kind in DECISIONS for name in ESTIMATORS
         }
         for judged in simulate(logs=logs, seed=seed):
             cells[judged.kind, judged.estimator].append(judged)
             report.advance()
+        told = []
+        for one in reports.simulate(samples=logs, seed=seed):
+            told.append(one)
+            report.advance()
     rows = [
         {"log": kind, "estimator": name, "decisions": DECISIONS[kind], **figures_of(cell)}
         for (kind, name), cell in cells.items()
     ]
     spent = time.perf_counter() - began
-    figures = {"rows": rows, "seed": seed, "seconds": spent, "machine": (made_on := machine())}
-    show(_table(rows), made_on)
+    figures: dict[str, Any] = {"rows": rows, "reports": reports.rows_of(told)}
+    figures |= {"seed": seed, "seconds": spent, "machine": (made_on := machine())}
+    show(_table(rows), reports.table(figures["reports"]), made_on)
     if out:
         write_json(out, figures)
 
