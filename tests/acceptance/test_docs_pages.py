@@ -1,0 +1,63 @@
+"""The pages in docs/ name commands that exist, keys that figures have, and links that lead somewhere."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from laserve.cli import main
+from laserve.lab.report.figures import figures
+from laserve.lab.report.study import run
+from report_pools import make_plan, make_report_pool
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+TEXTS = {page: page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "README.md"]}
+#: Characters that a heading's anchor does not have.
+DROPPED = re.compile(r"[^\w\- ]")
+
+
+def anchors(text: str) -> set[str]:
+    heads = re.findall(r"^#+ (.*)$", text, re.M)
+    return {DROPPED.sub("", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_there_are_pages() -> None:
+    assert [page.name for page in PAGES] == ["benchmarks.md"]
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_every_internal_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", TEXTS[page])
+    for link in (link for link in links if not link.startswith(("http:", "https:"))):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_on_a_page_and_its_options_exist(page: Path) -> None:
+    blocks = [block.replace("\\\n", " ") for block in re.findall(r"```bash\n(.*?)```", TEXTS[page], re.S)]
+    lines = [line.split() for block in blocks for line in block.splitlines() if line.startswith("laserve ")]
+    assert lines
+    for _, *words in lines:
+        command: Any = main
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        known = {name for parameter in command.params for name in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_keys_that_the_benchmarks_name_are_in_the_figures_of_a_report() -> None:
+    named = re.findall(r"`(tasks\.TASK\.[\w.:\[\]-]+)`", TEXTS[ROOT / "docs" / "benchmarks.md"])
+    assert len(named) >= 3
+    block = figures(run(make_report_pool(40), make_plan(orders=1)))["tasks"]["single-doc-qa"]
+    for key in named:
+        value: Any = block
+        for part in key.split(".")[2:]:
+            value = value[part]
+        assert value is not None
