@@ -132,8 +132,8 @@ def around(value: Vector, resampled: Matrix, sources: int) -> tuple[Vector, Vect
     sd is the standard deviation over resamples of the sources, times sqrt(C / (C - 1)) since a resample of C
     sources varies less than C new ones do, and t the 97.5% quantile of Student's t with C - 1 degrees of
     freedom. Studentising would need a standard error of the statistic in each resample. For the
-    Bradley-Terry strengths of five models its coverage was .90 with 5 sources, .97 with 10 and 30, .96 with
-    100 and .95 with 300 (``laserve bench coverage``); percentiles had .81, .87, .93, .95 and .94.
+    Bradley-Terry strengths of five models its coverage was .91 with 5 sources, .96 with 10, .98 with 15, .97
+    with 30 and .96 with 50 (``laserve bench coverage``); percentiles had .80, .87, .91, .92 and .93.
 
     Args:
         value: shape (...), the statistics over all rows.
