@@ -5,11 +5,12 @@ The mean of an arm that was chosen because its mean is highest is too high. So e
 best over the other four fifths.
 
 Intervals of differences are those to the kept arm, and no resample chooses anew, since that would bias the
-maximum a second time. In ``laserve bench coverage``, where six arms are equal or one is ahead, 91 to 95 of 100
-contain the difference of a policy to the truly best arm, and 91 to 100 the gain of the best arm of each of four
-tasks; where they fail, the best of close arms was mostly overrated. A cross-fitted value is what a choice made
-on other sources wins: without bias where arms are equal, and below the value of the truly best arm where the
-choice is sometimes wrong, so that its interval contains the latter less often (87 to 92, and 74 to 83).
+maximum a second time. In ``laserve bench coverage``, where six arms are equal or one is ahead, 91 to 95 of
+100 contain the difference of a policy to the truly best arm, and 91 to 100 the gain of the best arm of each
+of four tasks; where they fail, the best of close arms was mostly overrated. A cross-fitted value is what a
+choice made on other sources wins: without bias where arms are equal, and below the value of the truly best
+arm where the choice is sometimes wrong, so that its interval contains the latter less often (87 to 92, and 74
+to 83).
 """
 
 from collections.abc import Mapping
