@@ -1,0 +1,59 @@
+"""What each command needs of a row."""
+
+from collections.abc import Callable, Mapping
+
+from laserve.lab.data.row import CORRECTNESS, PREFERENCE, Row
+
+#: Command -> the reason why it cannot use a row; None if it can.
+Need = Callable[[Row], str | None]
+
+
+def training(row: Row) -> str | None:
+    """Need of `train-rm`: answers that differ in quality."""
+    if len(row.answers) < 2:
+        return "fewer than two answers of known quality"
+    return None if row.instructive else "no answer is better than another"
+
+
+def scoring(row: Row) -> str | None:
+    """Need of `evaluate-rm --data`: two answers or more."""
+    return None if len(row.answers) >= 2 else "fewer than two answers of known quality"
+
+
+def preferences(row: Row) -> str | None:
+    """Need of `evaluate-rm --preferences`: two answers that people compared."""
+    return (
+        None if row.metric == PREFERENCE and len(row.answers) == 2 else "not two answers that people compared"
+    )
+
+
+def correctness(row: Row) -> str | None:
+    """Need of `evaluate-rm --correctness`: two answers or more, each right or wrong."""
+    right = row.metric == CORRECTNESS and {*row.qualities} <= {0.0, 1.0}
+    return None if right and len(row.answers) >= 2 else "not two answers or more that are right or wrong"
+
+
+def selecting(row: Row) -> str | None:
+    """Need of `bench selection`: right answers to measure candidates by, or two stored answers."""
+    return None if row.references or len(row.answers) >= 2 else "neither right answers nor two stored answers"
+
+
+def asking(row: Row) -> str | None:
+    """Need of `demo`: right answers to measure candidates by."""
+    return None if row.references else "no right answers"
+
+
+def sampling(row: Row) -> str | None:  # noqa: ARG001 - every row has a request
+    """Need of `fit-context`: a request, which every row has."""
+    return None
+
+
+NEEDS: Mapping[str, Need] = {
+    "train-rm --data": training,
+    "evaluate-rm --data": scoring,
+    "evaluate-rm --preferences": preferences,
+    "evaluate-rm --correctness": correctness,
+    "bench selection --data": selecting,
+    "fit-context --data": sampling,
+    "demo --data": asking,
+}

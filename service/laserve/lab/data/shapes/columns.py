@@ -1,0 +1,78 @@
+"""Readers of single columns, whose errors name the column and what was expected."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from laserve.lab.data.shapes.base import BadRecord, Values
+
+#: JSON's names of Python's types.
+_KINDS = {
+    "NoneType": "null",
+    "bool": "true or false",
+    "int": "a number",
+    "float": "a number",
+    "str": "a text",
+    "list": "a list",
+    "dict": "an object",
+}
+
+
+def kind(value: object) -> str:
+    """What a value is, in JSON's words: ``a text``."""
+    return _KINDS.get(type(value).__name__, type(value).__name__)
+
+
+def required(values: Values, column: str) -> Any:
+    """The value of a column. Raises BadRecord if it is missing or null."""
+    if values.get(column) is None:
+        raise BadRecord(column, "is missing" if column not in values else "is null")
+    return values[column]
+
+
+def text(values: Values, column: str) -> str:
+    """A text. Raises BadRecord."""
+    value = required(values, column)
+    if not isinstance(value, str):
+        raise BadRecord(column, f"must be a text, is {kind(value)}")
+    return value
+
+
+def name(values: Values, column: str) -> str | None:
+    """An optional text; None where it is missing, null or empty. Raises BadRecord."""
+    return text(values, column) or None if values.get(column) is not None else None
+
+
+def texts(values: Values, column: str) -> tuple[str, ...]:
+    """A list of one text or more. Raises BadRecord."""
+    value = required(values, column)
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise BadRecord(column, f"must be a list of texts, is {kind(value)}")
+    if not value:
+        raise BadRecord(column, "is empty")
+    for index, one in enumerate(value):
+        if not isinstance(one, str):
+            raise BadRecord(f"{column}[{index}]", f"must be a text, is {kind(one)}")
+    return tuple(value)
+
+
+def number(values: Values, column: str, *, low: float, high: float) -> float:
+    """A finite number within bounds, both included. Raises BadRecord."""
+    value = required(values, column)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {kind(value)}")
+    if not low <= value <= high:
+        raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {value:g}")
+    return float(value)
+
+
+def decoded(value: object) -> object:
+    """The value, decoded if it is a JSON text of a list or an object; some files keep conversations so."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            content = json.loads(value)
+        except ValueError:
+            return value
+        if isinstance(content, list | dict):
+            return content
+    return value
