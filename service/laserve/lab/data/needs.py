@@ -43,7 +43,7 @@ def asking(row: Row) -> str | None:
     return None if row.references else "no right answers"
 
 
-def sampling(row: Row) -> str | None:  # noqa: ARG001 - every row has a request
+def sampling(row: Row) -> str | None:
     """Need of `fit-context`: a request, which every row has."""
     return None
 

@@ -122,9 +122,10 @@ class _Reader:
 
     def add(self, position: str, values: Values | None, problem: str) -> None:
         self.records += 1
+        if values is None:
+            self.bad.append(Bad(position=position, reason=problem))
+            return
         try:
-            if values is None:
-                raise BadRecord("", problem)
             shape = shape_of(values)
             made = shape.read(values, Place(file=self._file, position=position))
             if isinstance(made, LeftOut):
