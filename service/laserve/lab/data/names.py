@@ -7,21 +7,33 @@ from pathlib import Path
 from laserve.errors import ConfigError
 
 
-def names(paths: Sequence[Path], *, option: str = "--data") -> list[str]:
-    """A name for each file: its own without suffixes; where two have one, with suffixes, then with folders.
-
-    Raises:
-        ConfigError: a file is given twice.
-    """
+def check_once(paths: Sequence[Path], *, option: str) -> None:
+    """Raise ConfigError if a file is given twice."""
     resolved = [path.resolve() for path in paths]
     for path, count in Counter(resolved).items():
         if count > 1:
             raise ConfigError.at(option, f"{paths[resolved.index(path)]} is given twice")
-    made = [path.name.split(".", maxsplit=1)[0] or path.name for path in resolved]
-    for depth in range(1, max((len(path.parts) for path in resolved), default=1) + 1):
+
+
+def labels(paths: Sequence[Path]) -> list[str]:
+    """The name of each file, with its suffixes; where several have one name, with their folders."""
+    resolved = [path.resolve() for path in paths]
+    return _unique([path.name for path in resolved], resolved)
+
+
+def names(paths: Sequence[Path]) -> list[str]:
+    """The name of each file without suffixes; where several have one name, with suffixes and folders."""
+    resolved = [path.resolve() for path in paths]
+    return _unique([path.name.split(".", maxsplit=1)[0] or path.name for path in resolved], resolved)
+
+
+def _unique(names: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """The names, with as many of the last parts of its path as each needs to be unique."""
+    made = list(names)
+    for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
         counts = Counter(made)
         made = [
             "/".join(path.parts[-depth:]) if counts[name] > 1 else name
-            for path, name in zip(resolved, made, strict=True)
+            for path, name in zip(paths, made, strict=True)
         ]
     return made

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from laserve.errors import InvalidRequest
 from laserve.lab.data.formats.opening import open_records
-from laserve.lab.data.names import names
+from laserve.lab.data.names import check_once, labels, names
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Values
 from laserve.lab.data.shapes.known import shape_of
@@ -35,6 +35,8 @@ class RowFile:
     path: Path
     #: Name of the file, unique among the files of one command.
     name: str
+    #: The name with its suffixes, for the keys of figures; unique as well.
+    label: str
     #: Format in words.
     format: str
     #: Number of records, the bad ones included.
@@ -68,9 +70,10 @@ def read(paths: Sequence[Path], *, strict: bool = False, option: str = "--data")
         InvalidRequest: a file cannot be read, or holds no good record, or holds a bad one and `strict` is
             set; the message names file, position and column.
     """
+    check_once(paths, option=option)
     files = []
-    for path, name in zip(paths, names(paths, option=option), strict=True):
-        file = read_file(path, name)
+    for path, name, label in zip(paths, names(paths), labels(paths), strict=True):
+        file = read_file(path, name, label)
         if file.bad and (strict or not (file.rows or file.left_out)):
             raise InvalidRequest(file.problems)
         if not file.records:
@@ -81,11 +84,12 @@ def read(paths: Sequence[Path], *, strict: bool = False, option: str = "--data")
     return files
 
 
-def read_file(path: Path, name: str) -> RowFile:
+def read_file(path: Path, name: str, label: str) -> RowFile:
     """Content of one file, whatever its bad records.
 
     Args:
         name: the file's name for its rows.
+        label: the file's name for the keys of figures.
 
     Raises:
         InvalidRequest: the file cannot be read, or its format is unknown.
@@ -97,6 +101,7 @@ def read_file(path: Path, name: str) -> RowFile:
     return RowFile(
         path=path,
         name=name,
+        label=label,
         format=opened.format,
         records=reader.records,
         rows=tuple(reader.rows.values()),

@@ -1,7 +1,9 @@
 """``laserve evaluate-rm``: accuracy of the configured arms on answers of known quality."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,11 @@ import numpy as np
 
 from laserve.config import Settings
 from laserve.errors import ConfigError
-from laserve.lab.data.rows import Group, S, read, split
+from laserve.lab.data import needs
+from laserve.lab.data.needs import Need
+from laserve.lab.data.reading import RowFile, read
+from laserve.lab.data.row import Row
+from laserve.lab.data.splits import split
 from laserve.lab.output import Table, show, write_json
 from laserve.lab.reward_models.accuracy import length_only, measure
 from laserve.lab.reward_models.ppe import evaluate as ppe
@@ -23,17 +29,19 @@ from laserve.serve.lifespan import scoring
 from laserve.serve.wiring import make_scorers
 from laserve.types import Vector
 
+logger = logging.getLogger(__name__)
+
 #: Key of the figures over all files of `data` together.
 TOGETHER = "together"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Held-out groups with the scores of every arm."""
+    """Held-out rows with the scores of every arm."""
 
-    groups: Sequence[Group]
-    #: Training groups, which decide whether longer or shorter is better for the length-only row.
-    train: Sequence[Group]
+    rows: Sequence[Row]
+    #: Training rows, which decide whether longer or shorter is better for the length-only row.
+    train: Sequence[Row]
     scores: Scores
 
 
@@ -49,13 +57,14 @@ async def run(
     together: bool = False,
     prior_out: Path | None = None,
     prior_n: int = PRIOR_N,
+    strict: bool = False,
 ) -> None:
     """Score the held-out rows of all files by every configured arm, print the tables and write the results.
 
     Args:
-        data: files in a form of `laserve.lab.data.rows.read`; each file has its own figures.
-        preferences: files in a form of `read_preferences`; their figures are common, by domain.
-        correctness: files in a form of `read_correctness`, likewise.
+        data: files of rows for `needs.scoring`; each file has its own figures, by its label.
+        preferences: files of rows for `needs.preferences`; their figures are common, by domain.
+        correctness: files of rows for `needs.correctness`, likewise.
         hold_out: share of each file's sources that is scored, the last ones; 1 for all.
         rows: number of these rows of each file that are scored, the first ones; None for all.
         out: where to write the figures as JSON.
@@ -63,6 +72,7 @@ async def run(
         prior_out: where to write the prior that `laserve.lab.reward_models.prior.prior` makes of data and
             correctness.
         prior_n: largest number of pseudo-observations of an arm in the prior.
+        strict: whether a record that cannot be read is an error.
 
     Raises:
         ConfigError: no arm could be loaded, a file has no row to score, or no row gives a prior.
@@ -70,20 +80,23 @@ async def run(
     """
     if prior_out and not (data or correctness):
         raise ConfigError.at("--prior-out", "needs --data or --correctness; a preference is not a quality")
-    files = [(path.name, *_held(read, path, hold_out, rows)) for path in data]
+    files = [(file.label, *_held(file, needs.scoring, hold_out, rows)) for file in read(data, strict=strict)]
     sets = [
-        (kind, [row for path in paths for row in _held(kind.read, path, hold_out, rows)[1]])
-        for kind, paths in ((PREFERENCES, preferences), (CORRECTNESS, correctness))
-        if paths
+        (kind, [row for file in given for row in _held(file, kind.need, hold_out, rows)[1]])
+        for kind, option, paths in (
+            (PREFERENCES, "--preferences", preferences),
+            (CORRECTNESS, "--correctness", correctness),
+        )
+        if (given := read(paths, strict=strict, option=option))
     ]
     figures: dict[str, Any] = {}
     qualities: list[Qualities] = []
     scored: list[Scored] = []
     async with scoring(make_scorers(settings)) as arms:
-        for name, train, groups in files:
-            scored.append(Scored(groups=groups, train=train, scores=await score_all(arms, groups)))
+        for name, train, held in files:
+            scored.append(Scored(rows=held, train=train, scores=await score_all(arms, held)))
             figures[name] = figures_of(scored[-1])
-            qualities.append(_of_groups(figures[name], arms.ready))
+            qualities.append(_of_rows(figures[name], arms.ready))
             show(*_tables(name, figures[name]))
         if together and len(scored) > 1:
             figures[TOGETHER] = figures_of(joined(scored))
@@ -101,33 +114,43 @@ async def run(
         await asyncio.to_thread(write, prior_out, expected)
 
 
-def _held(
-    read_file: Callable[[Path], list[S]], path: Path, hold_out: float, rows: int | None
-) -> tuple[list[S], list[S]]:
-    """Training rows of a file, and the first of its held-out rows.
+def _held(file: RowFile, need: Need, hold_out: float, count: int | None) -> tuple[list[Row], list[Row]]:
+    """Training rows of a file, and the first of its held-out rows, without those that the need refuses.
 
     Raises:
         ConfigError: no row is held out.
     """
-    all_rows = read_file(path)
-    train, held = split(all_rows, hold_out) if hold_out < 1 else ([], all_rows)
-    if not held:
-        raise ConfigError(
-            f"{path} has no row to score; give --hold-out 1 to score all of it", param="--hold-out"
-        )
-    return train, held[:rows]
+    train, held = split(file.rows, hold_out)
+    usable = [row for row in held if need(row) is None]
+    reasons = Counter(reason for row in held if (reason := need(row)))
+    if not usable:
+        raise ConfigError.at("--hold-out", _nothing(file, reasons))
+    if reasons:
+        logger.warning("%s: left out: %s", file.path, _counted(reasons))
+    return [row for row in train if need(row) is None], usable[:count]
+
+
+def _nothing(file: RowFile, reasons: Mapping[str, int]) -> str:
+    """Why no row of a file can be scored."""
+    if reasons:
+        return f"{file.path} has no row to score among those held out: {_counted(reasons)}"
+    return f"{file.path} has no row to score; give --hold-out 1 to score all of it"
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} ({count} rows)" for reason, count in reasons.items())
 
 
 def joined(files: Sequence[Scored]) -> Scored:
-    """Groups and scores of all files as those of one file."""
+    """Rows and scores of all files as those of one file."""
     arms = dict.fromkeys(arm for file in files for arm in file.scores)
     scores: Scores = {arm: {} for arm in arms}
-    groups: list[Group] = []
+    rows: list[Row] = []
     for file in files:
         for arm, by_index in file.scores.items():
-            scores[arm] |= {len(groups) + index: given for index, given in by_index.items()}
-        groups += file.groups
-    return Scored(groups=groups, train=[group for file in files for group in file.train], scores=scores)
+            scores[arm] |= {len(rows) + index: given for index, given in by_index.items()}
+        rows += file.rows
+    return Scored(rows=rows, train=[row for file in files for row in file.train], scores=scores)
 
 
 def figures_of(scored: Scored) -> dict[str, Any]:
@@ -138,24 +161,24 @@ def figures_of(scored: Scored) -> dict[str, Any]:
         for ``random`` and ``possible``; and ``difference``, by arm and other arm, of the qualities of
         their best answers.
     """
-    groups, train, scores = scored.groups, scored.train, scored.scores
+    rows, train, scores = scored.rows, scored.train, scored.scores
     picked = {
-        name: np.array([_picked(groups[index], by_index[index]) for index in range(len(groups))])
+        name: np.array([_picked(rows[index], by_index[index]) for index in range(len(rows))])
         for name, by_index in scores.items()
-        if len(by_index) == len(groups)
+        if len(by_index) == len(rows)
     }
-    sources = [group.source for group in groups]
-    rewards = [np.asarray(group.rewards) for group in groups]
-    bounds = {"random": [r.mean() for r in rewards], "possible": [r.max() for r in rewards]}
+    sources = [row.source for row in rows]
+    qualities = [np.asarray(row.qualities) for row in rows]
+    bounds = {"random": [q.mean() for q in qualities], "possible": [q.max() for q in qualities]}
     return {
-        "groups": len(groups),
+        "groups": len(rows),
         "sources": len(set(sources)),
         "accuracy": {
-            name: asdict(measure([(groups[index], given) for index, given in by_index.items()]))
+            name: asdict(measure([(rows[index], given) for index, given in by_index.items()]))
             for name, by_index in scores.items()
             if by_index
         }
-        | {"length alone": asdict(length_only(groups, train or groups))},
+        | {"length alone": asdict(length_only(rows, train or rows))},
         "best_of": {
             name: asdict(mean(np.asarray(values), sources, within=SHARE))
             for name, values in (picked | bounds).items()
@@ -171,13 +194,13 @@ def figures_of(scored: Scored) -> dict[str, Any]:
     }
 
 
-def _picked(group: Group, scores: Vector) -> float:
+def _picked(row: Row, scores: Vector) -> float:
     """Quality of the answer with the best score; the mean over a tie, whatever the order of the answers."""
-    return float(np.asarray(group.rewards)[scores == np.nanmax(scores)].mean())
+    return float(np.asarray(row.qualities)[scores == np.nanmax(scores)].mean())
 
 
-def _of_groups(figures: Mapping[str, Any], arms: Sequence[str]) -> Qualities:
-    """Mean qualities of the arms' best answers, for arms that scored every group of the file."""
+def _of_rows(figures: Mapping[str, Any], arms: Sequence[str]) -> Qualities:
+    """Mean qualities of the arms' best answers, for arms that scored every row of the file."""
     best = figures["best_of"]
     return Qualities(
         by_arm={arm: best[arm]["value"] for arm in arms if arm in best},

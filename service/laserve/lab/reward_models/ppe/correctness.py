@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from laserve.lab.data.labelled import Row
+from laserve.lab.data.row import Row
 from laserve.lab.reward_models.accuracy import Accuracy, measure, ranks_of
 from laserve.lab.reward_models.ppe.best_of import curve
 from laserve.lab.statistics import SHARE, Interval, mean
@@ -54,10 +54,10 @@ def measure_correctness(scored: Sequence[tuple[Row, Vector]]) -> CorrectnessFigu
     of the answers, whose noise adds to maximum and loss.
 
     Args:
-        scored: rows as `read_correctness` returns them, at least one, with scores, shape (answers,), float64.
+        scored: rows that `needs.correctness` takes, at least one, with scores, shape (answers,), float64.
     """
     last = min(len(scores) for _, scores in scored)
-    quality = [np.asarray(row.group.rewards) for row, _ in scored]
+    quality = [np.asarray(row.qualities) for row, _ in scored]
     curves = np.array([curve(s, q)[:last] for (_, s), q in zip(scored, quality, strict=True)])
     truth = np.mean([curve(q, q)[:last] for q in quality], axis=0)
     average = curves.mean(axis=0)
@@ -66,8 +66,8 @@ def measure_correctness(scored: Sequence[tuple[Row, Vector]]) -> CorrectnessFigu
     if right.all() or not right.any():
         missing = dict.fromkeys(("auc", "auc_scaled"), "all answers are right, or all are wrong")
     accuracy = None
-    if any(row.group.instructive for row, _ in scored):
-        accuracy = measure([(row.group, ranks_of(s)) for row, s in scored if row.group.instructive])
+    if any(row.instructive for row, _ in scored):
+        accuracy = measure([(row, ranks_of(s)) for row, s in scored if row.instructive])
     else:
         missing["accuracy"] = "no row has a right and a wrong answer"
     best = int(average.round(12).argmax())

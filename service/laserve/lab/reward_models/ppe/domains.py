@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from laserve.lab.data.labelled import Row
+from laserve.lab.data.row import Row
 from laserve.types import Vector
 
 #: Smallest number of domains for which the worst one is reported.

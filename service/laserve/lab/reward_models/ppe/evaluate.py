@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from laserve.arms.arms import Arms
-from laserve.lab.data.labelled import Row, read_correctness, read_preferences
+from laserve.lab.data import needs
+from laserve.lab.data.needs import Need
+from laserve.lab.data.row import Row
 from laserve.lab.reward_models.ppe import correctness, preferences
 from laserve.lab.reward_models.ppe.correctness import measure_correctness
 from laserve.lab.reward_models.ppe.domains import Scored, figures
@@ -22,10 +23,10 @@ LONGEST = "longest answer"
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of rows, with its reader and metrics."""
+    """A kind of rows, with its metrics."""
 
     name: str
-    read: Callable[[Path], list[Row]]
+    need: Need
     measure: Callable[[Scored], Any]
     #: Metrics for which the worst domain is reported.
     metrics: tuple[str, ...]
@@ -34,7 +35,7 @@ class Kind:
 
 PREFERENCES = Kind(
     name="preferences",
-    read=read_preferences,
+    need=needs.preferences,
     measure=measure_preferences,
     metrics=(
         "accuracy",
@@ -50,7 +51,7 @@ PREFERENCES = Kind(
 )
 CORRECTNESS = Kind(
     name="correctness",
-    read=read_correctness,
+    need=needs.correctness,
     measure=measure_correctness,
     metrics=("accuracy", "auc", "auc_scaled", "maximum", "end", "loss"),
     less_is_better=correctness.LESS_IS_BETTER,
@@ -65,7 +66,7 @@ async def evaluate(arms: Arms, kind: Kind, rows: Sequence[Row]) -> dict[str, Any
         the arm could score, and for ``longest answer``, the length as a score; and ``unscored``, by name,
         the number of rows that an arm could not score.
     """
-    scores = await score_all(arms, [row.group for row in rows])
+    scores = await score_all(arms, rows)
     scores[LONGEST] = _lengths(rows)
     return {
         "rows": len(rows),
@@ -88,4 +89,4 @@ def _figures(kind: Kind, scored: Scored) -> dict[str, Any]:
 
 
 def _lengths(rows: Sequence[Row]) -> dict[int, Any]:
-    return {index: np.array([float(len(text)) for text in row.group.texts]) for index, row in enumerate(rows)}
+    return {index: np.array([float(len(text)) for text in row.texts]) for index, row in enumerate(rows)}

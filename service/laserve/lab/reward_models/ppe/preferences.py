@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from laserve.lab.data.labelled import Row
+from laserve.lab.data.row import Row
 from laserve.lab.reward_models.accuracy import Accuracy, measure, ranks_of
 from laserve.lab.reward_models.ppe.calibration import held_out
 from laserve.lab.reward_models.ppe.rankings import Agreement, Battles, absent, compare
@@ -39,14 +39,14 @@ def measure_preferences(scored: Sequence[tuple[Row, Vector]]) -> PreferenceFigur
     A score that is not finite is below all others, as in the service, which drops the candidate.
 
     Args:
-        scored: pairs as `read_preferences` returns them, at least one, with scores, shape (2,), float64.
+        scored: rows that `needs.preferences` takes, at least one, with scores, shape (2,), float64.
     """
     ranked = [(row, ranks_of(scores)) for row, scores in scored]
-    decided = [(row, scores) for row, scores in scored if row.group.instructive]
+    decided = [(row, scores) for row, scores in scored if row.instructive]
     missing: dict[str, str] = {}
     accuracy = brier = None
     if decided:
-        accuracy = measure([(row.group, ranks) for row, ranks in ranked if row.group.instructive])
+        accuracy = measure([(row, ranks) for row, ranks in ranked if row.instructive])
         brier = _brier(decided)
         if brier is None:
             missing["brier"] = "all rows have one source; the scores are scaled on other sources"
@@ -80,7 +80,7 @@ def _differences(decided: Sequence[tuple[Row, Vector]]) -> Vector:
     If one score is not finite, the difference is as large as the largest one; if neither is, it is 0.
     """
     scores = np.array([given for _, given in decided], dtype=np.float64)
-    first = np.array([row.group.rewards[0] > row.group.rewards[1] for row, _ in decided])
+    first = np.array([row.qualities[0] > row.qualities[1] for row, _ in decided])
     finite = np.isfinite(scores)
     known = np.where(finite, scores, 0.0)
     difference = np.where(finite.all(axis=1), known[:, 0] - known[:, 1], 0.0)
@@ -101,7 +101,7 @@ def _battles(ranked: Sequence[tuple[Row, Vector]]) -> Battles:
         models=models,
         first=np.array([number[row.models[0]] for row, _ in named], dtype=np.intp),
         second=np.array([number[row.models[1]] for row, _ in named], dtype=np.intp),
-        people=np.array([row.group.rewards[0] for row, _ in named], dtype=np.float64),
+        people=np.array([row.qualities[0] for row, _ in named], dtype=np.float64),
         scorer=np.asarray((np.sign(ranks[:, 0] - ranks[:, 1]) + 1) / 2, dtype=np.float64),
         source=np.array([sources[row.source] for row, _ in named], dtype=np.intp),
     )
