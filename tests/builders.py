@@ -10,6 +10,7 @@ from laserve.arms.arm import Arm
 from laserve.arms.circuit import Circuit
 from laserve.bandit.policies.exploration import Exploration
 from laserve.errors import ArmFailed
+from laserve.lab.data.row import Answer, Row
 from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe
 from laserve.scoring.base import Reading
 from laserve.scoring.plain import PlainModel
@@ -37,6 +38,16 @@ def make_request(**changes: Any) -> Request:
     if not changes.keys() & {"question", "prompt", "messages"}:
         changes["question"] = "who built the bridge"
     return Request(**{"sampling": make_sampling(), "timeout_s": 60.0} | changes)
+
+
+def make_row(*qualities: float, texts: Sequence[str] = (), **changes: Any) -> Row:
+    """A row with answers of these qualities; the texts differ, and each is longer than the one before."""
+    texts = texts or ["x" * (index + 1) for index in range(len(qualities))]
+    answers = tuple(
+        Answer(text=text, quality=quality) for text, quality in zip(texts, qualities, strict=True)
+    )
+    row = Row(id="1", file="rows", position="line 1", request=make_request(), source="1", answers=answers)
+    return replace(row, **changes)
 
 
 def make_documents(*texts: str) -> tuple[Document, ...]:

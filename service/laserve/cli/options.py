@@ -46,6 +46,15 @@ def refuse(error: "LaserveError") -> NoReturn:
     sys.exit(1)
 
 
+def strict(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option of every command that reads rows."""
+    return click.option(
+        "--strict",
+        is_flag=True,
+        help="Refuse a file with a record that cannot be read, instead of leaving it out.",
+    )(command)
+
+
 def refusing(command: Callable[P, R]) -> Callable[P, R]:
     """Turn errors of laserve into a line on standard error and exit status 1."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from laserve.cli.options import NewFile, configured, json_out, refusing, rows
+from laserve.cli.options import NewFile, configured, json_out, refusing, rows, strict
 
 
 @click.command("train-rm")
@@ -65,14 +65,14 @@ def train_rm(
 
 @click.command("evaluate-rm")
 @configured
-@rows("File of rows in the forms of `laserve train-rm`; repeatable.", required=False)
+@rows("File of answers of known quality (see `laserve data inspect`); repeatable.", required=False)
 @rows(
-    "File of pairs of answers that people compared, in our rows or PPE's columns; repeatable.",
+    "File of pairs of answers that people compared; repeatable.",
     option="--preferences",
     required=False,
 )
 @rows(
-    "File of right and wrong answers to each request, in our rows or PPE's columns; repeatable.",
+    "File of right and wrong answers to each request; repeatable.",
     option="--correctness",
     required=False,
 )
@@ -102,6 +102,7 @@ def train_rm(
     show_default=True,
     help="Largest number of requests that the prior counts as.",
 )
+@strict
 @refusing
 def evaluate_rm(config: Path | None, profile: str | None, **options: Any) -> None:
     """Evaluate the configured arms on answers of known quality.

@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from builders import make_request
+from builders import make_row
 from laserve.cli import main
 from laserve.config import load
 from laserve.errors import ConfigError
-from laserve.lab.data.rows import Group
 from laserve.lab.reward_models.evaluate import _picked, run
-
-
-def group(*rewards: float) -> Group:
-    texts = tuple(f"answer {index}" for index in range(len(rewards)))
-    return Group(id="1", request=make_request(), texts=texts, rewards=rewards, source="1")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +20,7 @@ def group(*rewards: float) -> Group:
     [([0.1, 0.9], 0.0), ([0.5, 0.5], 0.5), ([float("nan"), 0.1], 0.0), ([0.2, float("nan")], 1.0)],
 )
 def test_a_tie_is_not_broken_by_the_order_of_the_rows(scores: list[float], quality: float) -> None:
-    assert _picked(group(1.0, 0.0), np.array(scores)) == quality
+    assert _picked(make_row(1.0, 0.0), np.array(scores)) == quality
 
 
 async def test_a_file_of_which_nothing_is_held_out_is_refused(tmp_path: Path) -> None:

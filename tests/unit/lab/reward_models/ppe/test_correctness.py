@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
-from builders import make_request
-from laserve.lab.data.labelled import Row
-from laserve.lab.data.rows import Group
+from builders import make_row
+from laserve.lab.data.row import Row
 from laserve.lab.reward_models.ppe.correctness import (
     CorrectnessFigures,
     auc,
@@ -22,14 +21,8 @@ Scored = list[tuple[Row, np.ndarray]]
 
 
 def answers(right: list[int], scores: list[float], *, source: str = "a") -> tuple[Row, np.ndarray]:
-    group = Group(
-        id=source,
-        request=make_request(),
-        texts=tuple(str(index) for index in range(len(right))),
-        rewards=tuple(float(one) for one in right),
-        source=source,
-    )
-    return Row(group=group), np.array(scores, dtype=float)
+    row = make_row(*map(float, right), id=source, source=source)
+    return row, np.array(scores, dtype=float)
 
 
 def sampled(count: int = 40, seed: int = 0) -> Scored:
@@ -149,7 +142,7 @@ def test_a_monotone_change_of_the_scores_changes_no_metric_of_order(
 
 @given(seed=st.integers(0, 9))
 def test_a_perfect_reward_model_reaches_the_ground_truth_curve(seed: int) -> None:
-    rows = [(row, np.array(row.group.rewards)) for row, _ in sampled(10, seed)]
+    rows = [(row, np.array(row.qualities)) for row, _ in sampled(10, seed)]
     result: CorrectnessFigures = measure_correctness(rows)
     assert result.curve == pytest.approx(result.truth)
     assert result.loss == pytest.approx(0.0)

@@ -5,9 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from builders import make_request
-from laserve.lab.data.labelled import Row
-from laserve.lab.data.rows import Group
+from builders import make_row
 from laserve.lab.reward_models.ppe.domains import Scored, figures
 from laserve.lab.statistics import Interval
 
@@ -27,9 +25,8 @@ def measure(scored: Scored) -> Measured:
 
 
 def figures_of(**domains: list[float]) -> dict[str, Any]:
-    group = Group(id="1", request=make_request(), texts=("x",), rewards=(1.0,), source="1")
     scored = [
-        (Row(group=group, domains=() if name == "none" else tuple(name.split("_"))), np.array([score]))
+        (make_row(1.0, domains=() if name == "none" else tuple(name.split("_"))), np.array([score]))
         for name, scores in domains.items()
         for score in scores
     ]

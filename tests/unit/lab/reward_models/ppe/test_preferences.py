@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders import make_request
-from laserve.lab.data.labelled import Row
-from laserve.lab.data.rows import Group
+from builders import make_row
+from laserve.lab.data.row import Row
 from laserve.lab.reward_models.ppe.preferences import PreferenceFigures, measure_preferences
 
 Scored = list[tuple[Row, np.ndarray]]
@@ -24,9 +23,11 @@ def pair(
     models: tuple[str, ...] = (),
 ) -> tuple[Row, np.ndarray]:
     """Two answers, the first of this quality, and their scores."""
-    rewards = (first, 1 - first)
-    group = Group(id=source, request=make_request(), texts=("x", "y"), rewards=rewards, source=source)
-    return Row(group=group, models=models), np.array(scores)
+    row = make_row(first, 1 - first, id=source, source=source)
+    named = tuple(
+        replace(a, model=model) for a, model in zip(row.answers, models or (None, None), strict=True)
+    )
+    return replace(row, answers=answers), np.array(scores)
 
 
 def league(seed: int = 0, rounds: int = 30) -> Scored:
@@ -88,7 +89,7 @@ def test_answers_of_one_model_to_itself_say_nothing_of_models() -> None:
 
 
 def test_a_reward_model_that_sees_what_people_see_reaches_the_best_of_each_metric() -> None:
-    rows = [(row, np.array(row.group.rewards)) for row, _ in league()]
+    rows = [(row, np.array(row.qualities)) for row, _ in league()]
     result = measure_preferences(rows)
     assert result.accuracy is not None
     assert result.accuracy.value == 1.0
@@ -116,7 +117,7 @@ def test_a_monotone_change_of_the_scores_changes_no_metric_of_order(change: Chan
 def test_the_order_of_two_answers_does_not_matter(swapped: set[int]) -> None:
     rows = league(rounds=5)
     turned = [
-        pair(row.group.rewards[1], tuple(scores[::-1]), source=row.source, models=row.models[::-1])
+        pair(row.qualities[1], tuple(scores[::-1]), source=row.source, models=row.models[::-1])
         if index in swapped
         else (row, scores)
         for index, (row, scores) in enumerate(rows)
