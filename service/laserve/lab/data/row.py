@@ -14,6 +14,7 @@ TIMEOUT_S = 3600.0
 #: Metric -> quality in [0, 1] of a text against one reference.
 MEASURES: Mapping[str, Callable[[str, str], float]] = {
     "f1": textmetrics.f1,
+    "exact_match": textmetrics.exact_match,
     "rouge_l": textmetrics.rouge_l,
     "retrieval": textmetrics.retrieval,
     "count": textmetrics.count,

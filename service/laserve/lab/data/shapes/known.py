@@ -1,9 +1,20 @@
 """All known shapes, in the order in which they are tried."""
 
 from laserve.lab.data.shapes.base import BadRecord, Shape, Values
+from laserve.lab.data.shapes.labelled import JUDGED, REWARDED
+from laserve.lab.data.shapes.qa.long_bench import LONG_BENCH
+from laserve.lab.data.shapes.qa.own import PLAIN, QUESTION
+from laserve.lab.data.shapes.qa.squad import SQUAD
 
 #: A record has the first shape that matches, so that a shape of more columns precedes one of fewer.
-SHAPES: tuple[Shape, ...] = ()
+SHAPES: tuple[Shape, ...] = (
+    JUDGED,
+    REWARDED,
+    LONG_BENCH,
+    SQUAD,
+    QUESTION,
+    PLAIN,
+)
 
 
 def shape_of(values: Values) -> Shape:

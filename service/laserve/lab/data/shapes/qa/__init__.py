@@ -1,0 +1,1 @@
+"""Shapes of questions with right answers, and of plain requests."""
