@@ -6,18 +6,31 @@ best one counts.
 
 Other tasks of LongBench (Bai et al., 2024, arXiv 2308.14508): `classification`, `retrieval`, `count` and
 `code_similarity`, as in its published evaluation.
+
+Problems with a number as their answer, and multiple choice: `final_number` and `choice`.
 """
 
 import re
 import string
 from collections import Counter
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from rapidfuzz.distance import LCSseq
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NUMBER = re.compile(r"\d+")
+#: A number in words: the sign, unless it is a minus between two numbers, and the digits with their commas.
+_QUANTITY = re.compile(
+    r"(?P<sign>(?<![\w)\]])[-\u2212])?\$?(?P<digits>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+)
+#: Statements of the chosen letter, in the order in which they are tried.
+_CHOICES = (
+    re.compile(r"\b(?i:answer|choice|option)(?i:\s+is|\s*:)?:?\s*\(?([A-D])(?:\)|(?!\w))"),
+    re.compile(r"\A\s*\(?([A-D])(?:[).:]|\s*\Z)"),
+    re.compile(r"\(([A-D])\)"),
+)
 #: Marks of lines that are not code.
 _NOT_CODE = ("`", "#", "//")
 
@@ -83,6 +96,43 @@ def code_similarity(text: str, reference: str) -> float:
     lines = text.lstrip("\n").split("\n")
     code = next((line for line in lines if not any(mark in line for mark in _NOT_CODE)), "")
     return _subsequence_ratio(code, reference)
+
+
+def final_number(text: str, reference: str) -> float:
+    """1 where the last numbers of both texts are equal, else 0; also 0 where one of them has none.
+
+    Commas between thousands, a dollar sign and zeros at the end of a fraction do not count.
+    """
+    ours, theirs = _last_number(text), _last_number(reference)
+    return float(ours is not None and ours == theirs)
+
+
+def _last_number(text: str) -> Decimal | None:
+    last = None
+    for last in _QUANTITY.finditer(text):
+        pass
+    if last is None:
+        return None
+    size = Decimal(last["digits"].replace(",", ""))
+    return -size if last["sign"] else size
+
+
+def choice(text: str, reference: str) -> float:
+    """1 where the text chooses the letter of the reference, A to D, else 0.
+
+    The chosen letter is that of statements such as "The correct answer is (A)" or "Answer: A"; without one,
+    the letter at the start of the text: "A", "(A)", "A." or "A)"; without one, the letters in brackets.
+    Asterisks do not count. A text that names several letters so chooses none.
+    """
+    return float(_chosen(text) == reference.strip())
+
+
+def _chosen(text: str) -> str | None:
+    plain = text.replace("*", "")
+    for pattern in _CHOICES:
+        if letters := set(pattern.findall(plain)):
+            return letters.pop() if len(letters) == 1 else None
+    return None
 
 
 def _subsequence_ratio(ours: Sequence[str], theirs: Sequence[str]) -> float:

@@ -19,6 +19,8 @@ MEASURES: Mapping[str, Callable[[str, str], float]] = {
     "retrieval": textmetrics.retrieval,
     "count": textmetrics.count,
     "code_similarity": textmetrics.code_similarity,
+    "final_number": textmetrics.final_number,
+    "choice": textmetrics.choice,
 }
 CLASSIFICATION = "classification"
 #: Metrics of stored answers: preferred by people or not, right or wrong, and any other known quality.

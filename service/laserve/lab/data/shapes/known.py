@@ -2,16 +2,28 @@
 
 from laserve.lab.data.shapes.base import BadRecord, Shape, Values
 from laserve.lab.data.shapes.labelled import JUDGED, REWARDED
+from laserve.lab.data.shapes.qa.choices import LONG_BENCH_V2, MMLU
+from laserve.lab.data.shapes.qa.gsm8k import GSM8K
 from laserve.lab.data.shapes.qa.long_bench import LONG_BENCH
+from laserve.lab.data.shapes.qa.open_qa import HOTPOT_QA, TRIVIA_QA
 from laserve.lab.data.shapes.qa.own import PLAIN, QUESTION
 from laserve.lab.data.shapes.qa.squad import SQUAD
+from laserve.lab.data.shapes.steps import MATH_SHEPHERD, PRM800K, STEPWISE
 
 #: A record has the first shape that matches, so that a shape of more columns precedes one of fewer.
 SHAPES: tuple[Shape, ...] = (
     JUDGED,
     REWARDED,
+    PRM800K,
+    MATH_SHEPHERD,
+    STEPWISE,
+    LONG_BENCH_V2,
     LONG_BENCH,
     SQUAD,
+    MMLU,
+    TRIVIA_QA,
+    HOTPOT_QA,
+    GSM8K,
     QUESTION,
     PLAIN,
 )

@@ -168,4 +168,6 @@ def source_of(values: Values, request: Request) -> str:
 
 def digest(documents: Sequence[Document]) -> str:
     """Short name of documents, equal for equal texts."""
-    return hashlib.sha256("\n".join(document.text for document in documents).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        "\n".join(document.text for document in documents).encode(errors="surrogatepass")
+    ).hexdigest()[:16]
