@@ -108,11 +108,10 @@ def final_number(text: str, reference: str) -> float:
 
 
 def _last_number(text: str) -> Decimal | None:
-    last = None
-    for last in _QUANTITY.finditer(text):
-        pass
-    if last is None:
+    numbers = list(_QUANTITY.finditer(text))
+    if not numbers:
         return None
+    last = numbers[-1]
     size = Decimal(last["digits"].replace(",", ""))
     return -size if last["sign"] else size
 

@@ -1,7 +1,7 @@
 """Solutions with judged steps: PRM800K, Math-Shepherd, and the stepwise form of TRL."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from laserve.lab.data.row import CORRECTNESS, REWARD, Answer, Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
@@ -9,7 +9,7 @@ from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
 from laserve.lab.data.shapes.requests import items, make_request, make_row, nested, request_of
 
 #: Rating of a step of PRM800K -> quality: wrong, right without progress, right.
-_QUALITIES = {-1: 0.0, 0: 0.5, 1: 1.0}
+_QUALITIES: Mapping[float, float] = {-1: 0.0, 0: 0.5, 1: 1.0}
 NOTHING_TO_COMPARE = LeftOut(reason="PRM800K: no step with two completions of known rating")
 BAD_PROBLEM = LeftOut(reason="PRM800K: bad_problem")
 #: Mark of the end of a step in Math-Shepherd's inputs; its labels have + or - there.

@@ -1,7 +1,6 @@
 """Open question answering: TriviaQA (Joshi et al., 2017) and HotpotQA (Yang et al., 2018)."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
