@@ -29,6 +29,13 @@ class LeftOut:
     reason: str
 
 
+class Unusable(Exception):
+    """A well-formed record that no command can use, as a part of it shows; the message is the reason.
+
+    A reader raises it where it cannot return `LeftOut`; both are counted alike.
+    """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """File and position of a record, for its row."""
@@ -54,7 +61,7 @@ class Shape:
     expected: str
     #: Whether a record has this shape, by its columns and the types of their values; never raises.
     matches: Callable[[Values], bool]
-    #: Rows of one record: one as a rule, several for steps. Raises `BadRecord`.
+    #: Rows of one record: one as a rule, several for steps. Raises `BadRecord` or `Unusable`.
     read: Callable[[Values, Place], Row | LeftOut | Sequence[Row]]
     #: Whether records hold one answer each, so that rows with equal requests are joined to one.
     joined: bool = False

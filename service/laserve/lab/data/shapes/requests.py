@@ -1,18 +1,15 @@
 """Readers of what most shapes share: requests, documents, messages, ids and sources."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from laserve.lab.data.row import BARE, TIMEOUT_S, Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Values
 from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
+from laserve.lab.data.shapes.conversations import messages_in, transcript_prompt, turns_of
 from laserve.types import Document, Message, Request
 
-#: Start of a turn in a transcript of a human and an assistant.
-_TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
-_ROLES = {"Human": "user", "Assistant": "assistant"}
 #: Columns of ids, in the order in which they are tried.
 _IDS = ("id", "_id", "qid", "question_id")
 
@@ -40,15 +37,22 @@ def request_of(values: Values) -> Request:
 
     Raises:
         BadRecord: there is none of the three, or it has another form.
+        Unusable: a message belongs to a tool, or has parts that are not texts.
     """
     if values.get("question") is not None:
         return make_request(question=text(values, "question"), documents=documents_of(values))
     if decoded(values.get("messages")):
-        return make_request(messages=messages_of(values))
+        return make_request(messages=turns_of(values, "messages"))
     if values.get("prompt") is None:
         raise BadRecord("", "has no request: question, messages or prompt")
-    prompt = text(values, "prompt")
-    turns = transcript(prompt)
+    if messages_in(values["prompt"]):
+        return make_request(messages=turns_of(values, "prompt"))
+    return prompt_request(text(values, "prompt"))
+
+
+def prompt_request(prompt: str) -> Request:
+    """The request of a prompt: its turns if it is a transcript, else the text."""
+    turns = transcript_prompt(prompt)
     return make_request(messages=turns) if turns else make_request(prompt=prompt)
 
 
@@ -71,30 +75,6 @@ def _document(value: object, path: str) -> Document:
         raise BadRecord(path, f"must be a text or {{title, text}}, is {kind(value)}")
     inner = nested(value, path)
     return Document(title=name(inner, f"{path}.title") or "", text=text(inner, f"{path}.text"))
-
-
-def messages_of(values: Values, column: str = "messages") -> tuple[Message, ...]:
-    """Messages, each ``{role, content}``. Raises BadRecord."""
-    turns = ((path, nested(turn, path)) for path, turn in items(values, column))
-    return tuple(
-        Message(role=text(turn, f"{path}.role"), content=text(turn, f"{path}.content"))
-        for path, turn in turns
-    )
-
-
-def transcript(prompt: str) -> tuple[Message, ...]:
-    """Turns of a text such as ``Human: ..., Assistant: ...``; empty if the text is not a transcript."""
-    prompt = prompt.lstrip()
-    if not prompt.startswith("Human:"):
-        return ()
-    _, *parts = _TRANSCRIPT.split(prompt)
-    turns = [
-        Message(role=_ROLES[role], content=content.strip())
-        for role, content in zip(parts[::2], parts[1::2], strict=True)
-    ]
-    if turns[-1].role == "assistant" and not turns[-1].content:  # the turn of the answer
-        turns = turns[:-1]
-    return tuple(turns)
 
 
 def items(values: Values, column: str) -> list[tuple[str, Any]]:

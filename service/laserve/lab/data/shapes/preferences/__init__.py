@@ -1,0 +1,1 @@
+"""Shapes whose records hold answers that people or models compared or rated."""

@@ -1,0 +1,128 @@
+"""Parts of preferences that most of their shapes share."""
+
+from collections.abc import Sequence
+
+from laserve.lab.data.row import PREFERENCE, Answer, Row
+from laserve.lab.data.shapes.base import BadRecord, Place, Unusable, Values
+from laserve.lab.data.shapes.columns import name, number
+from laserve.lab.data.shapes.conversations import Turns, common, messages_in, transcript_prompt, turns_of
+from laserve.lab.data.shapes.requests import make_request, make_row
+from laserve.types import Message, Request
+
+EQUAL = "both answers are equal"
+NO_BETTER = "no answer is better than another"
+#: Columns of the request of laserve's own records.
+REQUEST = ("question", "messages", "prompt")
+#: Qualities of two answers: the first is better, the second is, or neither is.
+FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
+
+
+def has(values: Values, *columns: str) -> bool:
+    """Whether each column is there and not null."""
+    return all(values.get(column) is not None for column in columns)
+
+
+def user(text: str) -> Request:
+    """The request of one user's turn."""
+    return make_request(messages=[Message(role="user", content=text)])
+
+
+def pair(
+    values: Values,
+    place: Place,
+    *,
+    request: Request,
+    texts: Sequence[str],
+    qualities: tuple[float, float] = FIRST,
+    models: tuple[str, ...] = (),
+    domains: tuple[str, ...] = (),
+    source: str | None = None,
+) -> Row:
+    """The row of two answers that were compared.
+
+    Args:
+        texts: the two answers.
+        models: names of the models that wrote them; empty if not known.
+        source: by default the request's text.
+
+    Raises:
+        BadRecord: the record's id or task has another form.
+        Unusable: the answers are equal.
+    """
+    if texts[0] == texts[1]:
+        raise Unusable(EQUAL)
+    return make_row(
+        values,
+        place,
+        request=request,
+        source=source or request.query,
+        metric=PREFERENCE,
+        domains=domains,
+        answers=tuple(
+            Answer(text=text, quality=quality, model=model)
+            for text, quality, model in zip(texts, qualities, models or (None, None), strict=True)
+        ),
+    )
+
+
+def chosen_and_rejected(values: Values) -> tuple[Request, tuple[str, ...]]:
+    """Request and answers of ``chosen`` and ``rejected``, messages that follow a prompt or include it.
+
+    The request is ``prompt``, messages or a text, where the two do not repeat it, and the messages that the
+    two share before their last one.
+
+    Raises:
+        BadRecord: a column has another form, or the two lack a request.
+        Unusable: the conversations differ before the answer, or do not end with an answer, or laserve's
+            requests cannot hold them.
+    """
+    prompt = prompt_turns(values)
+    columns = ("chosen", "rejected")
+    turns, answers = common({column: _whole(prompt, turns_of(values, column)) for column in columns})
+    return make_request(messages=turns), answers
+
+
+def prompt_turns(values: Values) -> Turns:
+    """Turns of an optional ``prompt``, messages or a text; none without. Raises BadRecord or Unusable."""
+    prompt = values.get("prompt")
+    if prompt is None or prompt in ([], ""):
+        return ()
+    if isinstance(prompt, str) and messages_in(prompt) is None:
+        return transcript_prompt(prompt) or (Message(role="user", content=prompt),)
+    return turns_of(values, "prompt")
+
+
+def _whole(prompt: Turns, turns: Turns) -> Turns:
+    """The conversation of a prompt and of turns that follow it, repeat it, or repeat its end."""
+    *before, last = turns
+    if not before or list(prompt[-len(before) :]) == before:
+        return (*prompt, last)
+    follows = bool(prompt) and "assistant" in (before[0].role, prompt[-1].role)
+    return (*prompt, *turns) if follows else turns
+
+
+def two_names(values: Values, first: str, second: str) -> tuple[str, ...]:
+    """Two optional names, which come together; empty without. Raises BadRecord."""
+    names = name(values, first), name(values, second)
+    if names[0] is not None and names[1] is not None:
+        return names[0], names[1]
+    if names[0] is not None or names[1] is not None:
+        missing, given = (first, second) if names[0] is None else (second, first)
+        raise BadRecord(missing, f"is missing, but {given} is there: the two come together")
+    return ()
+
+
+def check_scores(values: Values, chosen: str, rejected: str, *, low: float, high: float) -> None:
+    """Check of the optional scores of two answers, within bounds.
+
+    Raises:
+        BadRecord: a score has another form, or that of the rejected answer is the higher one.
+        Unusable: the scores are equal.
+    """
+    if not has(values, chosen, rejected):
+        return
+    better, worse = (number(values, column, low=low, high=high) for column in (chosen, rejected))
+    if better == worse:
+        raise Unusable(NO_BETTER)
+    if better < worse:
+        raise BadRecord(chosen, f"must be above {rejected}, which is {worse:g}, is {better:g}")

@@ -1,0 +1,139 @@
+"""UltraFeedback: as published, and as pairs by Hugging Face H4 and by Argilla."""
+
+from collections.abc import Sequence
+
+from laserve.lab.data.row import REWARD, Answer, Row
+from laserve.lab.data.shapes.base import Place, Shape, Unusable, Values
+from laserve.lab.data.shapes.columns import name, number, text
+from laserve.lab.data.shapes.conversations import messages_in
+from laserve.lab.data.shapes.preferences.answers import (
+    check_scores,
+    chosen_and_rejected,
+    has,
+    pair,
+    two_names,
+    user,
+)
+from laserve.lab.data.shapes.requests import items, make_row, nested
+
+#: Column of a completion's rating -> lowest and highest rating.
+_FINE, _OVERALL = "fine-grained_score", "overall_score"
+_BOUNDS = {_FINE: (1.0, 5.0), _OVERALL: (1.0, 10.0)}
+
+
+def read_rated(values: Values, place: Place) -> Row:
+    """The row of an ``instruction`` and its rated ``completions``; its domain is ``source``, a data set.
+
+    The quality is the mean rating of four aspects, ``fine-grained_score``, 1..5, mapped to 0..1. If one
+    completion lacks it, the quality of all is ``overall_score``, 1..10, mapped likewise, which is worse: in
+    the first edition of the set, many completions of overall score 10 were meant to have 1.
+
+    Raises:
+        BadRecord: a column has another form, or a completion has no rating.
+        Unusable: there are no completions.
+    """
+    completions = [nested(one, path) for path, one in items(values, "completions")]
+    if not completions:
+        raise Unusable("no answers")
+    paths = [f"completions[{index}]" for index in range(len(completions))]
+    rated = all(one.get(f"{path}.{_FINE}") is not None for one, path in zip(completions, paths, strict=True))
+    request = user(text(values, "instruction"))
+    return make_row(
+        values,
+        place,
+        request=request,
+        source=request.query,
+        metric=REWARD,
+        domains=_domain(values),
+        answers=tuple(
+            _answer(one, path, _FINE if rated else _OVERALL)
+            for one, path in zip(completions, paths, strict=True)
+        ),
+    )
+
+
+def _answer(completion: Values, path: str, rating: str) -> Answer:
+    low, high = _BOUNDS[rating]
+    return Answer(
+        text=text(completion, f"{path}.response"),
+        quality=(number(completion, f"{path}.{rating}", low=low, high=high) - low) / (high - low),
+        model=name(completion, f"{path}.model"),
+    )
+
+
+def _domain(values: Values) -> tuple[str, ...]:
+    domain = name(values, "source")
+    return (domain,) if domain else ()
+
+
+def read_binarized(values: Values, place: Place) -> Row:
+    """The row of Hugging Face H4's pairs, whose ``messages`` repeat the chosen conversation.
+
+    Raises:
+        BadRecord: a column has another form, or ``score_rejected`` is above ``score_chosen``.
+        Unusable: the scores or the answers are equal, or the conversations differ before the answer.
+    """
+    check_scores(values, "score_chosen", "score_rejected", low=0, high=10)
+    request, answers = chosen_and_rejected(values)
+    return pair(values, place, request=request, texts=answers)
+
+
+def read_argilla(values: Values, place: Place) -> Row:
+    """The row of Argilla's pairs, of ``chosen`` and ``rejected`` or of ``chosen_response`` and its like.
+
+    The request is ``instruction`` or ``prompt``; ``chosen-model`` and ``rejected-model`` are the models, and
+    ``source``, a data set, is the domain.
+
+    Raises:
+        BadRecord: a column has another form, or the rejected answer's rating is above the other's.
+        Unusable: the ratings or the answers are equal, or the conversations differ before the answer.
+    """
+    check_scores(values, "chosen-rating", "rejected-rating", low=0, high=10)
+    check_scores(values, "chosen_avg_rating", "rejected_avg_rating", low=0, high=10)
+    instruction = "instruction" if has(values, "instruction") else "prompt"
+    answers: Sequence[str]
+    if has(values, "chosen_response"):
+        request, answers = user(text(values, instruction)), _texts(values, "_response")
+    elif messages_in(values.get("chosen")) is None:
+        request, answers = user(text(values, instruction)), _texts(values, "")
+    else:
+        request, answers = chosen_and_rejected({**values, "prompt": values.get(instruction)})
+    return pair(
+        values,
+        place,
+        request=request,
+        texts=answers,
+        models=two_names(values, "chosen-model", "rejected-model")
+        or two_names(values, "chosen_model", "rejected_model"),
+        domains=_domain(values),
+    )
+
+
+def _texts(values: Values, suffix: str) -> list[str]:
+    return [text(values, f"{column}{suffix}") for column in ("chosen", "rejected")]
+
+
+def _is_argilla(values: Values) -> bool:
+    return (has(values, "chosen_response") and "rejected_response" in values) or (
+        has(values, "chosen") and ("chosen-rating" in values or "chosen_avg_rating" in values)
+    )
+
+
+RATED = Shape(
+    name="UltraFeedback",
+    expected="instruction and completions, each with response and fine-grained_score or overall_score",
+    matches=lambda values: has(values, "instruction", "completions"),
+    read=read_rated,
+)
+BINARIZED = Shape(
+    name="UltraFeedback binarized",
+    expected="chosen and rejected, lists of messages, score_chosen and score_rejected",
+    matches=lambda values: "score_chosen" in values and messages_in(values.get("chosen")) is not None,
+    read=read_binarized,
+)
+ARGILLA = Shape(
+    name="UltraFeedback by Argilla",
+    expected="instruction or prompt, chosen and rejected, chosen-rating and rejected-rating",
+    matches=_is_argilla,
+    read=read_argilla,
+)
