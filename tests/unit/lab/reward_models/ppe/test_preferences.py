@@ -24,7 +24,7 @@ def pair(
 ) -> tuple[Row, np.ndarray]:
     """Two answers, the first of this quality, and their scores."""
     row = make_row(first, 1 - first, id=source, source=source)
-    named = tuple(
+    answers = tuple(
         replace(a, model=model) for a, model in zip(row.answers, models or (None, None), strict=True)
     )
     return replace(row, answers=answers), np.array(scores)
