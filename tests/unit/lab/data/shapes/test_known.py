@@ -1,0 +1,57 @@
+"""Each record is taken for its own shape."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_questions import QUESTION_EXAMPLES, made
+from laserve.lab.data.shapes.base import BadRecord, LeftOut
+from laserve.lab.data.shapes.known import SHAPES, shape_of
+
+COLUMNS = sorted({column for _, record in QUESTION_EXAMPLES.values() for column in record})
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["text", "value", "role", "content", "steps"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("label", QUESTION_EXAMPLES)
+def test_a_record_is_taken_for_its_own_shape(label: str) -> None:
+    shape, record = QUESTION_EXAMPLES[label]
+    assert shape_of(record) is shape
+    assert not isinstance(made(record), LeftOut)
+
+
+def test_a_record_of_no_shape_is_refused_with_its_columns() -> None:
+    with pytest.raises(BadRecord, match="has the columns text, label, which no known shape has"):
+        shape_of({"text": "hello", "label": 1})
+    with pytest.raises(BadRecord, match=r"\(none\)"):
+        shape_of({})
+
+
+@given(record=st.dictionaries(st.sampled_from(COLUMNS), VALUES, max_size=6))
+def test_any_record_is_read_or_refused(record: Mapping[str, Any]) -> None:
+    assert [shape.matches(record) for shape in SHAPES]
+    try:
+        made(dict(record))
+    except BadRecord as error:
+        assert str(error)
+
+
+@given(
+    label=st.sampled_from(sorted(QUESTION_EXAMPLES)),
+    changes=st.dictionaries(st.sampled_from(COLUMNS), VALUES, min_size=1, max_size=2),
+)
+def test_an_example_with_any_other_values_is_read_or_refused(label: str, changes: dict[str, Any]) -> None:
+    _, record = QUESTION_EXAMPLES[label]
+    try:
+        made(record | changes)
+    except BadRecord as error:
+        assert str(error)
