@@ -38,7 +38,12 @@ SQUAD_DOCUMENT = SQUAD_ROW | {
 TRIVIA = {
     "question": "Who built the clock of Velm?",
     "question_id": "tc_2",
-    "entity_pages": {"doc_source": ["TagMe"], "filename": ["Velm.txt"], "title": ["Velm"], "wiki_context": [BUILT]},
+    "entity_pages": {
+        "doc_source": ["TagMe"],
+        "filename": ["Velm.txt"],
+        "title": ["Velm"],
+        "wiki_context": [BUILT],
+    },
     "search_results": {"title": [], "search_context": []},
     "answer": {"value": "Ada Thorn", "aliases": ["A. Thorn", "Ada Thorn"], "type": "WikipediaEntity"},
 }
@@ -154,7 +159,10 @@ QUESTION_EXAMPLES: dict[str, tuple[Shape, dict[str, Any]]] = {
     "question without documents": (QUESTION, {"question": "who?", "answers": ["Ada Thorn"]}),
     "question with one answer": (QUESTION, {"question": "when?", "answer": "1907", "context": BUILT}),
     "NQ open": (QUESTION, {"question": "who built it", "answer": ["Ada Thorn", "Thorn"]}),
-    "MRQA": (QUESTION, {"qid": "m1", "subset": "X", "question": "who?", "context": BUILT, "answers": ["Ada"]}),
+    "MRQA": (
+        QUESTION,
+        {"qid": "m1", "subset": "X", "question": "who?", "context": BUILT, "answers": ["Ada"]},
+    ),
     "SQuAD rows": (SQUAD, SQUAD_ROW),
     "SQuAD document": (SQUAD, SQUAD_DOCUMENT),
     "TriviaQA": (TRIVIA_QA, TRIVIA),

@@ -27,8 +27,9 @@ _QUANTITY = re.compile(
 )
 #: Statements of the chosen letter, in the order in which they are tried.
 _CHOICES = (
-    re.compile(r"\b(?i:answer|choice|option)(?i:\s+is|\s*:)?:?\s*\(?([A-D])(?:\)|(?!\w))"),
-    re.compile(r"\A\s*\(?([A-D])(?:[).:]|\s*\Z)"),
+    re.compile(r"\b(?i:answer)(?i:\s+is)?\s*:?(?i:\s+option|\s+choice)?\s*\(?([A-D])(?:\)|(?!\w))"),
+    re.compile(r"\A\s*([A-D])(?:[).:]|\s*\Z)"),
+    re.compile(r"\b(?i:option|choice)\s+\(?([A-D])(?:\)|(?!\w))"),
     re.compile(r"\(([A-D])\)"),
 )
 #: Marks of lines that are not code.
@@ -119,9 +120,10 @@ def _last_number(text: str) -> Decimal | None:
 def choice(text: str, reference: str) -> float:
     """1 where the text chooses the letter of the reference, A to D, else 0.
 
-    The chosen letter is that of statements such as "The correct answer is (A)" or "Answer: A"; without one,
-    the letter at the start of the text: "A", "(A)", "A." or "A)"; without one, the letters in brackets.
-    Asterisks do not count. A text that names several letters so chooses none.
+    The letter is looked for in this order: in statements such as "The correct answer is (A)" or "Answer: A";
+    at the start of the text, "A." or "A)", or "A" alone; after "option" or "choice"; in brackets, "(A)".
+    Asterisks do not count. The first of these forms that the text has decides; if it names several letters,
+    the text chooses none.
     """
     return float(_chosen(text) == reference.strip())
 

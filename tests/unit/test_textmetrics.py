@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import combinations
 
 import pytest
@@ -200,3 +201,80 @@ def test_code_similarity_is_symmetric_between_zero_and_one_and_one_for_the_same(
     assert similarity == textmetrics.code_similarity(theirs, ours)
     assert 0.0 <= similarity <= 1.0
     assert (similarity == 1.0) == (ours == theirs)
+
+
+# numbers and letters
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("so there are 72.", "72"),
+        ("first 3, then 72", "72"),
+        ("#### 72", "72"),
+        ("It costs $1,200.00!", "1200"),
+        ("1,200,000 in all", "1200000"),
+        ("a list: 1,2,3", "3"),
+        ("72.50", "72.5"),
+        (".5", "0.5"),
+        ("x = -5", "-5"),
+        ("-$5 or \u22125", "-5"),
+        ("10-5", "5"),
+        ("(3)-5", "5"),
+        ("100%", "100"),
+        ("0.0", "0"),
+        ("=<<24+48=72>>72 clips", "72"),
+    ],
+)
+def test_the_final_number_is_compared_without_commas_currency_and_zeros(text: str, last: str) -> None:
+    assert textmetrics.final_number(text, last) == 1.0
+    assert textmetrics.final_number(f"{text}\nand 987", last) == 0.0
+
+
+@pytest.mark.parametrize(("text", "reference"), [("", "72"), ("seventy-two", "72"), ("72", "none"), ("", "")])
+def test_a_text_without_a_number_has_no_final_number(text: str, reference: str) -> None:
+    assert textmetrics.final_number(text, reference) == 0.0
+
+
+@given(
+    value=st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9), max_value=10**9)
+)
+def test_a_number_is_found_however_it_is_grouped(value: Decimal) -> None:
+    assert textmetrics.final_number(f"I counted {value:,f} of them.", f"{value:f}") == 1.0
+    assert textmetrics.final_number(f"I counted {value + 1:,f} of them.", f"{value:f}") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The correct answer is (B)", "B"),
+        ("The correct answer is **(B)**.", "B"),
+        ("the answer is: B", "B"),
+        ("Answer: B", "B"),
+        ("**Answer**: (B)", "B"),
+        ("I choose option B, not because of (A).", "B"),
+        ("(A) is wrong, (C) too; the answer is B.", "B"),
+        ("The answer is (B). To repeat: the correct answer is B", "B"),
+        ("B", "B"),
+        (" B\n", "B"),
+        ("(B)", "B"),
+        ("B.", "B"),
+        ("B) Bo Lark", "B"),
+        ("B: Bo Lark", "B"),
+        ("It must be (B) for sure", "B"),
+        ("Option A is early, option C late. So the answer is option B.", "B"),
+        ("Option B fits.", "B"),
+        ("option A or option B", None),
+        ("The answer is (A). No, the answer is (B).", None),
+        ("(A) or (B)", None),
+        ("A man came in", None),
+        ("The answer is Ada", None),
+        ("The answer is E", None),
+        ("", None),
+        ("Bo Lark", None),
+    ],
+)
+def test_the_chosen_letter_is_stated_or_at_the_start_or_alone_in_brackets(
+    text: str, letter: str | None
+) -> None:
+    assert [textmetrics.choice(text, one) for one in "ABCD"] == [float(one == letter) for one in "ABCD"]

@@ -46,7 +46,10 @@ def test_documents_are_objects_or_texts_or_one_context(
     ("given", "message"),
     [
         ({"question": "?", "documents": "plain"}, "documents: must be a list, is a text"),
-        ({"question": "?", "documents": [3]}, r"documents\[0\]: must be a text or {title, text}, is a number"),
+        (
+            {"question": "?", "documents": [3]},
+            r"documents\[0\]: must be a text or {title, text}, is a number",
+        ),
         ({"question": "?", "documents": [{"title": "t"}]}, r"documents\[0\]\.text: is missing"),
         ({"question": "?", "documents": [{"text": 3}]}, r"documents\[0\]\.text: must be a text, is a number"),
         ({"question": 7}, "question: must be a text, is a number"),
@@ -103,7 +106,9 @@ def test_half_a_surrogate_pair_has_a_source_too() -> None:
 
 @pytest.mark.parametrize("start", ["", "\n\n"])
 def test_a_transcript_becomes_turns(start: str) -> None:
-    turns = transcript(start + "Human: a pen?\n\nAssistant: which one?\n\nHuman: the\n\nred one\n\nAssistant:")
+    turns = transcript(
+        start + "Human: a pen?\n\nAssistant: which one?\n\nHuman: the\n\nred one\n\nAssistant:"
+    )
     assert [(turn.role, turn.content) for turn in turns] == [
         ("user", "a pen?"),
         ("assistant", "which one?"),

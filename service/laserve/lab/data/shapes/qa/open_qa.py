@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
-from laserve.lab.data.shapes.qa.own import NO_ANSWERS, right_answers
+from laserve.lab.data.shapes.qa.own import NO_ANSWERS, answers_in, right_answers
 from laserve.lab.data.shapes.requests import items, make_request, make_row, nested
 from laserve.types import Document
 
@@ -22,15 +22,17 @@ def read_trivia_qa(values: Values, place: Place) -> Row | LeftOut:
         BadRecord: a column has another form.
     """
     answer = nested(required(values, "answer"), "answer")
-    aliases = items(answer, "answer.aliases") if answer.get("answer.aliases") is not None else []
-    references = right_answers({"answers": [answer.get("answer.value"), *(alias for _, alias in aliases)]})
+    references = [
+        *answers_in(answer.get("answer.value"), "answer.value"),
+        *answers_in(answer.get("answer.aliases"), "answer.aliases"),
+    ]
     if not references:
         return NO_ANSWERS
     return make_row(
         values,
         place,
         request=make_request(question=text(values, "question"), documents=tuple(_pages(values))),
-        references=references,
+        references=tuple(dict.fromkeys(references)),
     )
 
 

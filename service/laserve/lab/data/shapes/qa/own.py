@@ -38,7 +38,13 @@ def read_question(values: Values, place: Place) -> Row | LeftOut:
 
 
 def right_answers(values: Values) -> tuple[str, ...]:
-    """The right answers in ``answers`` or ``answer``, without repetitions; there may be none.
+    """The right answers in ``answers`` or ``answer``, as of `answers_in`. Raises BadRecord."""
+    column = "answers" if values.get("answers") is not None else "answer"
+    return answers_in(values.get(column), column)
+
+
+def answers_in(value: object, path: str) -> tuple[str, ...]:
+    """Right answers without repetitions; there may be none.
 
     A list holds several answers; a text or a number is one. A text that is itself a JSON list is a list only
     if it holds texts, since ``[0, 1]`` may be an interval.
@@ -46,16 +52,14 @@ def right_answers(values: Values) -> tuple[str, ...]:
     Raises:
         BadRecord: an answer is neither a text nor a number.
     """
-    column = "answers" if values.get("answers") is not None else "answer"
-    value = values.get(column)
     listed = decoded(value)
     if isinstance(listed, list) and all(isinstance(one, str) for one in listed):
         value = listed
     if isinstance(value, list | tuple):
-        given: Mapping[str, object] = {f"{column}[{index}]": one for index, one in enumerate(value)}
+        given: Mapping[str, object] = {f"{path}[{index}]": one for index, one in enumerate(value)}
     else:
-        given = {} if value is None else {column: value}
-    answers = [_answer(one, path) for path, one in given.items()]
+        given = {} if value is None else {path: value}
+    answers = [_answer(one, at) for at, one in given.items()]
     return tuple(dict.fromkeys(answer for answer in answers if answer.strip()))
 
 
