@@ -15,8 +15,8 @@ from laserve.lab.data.shapes.qa.squad import SQUAD
 from laserve.lab.data.shapes.steps import MATH_SHEPHERD, PRM800K, STEPWISE
 
 BUILT = "Ada Thorn built the clock in 1874."
-DOCUMENTS = [{"title": "Velm", "text": "Fish is sold at six."}, {"text": BUILT}]
-OWN = {
+DOCUMENTS: list[dict[str, Any]] = [{"title": "Velm", "text": "Fish is sold at six."}, {"text": BUILT}]
+OWN: dict[str, Any] = {
     "id": "q1",
     "task": "multi-doc-qa",
     "question": "who built the clock?",
@@ -24,18 +24,18 @@ OWN = {
     "gold_document": 1,
     "answers": ["Ada Thorn", "Thorn"],
 }
-SQUAD_ROW = {
+SQUAD_ROW: dict[str, Any] = {
     "id": "a",
     "title": "Velm_clock",
     "context": BUILT,
     "question": "who?",
     "answers": {"text": ["Ada Thorn", "Ada Thorn"], "answer_start": [0, 0]},
 }
-SQUAD_DOCUMENT = SQUAD_ROW | {
+SQUAD_DOCUMENT: dict[str, Any] = SQUAD_ROW | {
     "answers": [{"text": "Ada Thorn", "answer_start": 0}] * 3,
     "is_impossible": False,
 }
-TRIVIA = {
+TRIVIA: dict[str, Any] = {
     "question": "Who built the clock of Velm?",
     "question_id": "tc_2",
     "entity_pages": {
@@ -47,7 +47,7 @@ TRIVIA = {
     "search_results": {"title": [], "search_context": []},
     "answer": {"value": "Ada Thorn", "aliases": ["A. Thorn", "Ada Thorn"], "type": "WikipediaEntity"},
 }
-HOTPOT = {
+HOTPOT: dict[str, Any] = {
     "id": "5a8b",
     "question": "Who built the clock above the market?",
     "answer": "Ada Thorn",
@@ -56,11 +56,11 @@ HOTPOT = {
     "supporting_facts": {"title": ["Velm"], "sent_id": [0]},
     "context": {"title": ["Market", "Velm"], "sentences": [["Fish is sold.", " At six."], [BUILT]]},
 }
-GSM8K_ROW = {
+GSM8K_ROW: dict[str, Any] = {
     "question": "Ada sold 48 clocks in April and half in May. How many in all?",
     "answer": "In May she sold 48/2 = <<48/2=24>>24.\nIn all 48+24 = <<48+24=72>>72.\n#### 72",
 }
-LONG = {
+LONG: dict[str, Any] = {
     "input": "who built the clock?",
     "context": BUILT,
     "answers": ["Ada Thorn"],
@@ -70,7 +70,7 @@ LONG = {
     "all_classes": None,
     "_id": "l1",
 }
-LONG_V2 = {
+LONG_V2: dict[str, Any] = {
     "_id": "66f3",
     "domain": "Single-Document QA",
     "sub_domain": "Academic",
@@ -84,8 +84,13 @@ LONG_V2 = {
     "answer": "A",
     "context": BUILT,
 }
-MMLU_ROW = {"question": "1 + 1?", "subject": "algebra", "choices": ["1", "2", "3", "4"], "answer": 1}
-PRM = {
+MMLU_ROW: dict[str, Any] = {
+    "question": "1 + 1?",
+    "subject": "algebra",
+    "choices": ["1", "2", "3", "4"],
+    "answer": 1,
+}
+PRM: dict[str, Any] = {
     "labeler": "340d",
     "generation": None,
     "question": {"problem": "What is 2 + 3 * 4?", "ground_truth_answer": "14", "pre_generated_steps": None},
@@ -118,19 +123,23 @@ PRM = {
         "finish_reason": "solution",
     },
 }
-SHEPHERD = {
+SHEPHERD: dict[str, Any] = {
     "input": "Ada has 3 clocks and buys 2. How many? Step 1: 3 + 2 = 5. ки\nStep 2: The answer is: 5 ки",
     "label": "Ada has 3 clocks and buys 2. How many? Step 1: 3 + 2 = 5. +\nStep 2: The answer is: 5 +",
     "task": "GSM8K",
 }
-STEPS = {"prompt": "1 + 2 + 3?", "completions": ["1 + 2 = 3.", "3 + 3 = 7."], "labels": [True, False]}
-SOLVED = {
+STEPS: dict[str, Any] = {
+    "prompt": "1 + 2 + 3?",
+    "completions": ["1 + 2 = 3.", "3 + 3 = 7."],
+    "labels": [True, False],
+}
+SOLVED: dict[str, Any] = {
     "id": "s1",
     "prompt": "1 + 1?",
     "responses": ["2", "3", "11", "two"],
     "correct": [True, False, False, True],
 }
-EXPORTED = {
+EXPORTED: dict[str, Any] = {
     "id": "d1",
     "created_at": 1760000000.0,
     "task": "chat",
