@@ -6,7 +6,7 @@ import pytest
 
 from data_questions import DOCUMENTS, only
 from laserve.lab.data.shapes.base import BadRecord, Place
-from laserve.lab.data.shapes.requests import documents_of, id_of, request_of, source_of, transcript
+from laserve.lab.data.shapes.requests import documents_of, id_of, request_of, source_of
 from laserve.types import Document, Message
 
 
@@ -53,8 +53,7 @@ def test_documents_are_objects_or_texts_or_one_context(
         ({"question": "?", "documents": [{"title": "t"}]}, r"documents\[0\]\.text: is missing"),
         ({"question": "?", "documents": [{"text": 3}]}, r"documents\[0\]\.text: must be a text, is a number"),
         ({"question": 7}, "question: must be a text, is a number"),
-        ({"messages": ["hi"]}, r"messages\[0\]: must be an object, is a text"),
-        ({"messages": [{"role": "user"}]}, r"messages\[0\]\.content: is missing"),
+        ({"messages": ["hi"]}, "messages: must be a list of messages, each with role and content"),
         ({"prompt": ["hi"]}, "prompt: must be a text, is a list"),
         ({"chosen": "a"}, "has no request: question, messages or prompt"),
     ],
@@ -101,21 +100,8 @@ def test_half_a_surrogate_pair_has_a_source_too() -> None:
     assert only({"question": "?", "documents": ["\ud800"], "answers": ["a"]}).source
 
 
-# transcripts
-
-
-@pytest.mark.parametrize("start", ["", "\n\n"])
-def test_a_transcript_becomes_turns(start: str) -> None:
-    turns = transcript(
-        start + "Human: a pen?\n\nAssistant: which one?\n\nHuman: the\n\nred one\n\nAssistant:"
-    )
-    assert [(turn.role, turn.content) for turn in turns] == [
-        ("user", "a pen?"),
-        ("assistant", "which one?"),
-        ("user", "the\n\nred one"),
-    ]
-
-
-@pytest.mark.parametrize("text", ["what is 1 + 1?", "a Human: b", "", "Assistant: hi"])
-def test_other_texts_are_no_transcripts(text: str) -> None:
-    assert transcript(text) == ()
+def test_a_prompt_that_is_a_transcript_is_its_turns() -> None:
+    prompt = "Human: a pen?\n\nAssistant: which one?\n\nHuman: the red one\n\nAssistant:"
+    roles = [turn.role for turn in request_of({"prompt": prompt}).messages]
+    assert roles == ["user", "assistant", "user"]
+    assert request_of({"prompt": "a Human: b"}).prompt == "a Human: b"

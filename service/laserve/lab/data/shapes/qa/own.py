@@ -85,6 +85,7 @@ def read_plain(values: Values, place: Place) -> Row:
 
     Raises:
         BadRecord: the request has another form.
+        Unusable: as of `request_of`.
     """
     request = request_of(values)
     turns = list(request.messages)
