@@ -62,7 +62,7 @@ def number(values: Values, column: str, *, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {kind(value)}")
     if not low <= value <= high:
-        raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {value:g}")
+        raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {str(value)[:40]}")
     return float(value)
 
 
@@ -71,7 +71,7 @@ def decoded(value: object) -> object:
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             content = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):  # lists in lists, a thousand deep
             return value
         if isinstance(content, list | dict):
             return content

@@ -36,6 +36,8 @@ SHAPES: tuple[Shape, ...] = (
     QUESTION,
     PLAIN,
 )
+#: Columns that a message names, and the characters of each.
+_NAMED, _NAME = 12, 40
 
 
 def shape_of(values: Values) -> Shape:
@@ -43,4 +45,6 @@ def shape_of(values: Values) -> Shape:
     for shape in SHAPES:
         if shape.matches(values):
             return shape
-    raise BadRecord("", f"has the columns {', '.join(values) or '(none)'}, which no known shape has")
+    names = ", ".join(repr(column[:_NAME])[1:-1] for column in [*values][:_NAMED]) or "(none)"
+    more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
+    raise BadRecord("", f"has the columns {names}{more}, which no known shape has")

@@ -51,7 +51,7 @@ def _right(value: object, path: str) -> float:
 
 def _shown(value: object) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:g}" if is_number else kind(value)
+    return str(value)[:40] if is_number else kind(value)
 
 
 def _check_length(column: str, values: Sequence[object], answers: Sequence[object]) -> None:
@@ -101,7 +101,7 @@ def read_rewarded(values: Values, place: Place) -> Row:
 def _logprob(candidate: Values, path: str) -> float | None:
     if candidate.get(path) is None:
         return None
-    return number(candidate, path, low=float("-inf"), high=float("inf"))
+    return number(candidate, path, low=-1e9, high=1e9)
 
 
 def _references(values: Values) -> tuple[tuple[str, ...], str]:

@@ -36,6 +36,27 @@ def test_a_record_of_no_shape_is_refused_with_its_columns() -> None:
         shape_of({})
 
 
+def test_of_many_or_long_columns_a_message_names_some_and_shows_no_control_characters() -> None:
+    with pytest.raises(BadRecord) as caught:
+        shape_of({f"\x1b[2J{number}" + "x" * 1000: 1 for number in range(100)})
+    message = str(caught.value)
+    assert len(message) < 800
+    assert message.isprintable()
+    assert "and 88 more" in message
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), "[" * 100_000])
+@pytest.mark.parametrize("label", QUESTION_EXAMPLES)
+def test_values_out_of_all_bounds_are_read_or_refused(label: str, value: object) -> None:
+    _, record = QUESTION_EXAMPLES[label]
+    for column in record:
+        for changed in (value, [value], [{"text": "a", "logprob": value, "rating": value}]):
+            try:
+                made(record | {column: changed})
+            except BadRecord as error:
+                assert len(str(error)) < 400
+
+
 @given(record=st.dictionaries(st.sampled_from(COLUMNS), VALUES, max_size=6))
 def test_any_record_is_read_or_refused(record: Mapping[str, Any]) -> None:
     assert [shape.matches(record) for shape in SHAPES]

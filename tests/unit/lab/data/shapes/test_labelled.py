@@ -62,7 +62,7 @@ def test_a_bad_row_of_answers_is_named_by_its_column(changes: dict[str, Any], me
 def test_answers_without_correct_are_named_and_not_read_as_a_request_alone() -> None:
     with pytest.raises(BadRecord, match="correct: is missing"):
         only({"prompt": "x", "responses": ["a", "b"]})
-    for column in ("chosen", "rejected", "correct", "rewards"):
+    for column in ("correct", "rewards"):
         with pytest.raises(BadRecord, match=f"has the columns prompt, {column}, which"):
             only({"prompt": "x", column: "a"})
 

@@ -66,9 +66,11 @@ def answers_in(value: object, path: str) -> tuple[str, ...]:
 def _answer(value: object, path: str) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value) if value.is_integer() else value)
+    if isinstance(value, bool) or not isinstance(value, int):
         raise BadRecord(path, f"must be a text or a number, is {kind(value)}")
-    return str(int(value) if value == int(value) else value)
+    return str(value)
 
 
 def _gold(values: Values, documents: int) -> int | None:
