@@ -89,7 +89,7 @@ async def _documents(
     """Ids of the documents, cut to `room`, and whether they were cut; None if not even the titles fit."""
     if not documents:
         return ([] if room >= 0 else None), False
-    heads = [_head(number, document) for number, document in enumerate(documents, start=1)]
+    heads = [document_heading(number, document) for number, document in enumerate(documents, start=1)]
     parts = ["\n\n", "Question: ", *heads, *(document.text for document in documents)]
     line_break, question, *encoded = await asyncio.gather(
         *(tokenizer.encode(part, literal=True) for part in parts)
@@ -106,5 +106,6 @@ async def _documents(
     return [*ids, *question], kept != lengths
 
 
-def _head(number: int, document: Document) -> str:
+def document_heading(number: int, document: Document) -> str:
+    """The line before a document's text, with its line feed; the first document has the number 1."""
     return f"Document [{number}] (Title: {document.title})\n" if document.title else f"Document [{number}]\n"
