@@ -26,20 +26,21 @@ class Excerpt:
     #: Number of characters of the whole text.
     characters: int
 
+    #: Whether other characters than line breaks at the end are left out.
+    is_cut: bool
+
     @property
     def lines(self) -> list[str]:
-        """The lines of the excerpt; if the text is cut, the last line says its length."""
+        """The lines of the excerpt, and one that says the length of a text that is cut."""
         lines = self.text.split("\n")
-        if len(self.text) < self.characters:
-            lines[-1] += f" .. ({self.characters:,} characters)"
-        return lines
+        return [*lines, f".. ({self.characters:,} characters)"] if self.is_cut else lines
 
 
 def excerpt(text: str, size: Size) -> Excerpt:
     """The start of a text, without line breaks at the end."""
     lines, characters = size
-    head = "\n".join(text[:characters].split("\n")[:lines])
-    return Excerpt(text=head.rstrip("\n") if len(head) == len(text) else head, characters=len(text))
+    head = "\n".join(text[:characters].split("\n")[:lines]).rstrip("\n")
+    return Excerpt(text=head, characters=len(text), is_cut=bool(text[len(head) :].strip("\n")))
 
 
 def turns_of(request: Request) -> list[tuple[str, str]]:
@@ -74,7 +75,7 @@ def _facts(row: Row) -> dict[str, str]:
         "metric": row.metric if row.answers or row.references else "",
         "classes": ", ".join(row.classes),
     }
-    return {label: excerpt(text, _NAME).lines[0] for label, text in given.items() if text}
+    return {label: " ".join(excerpt(text, _NAME).lines) for label, text in given.items() if text}
 
 
 def _labelled(label: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,183 @@
+"""`laserve data inspect`: what files are taken for, a row in short, and what each command can use."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from data_questions import EXPORTED, OWN, PRM, QUESTION_EXAMPLES, SOLVED
+from laserve.cli import main
+from laserve.lab.data.needs import NEEDS
+
+TWO, COMPARED = "fewer than two answers of known quality", "not two answers that people compared"
+RIGHT, REFERENCES = "not two answers or more that are right or wrong", "no right answers"
+CANDIDATES = "neither right answers nor two stored answers"
+#: What the commands lack of a row, in the order of `NEEDS`; None where they lack nothing.
+ASKED = (TWO, TWO, COMPARED, RIGHT, None, None, None)
+JUDGED = (None, None, COMPARED, None, None, None, REFERENCES)
+REWARDED = (None, None, COMPARED, RIGHT, None, None, REFERENCES)
+ALONE = (TWO, TWO, COMPARED, RIGHT, CANDIDATES, None, REFERENCES)
+LACKING = {
+    **dict.fromkeys(QUESTION_EXAMPLES, ASKED),
+    "PRM800K": REWARDED,
+    "Math-Shepherd": ALONE,
+    "TRL stepwise": ALONE,
+    "right and wrong answers": JUDGED,
+    "laserve export": (None, None, COMPARED, RIGHT, None, None, None),
+    "prompt": ALONE,
+    "messages": ALONE,
+    "question": ALONE,
+}
+
+
+def written(folder: Path, *records: Any, name: str = "rows.jsonl") -> Path:
+    path = folder / name
+    path.write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
+    return path
+
+
+def inspected(*args: object) -> Result:
+    return CliRunner().invoke(main, ["data", "inspect", *map(str, args)])
+
+
+def described(folder: Path, *args: object) -> Any:
+    result = inspected(*args, "--json", folder / "out.json")
+    assert result.exit_code in (0, 1), result.output
+    return json.loads((folder / "out.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("label", QUESTION_EXAMPLES)
+def test_each_shape_is_named_with_the_commands_that_can_use_it_and_what_the_others_lack(
+    tmp_path: Path, label: str
+) -> None:
+    shape, record = QUESTION_EXAMPLES[label]
+    (file,) = described(tmp_path, written(tmp_path, record)).values()
+    assert file["shapes"] == {shape.name: 1}
+    lacking = {
+        command: next(iter(use["refused"]), None) if use["refused"] else None
+        for command, use in file["commands"].items()
+    }
+    assert lacking == dict(zip(NEEDS, LACKING[label], strict=True))
+    assert all(use["rows"] in (0, file["rows"]) for use in file["commands"].values())
+
+
+def test_the_records_of_a_file_are_counted_by_shape_by_reason_and_by_problem(tmp_path: Path) -> None:
+    bad = [{"prompt": "x", "responses": ["a"]}] * 7
+    path = written(tmp_path, OWN, SOLVED, {"question": "?", "answers": []}, *bad)
+    (file,) = described(tmp_path, path).values()
+    assert (file["records"], file["rows"], file["bad"], len(file["problems"])) == (10, 2, 7, 5)
+    assert file["left_out"] == {"no right answers": 1}
+    assert file["problems"][0] == {"position": "line 4", "reason": "correct: is missing"}
+    output = inspected(path).output
+    assert "cannot be read  7 records\n" in output
+    assert "line 4: correct: is missing\n" in output
+    assert ".. and 2 more\n" in output
+    assert "no right answers (1 record)\n" in output
+
+
+def test_a_row_is_shown_as_a_reward_model_reads_it(tmp_path: Path) -> None:
+    long = EXPORTED | {"documents": [{"title": "Velm", "text": "word " * 10_000}, {"text": "Fish."}]}
+    output = inspected(written(tmp_path, long)).output
+    assert "user          Document [1] (Title: Velm) - 50,000 characters\n" in output
+    assert "Document [2] - 5 characters\n" in output
+    assert "Question: who built the clock?\n" in output
+    assert "answer 1      [quality 0.5, log-probability -1.5]\n" in output
+    assert "right answer  Ada Thorn\n" in output
+    assert "source        article 7\n" in output
+    assert len(output) < 3000
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def test_turns_keep_their_roles_and_long_texts_say_their_length(tmp_path: Path) -> None:
+    turns = [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "hi " * 1000},
+        {"role": "assistant", "content": "yes?"},
+        {"role": "user", "content": "line\n" * 100},
+    ]
+    output = inspected(written(tmp_path, {"messages": turns})).output
+    assert "system     be brief\n" in output
+    assert "assistant  yes?\n" in output
+    assert ".. (3,000 characters)\n" in output
+    assert ".. (500 characters)\n" in output
+
+
+def test_of_many_entries_some_are_shown_and_the_others_counted(tmp_path: Path) -> None:
+    many = [str(number) for number in range(500)]
+    record = {"question": "?", "documents": many, "answers": many}
+    output = inspected(written(tmp_path, record)).output
+    assert ".. and 492 more documents" in output
+    assert ".. and 492 more right answers" in output
+    output = inspected(written(tmp_path, {"prompt": "?", "responses": many, "correct": [1] * 500})).output
+    assert ".. and 492 more answers" in output
+
+
+def test_another_row_is_shown_by_its_number(tmp_path: Path) -> None:
+    path = written(tmp_path, OWN, PRM)
+    (file,) = described(tmp_path, path, "--row", 3).values()
+    assert (file["rows"], file["row"]["id"], file["row"]["position"]) == (3, "2.3", "line 2")
+    assert [answer["quality"] for answer in file["row"]["answers"]] == [0.5, 1.0]
+    result = inspected(path, "--row", 4)
+    assert (result.exit_code, result.output.endswith("rows.jsonl has 3 rows\n")) == (1, True)
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    odd = "\x1b[2J\x07\r\u202e"
+    path = written(
+        tmp_path,
+        {
+            "id": odd,
+            "prompt": odd,
+            "task": odd,
+            "responses": [odd, "b"],
+            "correct": [1, 0],
+            "models": [odd] * 2,
+        },
+        {"id": odd, "prompt": odd},
+        {odd: 1},
+    )
+    result = inspected(path)
+    assert result.exit_code == 0
+    assert r"\x1b[2J\x07\r\u202e" in result.output
+    assert all(character.isprintable() or character == "\n" for character in result.output)
+
+
+def test_half_a_surrogate_pair_is_shown_as_its_code(tmp_path: Path) -> None:
+    path = written(tmp_path, {"id": "\ud800", "prompt": "\udfff", "domain": "\ud800"})
+    (file,) = described(tmp_path, path).values()
+    assert file["row"]["turns"] == [{"role": "user", "text": "\udfff", "characters": 1}]
+    assert r"\udfff" in inspected(path).output
+
+
+def test_bad_records_fail_only_a_strict_inspection(tmp_path: Path) -> None:
+    path = written(tmp_path, OWN, {"text": "hello"})
+    assert inspected(path).exit_code == 0
+    assert inspected(path, "--strict").exit_code == 1
+    assert inspected(written(tmp_path, OWN, name="good.jsonl"), "--strict").exit_code == 0
+
+
+def test_a_file_of_which_nothing_can_be_read_fails_with_the_known_shapes(tmp_path: Path) -> None:
+    result = inspected(written(tmp_path, {"text": "hello"}, {"label": 1}))
+    assert result.exit_code == 1
+    assert "line 1: has the columns text, which no known shape has\n" in result.output
+    assert "Known shapes\n" in result.output
+    assert "GSM8K" in result.output
+
+
+def test_records_that_are_left_out_can_be_read(tmp_path: Path) -> None:
+    result = inspected(written(tmp_path, {"question": "?", "answers": []}), "--strict")
+    assert result.exit_code == 0
+    assert "Commands" not in result.output
+
+
+def test_files_of_one_name_are_told_apart_and_one_bad_file_does_not_hide_the_other(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = written(tmp_path / "a", {"text": "hello"}, name="train.jsonl")
+    second = written(tmp_path / "b", OWN, name="train.jsonl")
+    files = described(tmp_path, first, second)
+    assert [file["rows"] for file in files.values()] == [0, 1]
+    assert inspected(first, second).exit_code == 1
+    assert "given twice" in inspected(first, first).output
