@@ -66,6 +66,17 @@ def number(values: Values, column: str, *, low: float, high: float) -> float:
     return float(value)
 
 
+def truth(values: Values, column: str) -> bool:
+    """Whether an answer is right: true or false, or 1 or 0. Raises BadRecord."""
+    value = required(values, column)
+    if not isinstance(value, bool | int | float) or value not in (0, 1):
+        number = isinstance(value, int | float)
+        raise BadRecord(
+            column, f"must be true, false, 1 or 0, is {format(value, 'g') if number else kind(value)}"
+        )
+    return bool(value)
+
+
 def decoded(value: object) -> object:
     """The value, decoded if it is a JSON text of a list or an object; some files keep conversations so."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):

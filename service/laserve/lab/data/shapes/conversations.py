@@ -134,6 +134,13 @@ def transcript_prompt(prompt: str) -> Turns:
     return turns[:-1] if is_open else turns if turns[0].role == "user" else ()
 
 
+def asked(turns: Turns, column: str) -> Turns:
+    """The turns of a request, of which one must be a user's. Raises BadRecord."""
+    if not any(turn.role == "user" for turn in turns):
+        raise BadRecord(column, "holds no user's message before the answer")
+    return turns
+
+
 def answered(turns: Turns, column: str) -> tuple[Turns, str]:
     """The request and the answer of a conversation.
 
@@ -144,9 +151,7 @@ def answered(turns: Turns, column: str) -> tuple[Turns, str]:
     *before, last = turns
     if last.role != "assistant":
         raise Unusable(NO_ANSWER)
-    if not any(turn.role == "user" for turn in before):
-        raise BadRecord(column, "holds no user's message before the answer")
-    return tuple(before), last.content
+    return asked(tuple(before), column), last.content
 
 
 def common(conversations: Mapping[str, Turns]) -> tuple[Turns, tuple[str, ...]]:

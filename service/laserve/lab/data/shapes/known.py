@@ -2,7 +2,7 @@
 
 from laserve.lab.data.shapes.base import BadRecord, Shape, Values
 from laserve.lab.data.shapes.labelled import JUDGED, REWARDED
-from laserve.lab.data.shapes.preferences import pairs, ultrafeedback
+from laserve.lab.data.shapes.preferences import arena, helpsteer, kto, pairs, ppe, reward_bench, ultrafeedback
 from laserve.lab.data.shapes.qa.choices import LONG_BENCH_V2, MMLU
 from laserve.lab.data.shapes.qa.gsm8k import GSM8K
 from laserve.lab.data.shapes.qa.long_bench import LONG_BENCH
@@ -14,6 +14,16 @@ from laserve.lab.data.shapes.steps import MATH_SHEPHERD, PRM800K, STEPWISE
 #: A record has the first shape that matches, so that a shape of more columns precedes one of fewer.
 SHAPES: tuple[Shape, ...] = (
     pairs.OPENAI,
+    ppe.PREFERENCE,
+    ppe.BEST_OF,
+    helpsteer.RATED,
+    helpsteer.COMPARED,
+    helpsteer.THIRD,
+    arena.CONVERSATIONS,
+    arena.LISTS,
+    kto.KTO,
+    reward_bench.FIRST,
+    reward_bench.SECOND,
     ultrafeedback.RATED,
     ultrafeedback.ARGILLA,
     ultrafeedback.BINARIZED,

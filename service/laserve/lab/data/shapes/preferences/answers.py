@@ -4,17 +4,27 @@ from collections.abc import Sequence
 
 from laserve.lab.data.row import PREFERENCE, Answer, Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Unusable, Values
-from laserve.lab.data.shapes.columns import name, number
-from laserve.lab.data.shapes.conversations import Turns, common, messages_in, transcript_prompt, turns_of
-from laserve.lab.data.shapes.requests import make_request, make_row
+from laserve.lab.data.shapes.columns import name, number, required, text
+from laserve.lab.data.shapes.conversations import Turns, asked, common, messages_in, turns_of
+from laserve.lab.data.shapes.requests import make_request, make_row, prompt_request
 from laserve.types import Message, Request
 
 EQUAL = "both answers are equal"
 NO_BETTER = "no answer is better than another"
+#: Columns of most pairs.
+BOTH = ("chosen", "rejected")
 #: Columns of the request of laserve's own records.
 REQUEST = ("question", "messages", "prompt")
 #: Qualities of two answers: the first is better, the second is, or neither is.
 FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
+#: Verdict on a pair in the sets of Chatbot Arena -> qualities of its answers.
+WINNERS = {
+    "model_a": FIRST,
+    "model_b": SECOND,
+    "tie": TIE,
+    "tie (bothbad)": TIE,
+    "both_bad": TIE,
+}
 
 
 def has(values: Values, *columns: str) -> bool:
@@ -65,31 +75,40 @@ def pair(
     )
 
 
-def chosen_and_rejected(values: Values) -> tuple[Request, tuple[str, ...]]:
-    """Request and answers of ``chosen`` and ``rejected``, messages that follow a prompt or include it.
+def compared(values: Values, columns: Sequence[str]) -> tuple[Request, tuple[str, ...]]:
+    """Request and answers of columns that hold an answer each, a text, or messages that end with it.
 
-    The request is ``prompt``, messages or a text, where the two do not repeat it, and the messages that the
-    two share before their last one.
+    The request is ``prompt``, messages or a text, where the messages do not repeat it, and what the messages
+    share before their last one.
 
     Raises:
-        BadRecord: a column has another form, or the two lack a request.
-        Unusable: the conversations differ before the answer, or do not end with an answer, or laserve's
-            requests cannot hold them.
+        BadRecord: a column has another form, or the request has no user's message.
+        Unusable: the conversations differ before the answer, or do not end with an answer, or a message
+            cannot be held.
     """
-    prompt = prompt_turns(values)
-    columns = ("chosen", "rejected")
-    turns, answers = common({column: _whole(prompt, turns_of(values, column)) for column in columns})
+    if not any(messages_in(values.get(column)) for column in columns):
+        return prompt_of(values), tuple(text(values, column) for column in columns)
+    prompt = _turns(prompt_of(values)) if values.get("prompt") not in (None, "", []) else ()
+    conversations = {
+        column: _whole(prompt, turns_of(values, column))
+        if messages_in(values.get(column))
+        else (*prompt, Message(role="assistant", content=text(values, column)))
+        for column in columns
+    }
+    turns, answers = common(conversations)
     return make_request(messages=turns), answers
 
 
-def prompt_turns(values: Values) -> Turns:
-    """Turns of an optional ``prompt``, messages or a text; none without. Raises BadRecord or Unusable."""
-    prompt = values.get("prompt")
-    if prompt is None or prompt in ([], ""):
-        return ()
-    if isinstance(prompt, str) and messages_in(prompt) is None:
-        return transcript_prompt(prompt) or (Message(role="user", content=prompt),)
-    return turns_of(values, "prompt")
+def prompt_of(values: Values) -> Request:
+    """The request of ``prompt``, messages or a text. Raises BadRecord or Unusable."""
+    if messages_in(required(values, "prompt")):
+        return make_request(messages=asked(turns_of(values, "prompt"), "prompt"))
+    return prompt_request(text(values, "prompt"))
+
+
+def _turns(request: Request) -> Turns:
+    """Turns of a request without documents."""
+    return request.messages or (Message(role="user", content=request.query),)
 
 
 def _whole(prompt: Turns, turns: Turns) -> Turns:
@@ -99,6 +118,20 @@ def _whole(prompt: Turns, turns: Turns) -> Turns:
         return (*prompt, last)
     follows = bool(prompt) and "assistant" in (before[0].role, prompt[-1].role)
     return (*prompt, *turns) if follows else turns
+
+
+def winner(values: Values) -> tuple[float, float]:
+    """Qualities of two answers by the column ``winner``. Raises BadRecord."""
+    verdict = text(values, "winner")
+    if verdict not in WINNERS:
+        raise BadRecord("winner", f"must be one of {', '.join(WINNERS)}, is {verdict[:40]!r}")
+    return WINNERS[verdict]
+
+
+def by_strength(values: Values, column: str) -> tuple[float, float]:
+    """Qualities of two answers by a strength from -3, the first is much better, to 3. Raises BadRecord."""
+    strength = number(values, column, low=-3, high=3)
+    return FIRST if strength < 0 else SECOND if strength > 0 else TIE
 
 
 def two_names(values: Values, first: str, second: str) -> tuple[str, ...]:

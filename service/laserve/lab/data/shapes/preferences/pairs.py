@@ -4,10 +4,8 @@ from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
 from laserve.lab.data.shapes.columns import kind, name, required, text
 from laserve.lab.data.shapes.conversations import Turns, common, messages_in, transcript, turns_of
-from laserve.lab.data.shapes.preferences.answers import REQUEST, chosen_and_rejected, has, pair, two_names
+from laserve.lab.data.shapes.preferences.answers import BOTH, REQUEST, compared, has, pair, two_names
 from laserve.lab.data.shapes.requests import make_request, request_of, source_of
-
-_BOTH = ("chosen", "rejected")
 
 
 def read_own(values: Values, place: Place) -> Row:
@@ -21,7 +19,7 @@ def read_own(values: Values, place: Place) -> Row:
         BadRecord: a column has another form.
         Unusable: the answers are equal, or a message of the request cannot be held.
     """
-    answers = [_answer(values, column) for column in _BOTH]
+    answers = [_answer(values, column) for column in BOTH]
     if not has(values, "question") and not values.get("messages") and not has(values, "prompt"):
         raise BadRecord("prompt", "is missing: a pair of texts needs a prompt, messages or a question")
     request = request_of(values)
@@ -55,7 +53,7 @@ def read_transcripts(values: Values, place: Place) -> Row:
         BadRecord: a column is no transcript.
         Unusable: the answers are equal, or the conversations differ before, or do not end with an answer.
     """
-    turns, answers = common({column: _transcript(values, column) for column in _BOTH})
+    turns, answers = common({column: _transcript(values, column) for column in BOTH})
     return pair(values, place, request=make_request(messages=turns), texts=answers)
 
 
@@ -67,7 +65,7 @@ def _transcript(values: Values, column: str) -> Turns:
 
 
 def _are_transcripts(values: Values) -> bool:
-    answers = [values.get(column) for column in _BOTH]
+    answers = [values.get(column) for column in BOTH]
     return not any(has(values, column) for column in REQUEST) and any(
         isinstance(answer, str) and transcript(answer) for answer in answers
     )
@@ -77,9 +75,9 @@ def read_messages(values: Values, place: Place) -> Row:
     """The row of two conversations, as Hugging Face's TRL reads them, or of two answers to ``prompt``.
 
     Raises:
-        BadRecord, Unusable: as `chosen_and_rejected`; or the answers are equal.
+        BadRecord, Unusable: as `compared`; or the answers are equal.
     """
-    request, answers = chosen_and_rejected(values)
+    request, answers = compared(values, BOTH)
     return pair(
         values,
         place,
@@ -94,7 +92,7 @@ def read_sourced(values: Values, place: Place) -> Row:
 
     The data set is the row's domain. Raises as `read_messages`.
     """
-    request, answers = chosen_and_rejected(values)
+    request, answers = compared(values, BOTH)
     return pair(values, place, request=request, texts=answers, domains=(text(values, "source"),))
 
 
@@ -118,9 +116,9 @@ def read_openai(values: Values, place: Place) -> Row:
 
 def _are_messages(values: Values) -> bool:
     """Whether the answers are messages, and more than one each if the request is in a column beside them."""
-    listed = [messages_in(values.get(column)) or [] for column in _BOTH]
+    listed = [messages_in(values.get(column)) or [] for column in BOTH]
     beside = has(values, "question") or bool(values.get("messages"))
-    return has(values, *_BOTH) and any(len(messages) > beside for messages in listed)
+    return has(values, *BOTH) and any(len(messages) > beside for messages in listed)
 
 
 OWN = Shape(

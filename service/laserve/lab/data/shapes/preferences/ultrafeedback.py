@@ -1,14 +1,13 @@
 """UltraFeedback: as published, and as pairs by Hugging Face H4 and by Argilla."""
 
-from collections.abc import Sequence
-
 from laserve.lab.data.row import REWARD, Answer, Row
 from laserve.lab.data.shapes.base import Place, Shape, Unusable, Values
 from laserve.lab.data.shapes.columns import name, number, text
 from laserve.lab.data.shapes.conversations import messages_in
 from laserve.lab.data.shapes.preferences.answers import (
+    BOTH,
     check_scores,
-    chosen_and_rejected,
+    compared,
     has,
     pair,
     two_names,
@@ -74,7 +73,7 @@ def read_binarized(values: Values, place: Place) -> Row:
         Unusable: the scores or the answers are equal, or the conversations differ before the answer.
     """
     check_scores(values, "score_chosen", "score_rejected", low=0, high=10)
-    request, answers = chosen_and_rejected(values)
+    request, answers = compared(values, BOTH)
     return pair(values, place, request=request, texts=answers)
 
 
@@ -90,14 +89,9 @@ def read_argilla(values: Values, place: Place) -> Row:
     """
     check_scores(values, "chosen-rating", "rejected-rating", low=0, high=10)
     check_scores(values, "chosen_avg_rating", "rejected_avg_rating", low=0, high=10)
-    instruction = "instruction" if has(values, "instruction") else "prompt"
-    answers: Sequence[str]
-    if has(values, "chosen_response"):
-        request, answers = user(text(values, instruction)), _texts(values, "_response")
-    elif messages_in(values.get("chosen")) is None:
-        request, answers = user(text(values, instruction)), _texts(values, "")
-    else:
-        request, answers = chosen_and_rejected({**values, "prompt": values.get(instruction)})
+    prompt = values["instruction"] if has(values, "instruction") else values.get("prompt")
+    columns = ("chosen_response", "rejected_response") if has(values, "chosen_response") else BOTH
+    request, answers = compared({**values, "prompt": prompt}, columns)
     return pair(
         values,
         place,
@@ -107,10 +101,6 @@ def read_argilla(values: Values, place: Place) -> Row:
         or two_names(values, "chosen_model", "rejected_model"),
         domains=_domain(values),
     )
-
-
-def _texts(values: Values, suffix: str) -> list[str]:
-    return [text(values, f"{column}{suffix}") for column in ("chosen", "rejected")]
 
 
 def _is_argilla(values: Values) -> bool:
