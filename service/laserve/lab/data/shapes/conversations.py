@@ -37,14 +37,16 @@ _SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 
 
 def messages_in(value: object) -> list[Any] | None:
-    """The messages that a value is, one or a list of them, also as a JSON text; None for other values."""
-    value = decoded(value)
-    listed = [value] if isinstance(value, dict) else value
-    if not isinstance(listed, list) or not listed:
+    """The messages that a value is, one or a list of them, also as a JSON text; None for other values.
+
+    A JSON text is a message only if it has a known role, since it may be an answer in JSON.
+    """
+    inside = decoded(value)
+    listed = [inside] if isinstance(inside, dict) else inside
+    if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict):
         return None
-    first = listed[0]
-    fields = ({"role", "content"}, {"from", "value"})
-    return listed if isinstance(first, dict) and any(names <= first.keys() for names in fields) else None
+    role = listed[0].get("role", listed[0].get("from"))
+    return listed if inside is value or (isinstance(role, str) and role in ROLES) else None
 
 
 def turns_of(values: Values, column: str) -> Turns:

@@ -1,5 +1,6 @@
 """Parts of preferences that most of their shapes share."""
 
+import math
 from collections.abc import Sequence
 
 from laserve.lab.data.row import PREFERENCE, Answer, Row
@@ -145,8 +146,8 @@ def two_names(values: Values, first: str, second: str) -> tuple[str, ...]:
     return ()
 
 
-def check_scores(values: Values, chosen: str, rejected: str, *, low: float, high: float) -> None:
-    """Check of the optional scores of two answers, within bounds.
+def check_scores(values: Values, chosen: str, rejected: str) -> None:
+    """Check of the optional scores of two answers.
 
     Raises:
         BadRecord: a score has another form, or that of the rejected answer is the higher one.
@@ -154,7 +155,7 @@ def check_scores(values: Values, chosen: str, rejected: str, *, low: float, high
     """
     if not has(values, chosen, rejected):
         return
-    better, worse = (number(values, column, low=low, high=high) for column in (chosen, rejected))
+    better, worse = (number(values, column, low=-math.inf, high=math.inf) for column in (chosen, rejected))
     if better == worse:
         raise Unusable(NO_BETTER)
     if better < worse:

@@ -107,7 +107,7 @@ def _text(value: object, path: str) -> str:
 
 
 def _verdict(values: Values) -> tuple[float, float]:
-    """Qualities by the columns ``winner_model_a``, ``winner_model_b`` and ``winner_tie``; one of them is 1."""
+    """Qualities by the columns ``winner_model_a``, ``winner_model_b`` and ``winner_tie``; one is 1."""
     columns = {"winner_model_a": FIRST, "winner_model_b": SECOND, "winner_tie": TIE}
     winners = [qualities for column, qualities in columns.items() if truth(values, column)]
     if len(winners) != 1:

@@ -124,7 +124,7 @@ def _are_messages(values: Values) -> bool:
 OWN = Shape(
     name="pairs in laserve's form",
     expected="a request (question and documents, messages, or prompt), chosen and rejected",
-    matches=lambda values: "chosen" in values,
+    matches=lambda values: "chosen" in values or "rejected" in values,
     read=read_own,
 )
 TRANSCRIPTS = Shape(
@@ -148,6 +148,6 @@ SOURCED = Shape(
 OPENAI = Shape(
     name="OpenAI preference fine-tuning",
     expected="input {messages}, preferred_output and non_preferred_output",
-    matches=lambda values: has(values, "input") and "preferred_output" in values,
+    matches=lambda values: values.keys() >= {"input", "preferred_output"},
     read=read_openai,
 )

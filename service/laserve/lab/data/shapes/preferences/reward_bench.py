@@ -7,7 +7,6 @@ from laserve.lab.data.shapes.preferences.answers import (
     BOTH,
     NO_BETTER,
     compared,
-    has,
     pair,
     prompt_of,
     two_names,
@@ -45,7 +44,7 @@ def read_second(values: Values, place: Place) -> Row:
         Unusable: there are no right answers, or no wrong ones.
     """
     lists = {column: decoded(values[column]) for column in BOTH}
-    if not all(lists.values()):
+    if [] in lists.values():
         raise Unusable(NO_BETTER)
     request = prompt_of(values)
     subset = name(values, "subset")
@@ -65,20 +64,22 @@ def read_second(values: Values, place: Place) -> Row:
 
 
 def _are_lists(values: Values) -> bool:
-    """Whether both columns are lists, and the first entries are texts."""
-    lists = [decoded(values.get(column)) for column in BOTH]
+    """Whether both columns are lists of texts; a text of a JSON list may be an answer in another set."""
+    if "num_correct" in values:
+        return True
+    lists = [values.get(column) for column in BOTH]
     return all(isinstance(one, list) and (not one or isinstance(one[0], str)) for one in lists)
 
 
 FIRST = Shape(
     name="RewardBench",
     expected="prompt, chosen, rejected and subset",
-    matches=lambda values: has(values, "prompt", "chosen", "subset"),
+    matches=lambda values: values.keys() >= {"prompt", *BOTH, "subset", "chosen_model"},
     read=read_first,
 )
 SECOND = Shape(
     name="RewardBench 2",
     expected="prompt, and chosen and rejected, lists of texts",
-    matches=lambda values: has(values, "prompt", *BOTH) and _are_lists(values),
+    matches=lambda values: values.keys() >= {"prompt", *BOTH} and _are_lists(values),
     read=read_second,
 )

@@ -72,7 +72,7 @@ def read_binarized(values: Values, place: Place) -> Row:
         BadRecord: a column has another form, or ``score_rejected`` is above ``score_chosen``.
         Unusable: the scores or the answers are equal, or the conversations differ before the answer.
     """
-    check_scores(values, "score_chosen", "score_rejected", low=0, high=10)
+    check_scores(values, "score_chosen", "score_rejected")
     request, answers = compared(values, BOTH)
     return pair(values, place, request=request, texts=answers)
 
@@ -80,32 +80,38 @@ def read_binarized(values: Values, place: Place) -> Row:
 def read_argilla(values: Values, place: Place) -> Row:
     """The row of Argilla's pairs, of ``chosen`` and ``rejected`` or of ``chosen_response`` and its like.
 
-    The request is ``instruction`` or ``prompt``; ``chosen-model`` and ``rejected-model`` are the models, and
-    ``source``, a data set, is the domain.
+    The request is ``instruction`` or ``prompt``, a user's turn; ``source``, a data set, is the domain.
 
     Raises:
         BadRecord: a column has another form, or the rejected answer's rating is above the other's.
         Unusable: the ratings or the answers are equal, or the conversations differ before the answer.
     """
-    check_scores(values, "chosen-rating", "rejected-rating", low=0, high=10)
-    check_scores(values, "chosen_avg_rating", "rejected_avg_rating", low=0, high=10)
-    prompt = values["instruction"] if has(values, "instruction") else values.get("prompt")
-    columns = ("chosen_response", "rejected_response") if has(values, "chosen_response") else BOTH
-    request, answers = compared({**values, "prompt": prompt}, columns)
+    check_scores(values, "chosen-rating", "rejected-rating")
+    check_scores(values, "chosen_avg_rating", "rejected_avg_rating")
+    prompt = text(values, "instruction" if has(values, "instruction") else "prompt")
+    turns = [{"role": "user", "content": prompt}]
+    columns = ("chosen_response", "rejected_response") if "chosen_response" in values else BOTH
+    request, answers = compared({**values, "prompt": turns}, columns)
     return pair(
         values,
         place,
         request=request,
         texts=answers,
-        models=two_names(values, "chosen-model", "rejected-model")
-        or two_names(values, "chosen_model", "rejected_model"),
+        models=_models(values),
         domains=_domain(values),
     )
 
 
+def _models(values: Values) -> tuple[str, ...]:
+    """Names of both models; none where one is missing, as in the first edition."""
+    columns = [f"{column}-model" for column in BOTH]
+    return two_names(values, *columns) if has(values, *columns) else ()
+
+
 def _is_argilla(values: Values) -> bool:
-    return (has(values, "chosen_response") and "rejected_response" in values) or (
-        has(values, "chosen") and ("chosen-rating" in values or "chosen_avg_rating" in values)
+    return any(
+        values.keys() >= columns
+        for columns in ({"instruction", "chosen_response", "rejected_response"}, {"chosen", "chosen-rating"})
     )
 
 
