@@ -10,7 +10,7 @@ from laserve.errors import InvalidRequest
 from laserve.lab.data.formats.opening import open_records
 from laserve.lab.data.names import check_once, labels, names
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Unusable, Values
+from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Values
 from laserve.lab.data.shapes.known import shape_of
 
 logger = logging.getLogger(__name__)
@@ -111,14 +111,6 @@ def read_file(path: Path, name: str, label: str) -> RowFile:
     )
 
 
-def _made(shape: Shape, values: Values, place: Place) -> Row | LeftOut | Sequence[Row]:
-    """What a shape makes of a record. Raises BadRecord."""
-    try:
-        return shape.read(values, place)
-    except Unusable as error:
-        return LeftOut(reason=str(error))
-
-
 class _Reader:
     """Rows of a file, as its records come."""
 
@@ -140,13 +132,13 @@ class _Reader:
             return
         try:
             shape = shape_of(values)
-            made = _made(shape, values, Place(file=self._file, position=position))
+            made = shape.rows(values, Place(file=self._file, position=position))
             if isinstance(made, LeftOut):
                 self.left_out[made.reason] += 1
-            elif shape.joined and isinstance(made, Row):
-                self._join(shape.name, made)
+            elif shape.joined:
+                self._join(shape.name, *made)
             else:
-                self._keep([made] if isinstance(made, Row) else made)
+                self._keep(made)
             self.shapes[shape.name] += 1
         except BadRecord as error:
             self.bad.append(Bad(position=position, reason=str(error)))

@@ -65,3 +65,11 @@ class Shape:
     read: Callable[[Values, Place], Row | LeftOut | Sequence[Row]]
     #: Whether records hold one answer each, so that rows with equal requests are joined to one.
     joined: bool = False
+
+    def rows(self, values: Values, place: Place) -> list[Row] | LeftOut:
+        """Rows of one record, or why it is left out. Raises BadRecord."""
+        try:
+            made = self.read(values, place)
+        except Unusable as error:
+            return LeftOut(reason=str(error))
+        return made if isinstance(made, LeftOut) else [made] if isinstance(made, Row) else list(made)

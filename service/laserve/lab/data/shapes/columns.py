@@ -1,6 +1,7 @@
 """Readers of single columns, whose errors name the column and what was expected."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,19 +62,21 @@ def number(values: Values, column: str, *, low: float, high: float) -> float:
     value = required(values, column)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {kind(value)}")
-    if not low <= value <= high:
-        raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {str(value)[:40]}")
+    if not low <= value <= high or not -sys.float_info.max <= value <= sys.float_info.max:
+        raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {shown(value)}")
     return float(value)
+
+
+def shown(value: object) -> str:
+    """A value for a message: a number, of 40 characters at most, or the kind of any other value."""
+    return str(value)[:40] if type(value) in (int, float) else kind(value)
 
 
 def truth(values: Values, column: str) -> bool:
     """Whether an answer is right: true or false, or 1 or 0. Raises BadRecord."""
     value = required(values, column)
     if not isinstance(value, bool | int | float) or value not in (0, 1):
-        number = isinstance(value, int | float)
-        raise BadRecord(
-            column, f"must be true, false, 1 or 0, is {format(value, 'g') if number else kind(value)}"
-        )
+        raise BadRecord(column, f"must be true, false, 1 or 0, is {shown(value)}")
     return bool(value)
 
 
@@ -82,7 +85,7 @@ def decoded(value: object) -> object:
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             content = json.loads(value)
-        except (ValueError, RecursionError):  # lists in lists, a thousand deep
+        except (ValueError, RecursionError):  # RecursionError: a text of many brackets
             return value
         if isinstance(content, list | dict):
             return content

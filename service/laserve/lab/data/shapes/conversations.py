@@ -70,7 +70,7 @@ def turns_of(values: Values, column: str) -> Turns:
 def _message(value: object, path: str) -> Message:
     if not isinstance(value, Mapping):
         raise BadRecord(path, f"must be a message with role and content, is {kind(value)}")
-    role_field, content_field = ("from", "value") if "role" not in value else ("role", "content")
+    role_field, content_field = ("from", "value") if "from" in value else ("role", "content")
     role, content = value.get(role_field), value.get(content_field)
     if role in _OF_TOOLS or value.get("tool_calls") or value.get("function_call"):
         raise Unusable(TOOLS)

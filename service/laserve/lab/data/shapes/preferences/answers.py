@@ -90,13 +90,7 @@ def compared(values: Values, columns: Sequence[str]) -> tuple[Request, tuple[str
     if not any(messages_in(values.get(column)) for column in columns):
         return prompt_of(values), tuple(text(values, column) for column in columns)
     prompt = _turns(prompt_of(values)) if values.get("prompt") not in (None, "", []) else ()
-    conversations = {
-        column: _whole(prompt, turns_of(values, column))
-        if messages_in(values.get(column))
-        else (*prompt, Message(role="assistant", content=text(values, column)))
-        for column in columns
-    }
-    turns, answers = common(conversations)
+    turns, answers = common({column: _conversation(values, column, prompt) for column in columns})
     return make_request(messages=turns), answers
 
 
@@ -112,8 +106,11 @@ def _turns(request: Request) -> Turns:
     return request.messages or (Message(role="user", content=request.query),)
 
 
-def _whole(prompt: Turns, turns: Turns) -> Turns:
-    """The conversation of a prompt and of turns that follow it, repeat it, or repeat its end."""
+def _conversation(values: Values, column: str, prompt: Turns) -> Turns:
+    """The conversation of a prompt and of a text, or of turns that follow it, repeat it, or repeat its end."""
+    if prompt and isinstance(values.get(column), str) and not messages_in(values[column]):
+        return (*prompt, Message(role="assistant", content=values[column]))
+    turns = turns_of(values, column)
     *before, last = turns
     if not before or list(prompt[-len(before) :]) == before:
         return (*prompt, last)

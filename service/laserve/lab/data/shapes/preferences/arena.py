@@ -14,7 +14,7 @@ from laserve.types import Message
 #: Key of a tag -> domain, named as in PPE's human preferences.
 _TAGS = {"math": "math_prompt", "if": "if_prompt", "creative_writing": "creative_writing"}
 #: Tags of a hard prompt, and how many of them make one by Arena's definition.
-_CRITERIA = (
+CRITERIA = (
     "complexity",
     "creativity",
     "domain_knowledge",
@@ -59,7 +59,7 @@ def domains(values: Values) -> tuple[str, ...]:
         tags |= group if isinstance(group, Mapping) else {}
     found = ["is_code"] if values.get("is_code") is True else []
     found += [domain for tag, domain in _TAGS.items() if tags.get(tag) is True]
-    if sum(tags.get(tag) is True for tag in _CRITERIA) >= _HARD:
+    if sum(tags.get(tag) is True for tag in CRITERIA) >= _HARD:
         found.append("hard_prompt")
     language = values.get("language")
     if isinstance(language, str) and language.lower() not in ("", "unknown", "und"):

@@ -118,7 +118,7 @@ def _are_messages(values: Values) -> bool:
     """Whether the answers are messages, and more than one each if the request is in a column beside them."""
     listed = [messages_in(values.get(column)) or [] for column in BOTH]
     beside = has(values, "question") or bool(values.get("messages"))
-    return has(values, *BOTH) and any(len(messages) > beside for messages in listed)
+    return any(len(messages) > beside for messages in listed)
 
 
 OWN = Shape(
