@@ -89,7 +89,7 @@ def compared(values: Values, columns: Sequence[str]) -> tuple[Request, tuple[str
     """
     if not any(messages_in(values.get(column)) for column in columns):
         return prompt_of(values), tuple(text(values, column) for column in columns)
-    prompt = _turns(prompt_of(values)) if values.get("prompt") not in (None, "", []) else ()
+    prompt = _prompt_turns(values)
     turns, answers = common({column: _conversation(values, column, prompt) for column in columns})
     return make_request(messages=turns), answers
 
@@ -101,21 +101,28 @@ def prompt_of(values: Values) -> Request:
     return prompt_request(text(values, "prompt"))
 
 
-def _turns(request: Request) -> Turns:
-    """Turns of a request without documents."""
-    return request.messages or (Message(role="user", content=request.query),)
+def _prompt_turns(values: Values) -> Turns:
+    """Turns of an optional ``prompt``, a system's alone too. Raises BadRecord or Unusable."""
+    if values.get("prompt") in (None, "", []):
+        return ()
+    if messages_in(values["prompt"]):
+        return turns_of(values, "prompt")
+    return prompt_request(text(values, "prompt")).messages or (
+        Message(role="user", content=values["prompt"]),
+    )
 
 
 def _conversation(values: Values, column: str, prompt: Turns) -> Turns:
-    """The conversation of a prompt and of a text, or of turns that follow it, repeat it, or repeat its end."""
+    """The conversation of a prompt and of a text, or of messages that follow it, or repeat it or its end."""
     if prompt and isinstance(values.get(column), str) and not messages_in(values[column]):
         return (*prompt, Message(role="assistant", content=values[column]))
     turns = turns_of(values, column)
     *before, last = turns
     if not before or list(prompt[-len(before) :]) == before:
         return (*prompt, last)
-    follows = bool(prompt) and "assistant" in (before[0].role, prompt[-1].role)
-    return (*prompt, *turns) if follows else turns
+    if not prompt or turns[: len(prompt)] == prompt:
+        return turns
+    return (*prompt, *turns) if before[0].role == "assistant" or prompt[-1].role != "user" else turns
 
 
 def winner(values: Values) -> tuple[float, float]:

@@ -41,6 +41,11 @@ def test_a_pair_belongs_to_the_domain_of_its_file_and_is_a_source_of_its_own() -
     assert (row.domains, row.models, row.source, row.task) == (("harmless",), (), ASK, None)
 
 
+def test_a_record_in_several_forms_is_a_pair_first() -> None:
+    others = {"responses": ["b"], "correct": [True], "candidates": [{"text": "a"}], "rewards": [0.5]}
+    assert only(OWN | others).texts == (GOOD, BAD)
+
+
 def test_a_pair_may_name_id_domain_models_source_and_task() -> None:
     named = {"id": 3, "domain": "chat", "chosen_model": "large", "rejected_model": "small", "task": "qa"}
     row = only(OWN | named | {"source": "forum"})
@@ -189,6 +194,8 @@ def test_transcripts_that_hold_no_pair_say_why(chosen: str, rejected: str | None
         {"prompt": BEFORE, "chosen": [USER, CHOSEN], "rejected": [USER, REJECTED]},
         {"prompt": BEFORE[:2], "chosen": [*BEFORE[2:], CHOSEN], "rejected": [*BEFORE[2:], REJECTED]},
         {"prompt": BEFORE[:3], "chosen": [USER, CHOSEN], "rejected": [USER, REJECTED]},
+        {"prompt": BEFORE[:1], "chosen": [*BEFORE[1:], CHOSEN], "rejected": [*BEFORE[1:], REJECTED]},
+        {"prompt": BEFORE[:1], "chosen": [*BEFORE, CHOSEN], "rejected": [*BEFORE, REJECTED]},
         {"prompt": ASK, "chosen": [*BEFORE, CHOSEN], "rejected": [*BEFORE, REJECTED]},
         {"prompt": None, "chosen": [*BEFORE, CHOSEN], "rejected": [*BEFORE, REJECTED]},
         {"prompt": json.dumps(BEFORE), "chosen": json.dumps([CHOSEN]), "rejected": json.dumps([REJECTED])},
