@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
+from data_questions import made
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape
-from laserve.lab.data.shapes.known import shape_of
+from laserve.lab.data.shapes.base import BadRecord, LeftOut, Shape
 from laserve.lab.data.shapes.preferences import arena, helpsteer, kto, pairs, ppe, reward_bench, ultrafeedback
 
 ASK = "Who built the clock?"
@@ -272,19 +272,6 @@ PAIR_EXAMPLES: dict[str, tuple[Shape, dict[str, Any]]] = {
     "PPE human preferences": (ppe.PREFERENCE, PPE),
     "PPE best of K": (ppe.BEST_OF, BEST_OF),
 }
-
-
-def made(values: dict[str, Any], *, file: str = "clocks", position: str = "line 7") -> list[Row] | LeftOut:
-    """What the shape of a record makes of it."""
-    return shape_of(values).rows(values, Place(file=file, position=position))
-
-
-def only(values: dict[str, Any], **place: str) -> Row:
-    """The one row that the shape of a record makes of it."""
-    rows = made(values, **place)
-    assert not isinstance(rows, LeftOut), rows.reason
-    (row,) = rows
-    return row
 
 
 def turns(row: Row) -> list[tuple[str, str]]:

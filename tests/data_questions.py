@@ -3,7 +3,7 @@
 from typing import Any
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import LeftOut, Place, Shape, Unusable
+from laserve.lab.data.shapes.base import LeftOut, Place, Shape
 from laserve.lab.data.shapes.known import shape_of
 from laserve.lab.data.shapes.labelled import JUDGED, REWARDED
 from laserve.lab.data.shapes.qa.choices import LONG_BENCH_V2, MMLU
@@ -194,13 +194,7 @@ QUESTION_EXAMPLES: dict[str, tuple[Shape, dict[str, Any]]] = {
 
 def made(values: dict[str, Any], *, file: str = "clocks", position: str = "line 7") -> list[Row] | LeftOut:
     """What the shape of a record makes of it."""
-    try:
-        result = shape_of(values).read(values, Place(file=file, position=position))
-    except Unusable as error:
-        return LeftOut(reason=str(error))
-    if isinstance(result, LeftOut):
-        return result
-    return [result] if isinstance(result, Row) else list(result)
+    return shape_of(values).rows(values, Place(file=file, position=position))
 
 
 def only(values: dict[str, Any], **place: str) -> Row:

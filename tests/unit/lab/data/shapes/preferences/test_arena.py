@@ -15,11 +15,11 @@ from data_pairs import (
     CHOSEN,
     GOOD,
     REJECTED,
-    only,
     parts,
     refusal,
     turns,
 )
+from data_questions import only
 from laserve.lab.data.row import PREFERENCE
 from laserve.lab.data.shapes.preferences.arena import CRITERIA
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pairs import PAIR_EXAMPLES, made
+from data_pairs import PAIR_EXAMPLES
+from data_questions import made
 from laserve.lab.data.shapes.base import BadRecord, LeftOut
 from laserve.lab.data.shapes.known import SHAPES, shape_of
 

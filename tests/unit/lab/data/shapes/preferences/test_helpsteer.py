@@ -15,10 +15,10 @@ from data_pairs import (
     HELPSTEER,
     HELPSTEER_COMPARED,
     HELPSTEER_THIRD,
-    only,
     refusal,
     turns,
 )
+from data_questions import only
 from laserve.lab.data.reading import read_file
 from laserve.lab.data.row import PREFERENCE, REWARD
 

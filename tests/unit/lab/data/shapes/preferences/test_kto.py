@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from data_pairs import ASK, BAD, BEFORE, CHOSEN, GOOD, KTO, USER, only, refusal, turns
+from data_pairs import ASK, BAD, BEFORE, CHOSEN, GOOD, KTO, USER, refusal, turns
+from data_questions import only
 from laserve.lab.data.reading import read_file
 from laserve.lab.data.row import CORRECTNESS
 

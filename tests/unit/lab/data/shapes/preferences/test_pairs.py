@@ -5,22 +5,8 @@ from typing import Any
 
 import pytest
 
-from data_pairs import (
-    ASK,
-    BAD,
-    BEFORE,
-    CHOSEN,
-    GOOD,
-    HH,
-    OPENAI,
-    OWN,
-    REJECTED,
-    TRL,
-    USER,
-    only,
-    refusal,
-    turns,
-)
+from data_pairs import ASK, BAD, BEFORE, CHOSEN, GOOD, HH, OPENAI, OWN, REJECTED, TRL, USER, refusal, turns
+from data_questions import only
 from laserve.lab.data.row import PREFERENCE
 from laserve.types import Document
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from data_pairs import ASK, BAD, BEFORE, BEST_OF, CHOSEN, GOOD, PPE, REJECTED, only, refusal, turns
+from data_pairs import ASK, BAD, BEFORE, BEST_OF, CHOSEN, GOOD, PPE, REJECTED, refusal, turns
+from data_questions import only
 from laserve.lab.data.row import CORRECTNESS, PREFERENCE
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from data_pairs import ASK, BAD, BEFORE, GOOD, REWARD_BENCH, REWARD_BENCH_2, only, refusal, turns
+from data_pairs import ASK, BAD, BEFORE, GOOD, REWARD_BENCH, REWARD_BENCH_2, refusal, turns
+from data_questions import only
 from laserve.lab.data.row import CORRECTNESS, PREFERENCE
 
 

@@ -17,10 +17,10 @@ from data_pairs import (
     ULTRAFEEDBACK,
     USER,
     completion,
-    only,
     refusal,
     turns,
 )
+from data_questions import only
 from laserve.lab.data.row import PREFERENCE, REWARD
 
 
