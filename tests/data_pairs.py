@@ -6,7 +6,17 @@ from typing import Any
 from data_questions import made
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Shape
-from laserve.lab.data.shapes.preferences import arena, helpsteer, kto, pairs, ppe, reward_bench, ultrafeedback
+from laserve.lab.data.shapes.preferences import (
+    arena,
+    helpsteer,
+    instructions,
+    kto,
+    pairs,
+    ppe,
+    published,
+    reward_bench,
+    ultrafeedback,
+)
 
 ASK = "Who built the clock?"
 GOOD, BAD = "Ada Thorn built it.", "A fisherman."
@@ -239,6 +249,53 @@ BEST_OF: dict[str, Any] = {
     "conflict_pairs": [[0, 1]],
     "sampled_conflict_pairs": [[0, 1]],
 }
+WEB_GPT: dict[str, Any] = {
+    "question": {"dataset": "eli5", "id": "2k1", "full_text": ASK},
+    "quotes_0": {"title": ["Velm"], "extract": ["Ada Thorn built it."]},
+    "answer_0": GOOD,
+    "tokens_0": {"prefix": [1], "completion": [2]},
+    "score_0": 0.75,
+    "quotes_1": {"title": [], "extract": []},
+    "answer_1": BAD,
+    "tokens_1": {"prefix": [1], "completion": [3]},
+    "score_1": -0.75,
+}
+SHP: dict[str, Any] = {
+    "post_id": "qt3nxl",
+    "domain": "askculinary_train",
+    "upvote_ratio": 0.98,
+    "history": ASK,
+    "c_root_id_A": "a",
+    "c_root_id_B": "b",
+    "score_A": 340,
+    "score_B": 166,
+    "human_ref_A": GOOD,
+    "human_ref_B": BAD,
+    "labels": 1,
+    "score_ratio": 2.05,
+}
+SAFE: dict[str, Any] = {
+    "prompt": ASK,
+    "response_0": BAD,
+    "response_1": GOOD,
+    "is_response_0_safe": True,
+    "is_response_1_safe": True,
+    "better_response_id": 1,
+    "safer_response_id": 0,
+}
+NECTAR: dict[str, Any] = {
+    "prompt": f"\n\nHuman: {ASK}\n\nAssistant: ",
+    "answers": [
+        {"answer": GOOD, "model": "gpt-4", "rank": 1.0},
+        {"answer": "Thorn.", "model": "llama", "rank": 2.0},
+        {"answer": BAD, "model": "anthropic", "rank": 3.0},
+    ],
+    "turns": 1,
+    "num_responses": 3,
+    "source": ["lmsys-chat-1m"],
+    "good_natured": True,
+}
+ORCA: dict[str, Any] = {"system": "Be brief.", "question": ASK, "chosen": GOOD, "rejected": BAD}
 
 PAIR_EXAMPLES: dict[str, tuple[Shape, dict[str, Any]]] = {
     "own pair": (pairs.OWN, OWN),
@@ -271,6 +328,23 @@ PAIR_EXAMPLES: dict[str, tuple[Shape, dict[str, Any]]] = {
     "RewardBench 2": (reward_bench.SECOND, REWARD_BENCH_2),
     "PPE human preferences": (ppe.PREFERENCE, PPE),
     "PPE best of K": (ppe.BEST_OF, BEST_OF),
+    "WebGPT": (published.WEB_GPT, WEB_GPT),
+    "SHP": (published.SHP, SHP),
+    "PKU-SafeRLHF": (published.SAFE, SAFE),
+    "Nectar": (published.RANKED, NECTAR),
+    "Orca": (instructions.INSTRUCTION, ORCA),
+    "Alpaca pair": (
+        instructions.INSTRUCTION,
+        {"instruction": ASK, "input": "", "chosen": GOOD, "rejected": BAD},
+    ),
+    "ShareGPT pair": (
+        pairs.MESSAGES,
+        {
+            "conversations": [{"from": "human", "value": ASK}],
+            "chosen": {"from": "gpt", "value": GOOD},
+            "rejected": {"from": "gpt", "value": BAD},
+        },
+    ),
 }
 
 

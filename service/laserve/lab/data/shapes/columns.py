@@ -18,6 +18,8 @@ _KINDS = {
     "dict": "an object",
 }
 
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
 
 def kind(value: object) -> str:
     """What a value is, in JSON's words: ``a text``."""
@@ -73,11 +75,21 @@ def shown(value: object) -> str:
 
 
 def truth(values: Values, column: str) -> bool:
-    """Whether an answer is right: true or false, or 1 or 0. Raises BadRecord."""
+    """True or false, or 1 or 0, also as a text. Raises BadRecord."""
     value = required(values, column)
+    if isinstance(value, str):
+        value = _TRUTHS.get(value.strip().lower(), value)
     if not isinstance(value, bool | int | float) or value not in (0, 1):
         raise BadRecord(column, f"must be true, false, 1 or 0, is {shown(value)}")
     return bool(value)
+
+
+def flag(values: Values, column: str) -> bool:
+    """Whether an optional column is true; a value of another form says nothing."""
+    try:
+        return truth(values, column)
+    except BadRecord:
+        return False
 
 
 def decoded(value: object) -> object:

@@ -2,7 +2,17 @@
 
 from laserve.lab.data.shapes.base import BadRecord, Shape, Values
 from laserve.lab.data.shapes.labelled import JUDGED, REWARDED
-from laserve.lab.data.shapes.preferences import arena, helpsteer, kto, pairs, ppe, reward_bench, ultrafeedback
+from laserve.lab.data.shapes.preferences import (
+    arena,
+    helpsteer,
+    instructions,
+    kto,
+    pairs,
+    ppe,
+    published,
+    reward_bench,
+    ultrafeedback,
+)
 from laserve.lab.data.shapes.qa.choices import LONG_BENCH_V2, MMLU
 from laserve.lab.data.shapes.qa.gsm8k import GSM8K
 from laserve.lab.data.shapes.qa.long_bench import LONG_BENCH
@@ -22,6 +32,10 @@ SHAPES: tuple[Shape, ...] = (
     arena.CONVERSATIONS,
     arena.LISTS,
     kto.KTO,
+    published.WEB_GPT,
+    published.SHP,
+    published.SAFE,
+    published.RANKED,
     reward_bench.SECOND,
     reward_bench.FIRST,
     ultrafeedback.RATED,
@@ -29,6 +43,7 @@ SHAPES: tuple[Shape, ...] = (
     ultrafeedback.BINARIZED,
     pairs.SOURCED,
     pairs.MESSAGES,
+    instructions.INSTRUCTION,
     pairs.TRANSCRIPTS,
     pairs.OWN,
     JUDGED,

@@ -129,6 +129,8 @@ def id_of(values: Values, place: Place) -> str:
     """Id of a record, a text or a whole number; its position where it has none. Raises BadRecord."""
     for column in _IDS:
         value = values.get(column)
+        if isinstance(value, float) and value.is_integer():  # a column with nulls, as pandas saves it
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, str | int | None):
             raise BadRecord(column, f"must be a text or a whole number, is {kind(value)}")
         if value is not None and value != "":

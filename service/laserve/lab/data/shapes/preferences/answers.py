@@ -38,6 +38,24 @@ def user(text: str) -> Request:
     return make_request(messages=[Message(role="user", content=text)])
 
 
+def with_system(values: Values, request: Request) -> Request:
+    """The request with the optional text ``system`` as its first message, unless it has one.
+
+    Raises:
+        BadRecord: the system's message has another form.
+    """
+    system = name(values, "system")
+    turns = turns_in(request)
+    if system is None or request.documents or turns[0].role == "system":
+        return request
+    return make_request(messages=[Message(role="system", content=system), *turns])
+
+
+def turns_in(request: Request) -> Turns:
+    """Turns of a request, of which the documents are left out."""
+    return request.messages or (Message(role="user", content=request.query),)
+
+
 def pair(
     values: Values,
     place: Place,
@@ -80,7 +98,7 @@ def compared(values: Values, columns: Sequence[str]) -> tuple[Request, tuple[str
     """Request and answers of columns that hold an answer each, a text, or messages that end with it.
 
     The request is ``prompt``, messages or a text, where the messages do not repeat it, and what the messages
-    share before their last one.
+    share before their last one; ``system``, a text, precedes it.
 
     Raises:
         BadRecord: a column has another form, or the request has no user's message.
@@ -88,10 +106,10 @@ def compared(values: Values, columns: Sequence[str]) -> tuple[Request, tuple[str
             cannot be held.
     """
     if not any(messages_in(values.get(column)) for column in columns):
-        return prompt_of(values), tuple(text(values, column) for column in columns)
+        return with_system(values, prompt_of(values)), tuple(text(values, column) for column in columns)
     prompt = _prompt_turns(values)
     turns, answers = common({column: _conversation(values, column, prompt) for column in columns})
-    return make_request(messages=turns), answers
+    return with_system(values, make_request(messages=turns)), answers
 
 
 def prompt_of(values: Values) -> Request:
@@ -107,9 +125,7 @@ def _prompt_turns(values: Values) -> Turns:
         return ()
     if messages_in(values["prompt"]):
         return turns_of(values, "prompt")
-    return prompt_request(text(values, "prompt")).messages or (
-        Message(role="user", content=values["prompt"]),
-    )
+    return turns_in(prompt_request(text(values, "prompt")))
 
 
 def _conversation(values: Values, column: str, prompt: Turns) -> Turns:

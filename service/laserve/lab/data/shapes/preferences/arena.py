@@ -5,7 +5,7 @@ from typing import Any
 
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Unusable, Values
-from laserve.lab.data.shapes.columns import kind, name, truth
+from laserve.lab.data.shapes.columns import flag, kind, name, truth
 from laserve.lab.data.shapes.conversations import NO_ANSWER, Turns, common, turns_of
 from laserve.lab.data.shapes.preferences.answers import FIRST, SECOND, TIE, pair, two_names, winner
 from laserve.lab.data.shapes.requests import items, make_request
@@ -57,9 +57,9 @@ def domains(values: Values) -> tuple[str, ...]:
     tags: dict[str, Any] = {}
     for group in groups.values() if isinstance(groups, Mapping) else ():
         tags |= group if isinstance(group, Mapping) else {}
-    found = ["is_code"] if values.get("is_code") is True else []
-    found += [domain for tag, domain in _TAGS.items() if tags.get(tag) is True]
-    if sum(tags.get(tag) is True for tag in CRITERIA) >= _HARD:
+    found = ["is_code"] if flag(values, "is_code") else []
+    found += [domain for tag, domain in _TAGS.items() if flag(tags, tag)]
+    if sum(flag(tags, tag) for tag in CRITERIA) >= _HARD:
         found.append("hard_prompt")
     language = values.get("language")
     if isinstance(language, str) and language.lower() not in ("", "unknown", "und"):

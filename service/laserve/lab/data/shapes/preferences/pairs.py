@@ -4,7 +4,15 @@ from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
 from laserve.lab.data.shapes.columns import kind, name, required, text
 from laserve.lab.data.shapes.conversations import Turns, common, messages_in, transcript, turns_of
-from laserve.lab.data.shapes.preferences.answers import BOTH, REQUEST, compared, has, pair, two_names
+from laserve.lab.data.shapes.preferences.answers import (
+    BOTH,
+    REQUEST,
+    compared,
+    has,
+    pair,
+    two_names,
+    with_system,
+)
 from laserve.lab.data.shapes.requests import make_request, request_of, source_of
 
 
@@ -22,7 +30,7 @@ def read_own(values: Values, place: Place) -> Row:
     answers = [_answer(values, column) for column in BOTH]
     if not has(values, "question") and not values.get("messages") and not has(values, "prompt"):
         raise BadRecord("prompt", "is missing: a pair of texts needs a prompt, messages or a question")
-    request = request_of(values)
+    request = with_system(values, request_of(values))
     return pair(
         values,
         place,
@@ -74,10 +82,13 @@ def _are_transcripts(values: Values) -> bool:
 def read_messages(values: Values, place: Place) -> Row:
     """The row of two conversations, as Hugging Face's TRL reads them, or of two answers to ``prompt``.
 
+    The prompt may also be the column ``conversations``.
+
     Raises:
         BadRecord, Unusable: as `compared`; or the answers are equal.
     """
-    request, answers = compared(values, BOTH)
+    prompt = values.get("prompt") or values.get("conversations")
+    request, answers = compared({**values, "prompt": prompt}, BOTH)
     return pair(
         values,
         place,

@@ -2,7 +2,7 @@
 
 from laserve.lab.data.row import CORRECTNESS, Answer, Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
-from laserve.lab.data.shapes.columns import name, truth
+from laserve.lab.data.shapes.columns import flag, name, truth
 from laserve.lab.data.shapes.preferences.answers import compared, has, pair, two_names, winner
 from laserve.lab.data.shapes.requests import id_of, items, make_row
 
@@ -28,7 +28,7 @@ def read_preference(values: Values, place: Place) -> Row:
         texts=answers,
         qualities=winner(values),
         models=two_names(values, "model_a", "model_b"),
-        domains=tuple(domain for domain in _DOMAINS if values.get(domain)),
+        domains=tuple(domain for domain in _DOMAINS if flag(values, domain)),
     )
 
 

@@ -12,7 +12,9 @@ from laserve.lab.data.reading import read_file
 from laserve.lab.data.row import CORRECTNESS
 
 
-@pytest.mark.parametrize(("label", "quality"), [(True, 1.0), (False, 0.0), (1, 1.0), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("label", "quality"), [(True, 1.0), (False, 0.0), (1, 1.0), (0.0, 0.0), ("True", 1.0)]
+)
 def test_an_accepted_answer_has_quality_one_and_another_zero(label: float, quality: float) -> None:
     row = only(KTO | {"label": label})
     assert (row.texts, row.qualities, row.metric) == ((GOOD,), (quality,), CORRECTNESS)

@@ -40,6 +40,10 @@ def test_a_pair_may_name_id_domain_models_source_and_task() -> None:
     assert only(OWN | {"metadata": {"source": "article 7"}}).source == "article 7"
 
 
+def test_an_id_may_be_a_number_that_pandas_saved_as_a_float() -> None:
+    assert only(OWN | {"id": 30.0}).id == "30"
+
+
 @pytest.mark.parametrize("column", ["id", "domain", "chosen_model", "rejected_model", "source", "metadata"])
 def test_a_null_column_is_a_missing_one(column: str) -> None:
     assert only(OWN | {column: None}) == only(OWN)

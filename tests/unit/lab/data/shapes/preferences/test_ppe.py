@@ -41,6 +41,17 @@ def test_prompts_and_responses_may_be_conversations_also_as_json_texts(written: 
     assert (turns(row), row.texts) == (expected, (GOOD, BAD, "Nobody."))
 
 
+def test_flags_of_domains_may_be_texts_or_numbers() -> None:
+    flags = {
+        "hard_prompt": "False",
+        "easy_prompt": "True",
+        "if_prompt": 1.0,
+        "is_code": None,
+        "math_prompt": 0,
+    }
+    assert only(PPE | flags).domains == ("easy_prompt", "if_prompt")
+
+
 def test_a_transcript_becomes_turns_here_too() -> None:
     assert turns(only(PPE | {"prompt": "Human: hi\n\nAssistant:"})) == [("user", "hi")]
 
