@@ -22,6 +22,8 @@ ROLES: Mapping[str, str] = {
 }
 #: Roles of messages that laserve's requests cannot hold.
 _OF_TOOLS = ("tool", "function", "ipython", "observation", "function_call")
+#: Types of parts that are texts.
+_TEXTS = ("text", "input_text", "output_text")
 
 DIFFER = "the conversations differ before the last answer"
 NO_ANSWER = "the conversation does not end with an answer"
@@ -53,7 +55,7 @@ def turns_of(values: Values, column: str) -> Turns:
     """Turns of a column that holds messages, at least one.
 
     A message is ``{role, content}`` or ``{from, value}``; its content is a text or a list of parts
-    ``{type: text, text}``.
+    ``{type: text, text}``, which are joined by line breaks.
 
     Raises:
         BadRecord: the column or a message has another form, or a role is unknown.
@@ -94,7 +96,7 @@ def _content(value: object, path: str) -> str:
 def _part(value: object, path: str) -> str:
     if not isinstance(value, Mapping):
         raise BadRecord(path, f"must be a part with type and text, is {kind(value)}")
-    if value.get("type", "text") != "text" or value.get("image") is not None:
+    if (value.get("type") or "text") not in _TEXTS or value.get("image"):
         raise Unusable(PARTS)
     if not isinstance(text := value.get("text"), str):
         raise BadRecord(f"{path}.text", f"must be a text, is {kind(text)}")

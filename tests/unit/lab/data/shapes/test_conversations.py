@@ -113,7 +113,7 @@ def test_a_prompt_is_a_transcript_if_it_starts_with_the_human_or_leaves_the_answ
         '[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]',
         [
             {"role": "user", "content": [{"type": "text", "text": "hi", "image": None}], "tool_calls": None},
-            {"role": "assistant", "content": [{"type": "text", "text": "yes"}]},
+            {"role": "assistant", "content": [{"type": None, "text": "yes", "image": ""}]},
         ],
     ],
 )
