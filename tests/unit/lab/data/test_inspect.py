@@ -7,28 +7,32 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from data_pairs import PAIR_EXAMPLES
 from data_questions import EXPORTED, OWN, PRM, QUESTION_EXAMPLES, SOLVED
 from laserve.cli import main
 from laserve.lab.data.needs import NEEDS
 
-TWO, COMPARED = "fewer than two answers of known quality", "not two answers that people compared"
+EXAMPLES = QUESTION_EXAMPLES | PAIR_EXAMPLES
+TWO, BETTER = "fewer than two answers of known quality", "no answer is better than another"
+COMPARED = "not two answers that people compared"
 RIGHT, REFERENCES = "not two answers or more that are right or wrong", "no right answers"
 CANDIDATES = "neither right answers nor two stored answers"
-#: What the commands lack of a row, in the order of `NEEDS`; None where they lack nothing.
-ASKED = (TWO, TWO, COMPARED, RIGHT, None, None, None)
+#: What each command lacks of a row, in the order of `NEEDS`; None where it can use the row.
+REFERRED = (TWO, TWO, COMPARED, RIGHT, None, None, None)
+PAIR = (None, None, None, RIGHT, None, None, REFERENCES)
 JUDGED = (None, None, COMPARED, None, None, None, REFERENCES)
 REWARDED = (None, None, COMPARED, RIGHT, None, None, REFERENCES)
 ALONE = (TWO, TWO, COMPARED, RIGHT, CANDIDATES, None, REFERENCES)
 LACKING = {
-    **dict.fromkeys(QUESTION_EXAMPLES, ASKED),
-    "PRM800K": REWARDED,
-    "Math-Shepherd": ALONE,
-    "TRL stepwise": ALONE,
-    "right and wrong answers": JUDGED,
+    **dict.fromkeys(QUESTION_EXAMPLES, REFERRED),
+    **dict.fromkeys(PAIR_EXAMPLES, PAIR),
+    **dict.fromkeys(("prompt", "messages", "question"), ALONE),
+    # One record of a shape whose records are joined holds one answer.
+    **dict.fromkeys(("Math-Shepherd", "TRL stepwise", "KTO", "KTO messages", "HelpSteer 2"), ALONE),
+    **dict.fromkeys(("right and wrong answers", "RewardBench 2", "PPE best of K"), JUDGED),
+    **dict.fromkeys(("PRM800K", "UltraFeedback"), REWARDED),
     "laserve export": (None, None, COMPARED, RIGHT, None, None, None),
-    "prompt": ALONE,
-    "messages": ALONE,
-    "question": ALONE,
+    "Arena 33k": (BETTER, *PAIR[1:]),  # a tie
 }
 
 
@@ -48,11 +52,11 @@ def described(folder: Path, *args: object) -> Any:
     return json.loads((folder / "out.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("label", QUESTION_EXAMPLES)
+@pytest.mark.parametrize("label", EXAMPLES)
 def test_each_shape_is_named_with_the_commands_that_can_use_it_and_what_the_others_lack(
     tmp_path: Path, label: str
 ) -> None:
-    shape, record = QUESTION_EXAMPLES[label]
+    shape, record = EXAMPLES[label]
     (file,) = described(tmp_path, written(tmp_path, record)).values()
     assert file["shapes"] == {shape.name: 1}
     lacking = {

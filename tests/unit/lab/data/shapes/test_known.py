@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_pairs import PAIR_EXAMPLES
 from data_questions import QUESTION_EXAMPLES, made
 from laserve.lab.data.shapes.base import BadRecord, LeftOut
 from laserve.lab.data.shapes.known import SHAPES, shape_of
 
+EXAMPLES = QUESTION_EXAMPLES | PAIR_EXAMPLES
+#: Records that a parquet file cannot hold, since a list holds values of different types.
+MIXED = ("HotpotQA document", "laserve export")
 COLUMNS = sorted({column for _, record in QUESTION_EXAMPLES.values() for column in record})
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -27,6 +31,18 @@ def test_a_record_is_taken_for_its_own_shape(label: str) -> None:
     shape, record = QUESTION_EXAMPLES[label]
     assert shape_of(record) is shape
     assert not isinstance(made(record), LeftOut)
+
+
+@pytest.mark.parametrize("label", sorted(EXAMPLES.keys() - set(MIXED)))
+def test_a_record_is_read_alike_from_parquet(label: str) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    _, record = EXAMPLES[label]
+    file = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist([record]), file)
+    (stored,) = parquet.read_table(pa.BufferReader(file.getvalue())).to_pylist()
+    assert made(stored) == made(record)
 
 
 def test_a_record_of_no_shape_is_refused_with_its_columns() -> None:
