@@ -12,7 +12,7 @@ from laserve.lab.data.names import check_once, labels, names
 from laserve.lab.data.needs import NEEDS
 from laserve.lab.data.reading import NAMED, RowFile, read_file
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.known import SHAPES
+from laserve.lab.data.shapes.known import NO_SHAPE, SHAPES
 from laserve.lab.output import Table, show, write_json
 
 
@@ -78,7 +78,7 @@ def _tables(file: RowFile, row: Row | None, number: int) -> Iterator[Table]:
         title = f"Row {number} of {len(file.rows)}, from {row.position}"
         yield Table(title=title, columns=("", ""), rows=list(lines_of(row)), texts=True)
         yield _of_commands(file.rows)
-    elif file.bad:
+    elif any(one.reason.endswith(NO_SHAPE) for one in file.bad):
         known = [(shape.name, shape.expected) for shape in SHAPES]
         yield Table(title="Known shapes", columns=("shape", "columns"), rows=known, texts=True)
 

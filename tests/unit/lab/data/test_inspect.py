@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from data_pairs import PAIR_EXAMPLES
-from data_questions import EXPORTED, OWN, PRM, QUESTION_EXAMPLES, SOLVED
+from data_questions import EXPORTED, OWN, PRM, QUESTION_EXAMPLES, SHEPHERD, SOLVED
 from laserve.cli import main
 from laserve.lab.data.needs import NEEDS
 
@@ -168,6 +168,20 @@ def test_a_file_of_which_nothing_can_be_read_fails_with_the_known_shapes(tmp_pat
     assert "line 1: has the columns text, which no known shape has\n" in result.output
     assert "Known shapes\n" in result.output
     assert "GSM8K" in result.output
+
+
+def test_a_file_whose_records_are_bad_for_other_reasons_needs_no_list_of_shapes(tmp_path: Path) -> None:
+    result = inspected(written(tmp_path, {"prompt": 3}))
+    assert (result.exit_code, "Known shapes" in result.output) == (1, False)
+
+
+def test_solutions_of_one_problem_are_one_row(tmp_path: Path) -> None:
+    wrong = SHEPHERD | {"label": SHEPHERD["label"].replace("5 +", "5 -")}
+    other = {"input": "1 + 1? Step 1: 2 ки", "label": "1 + 1? Step 1: 2 +", "task": "GSM8K"}
+    (file,) = described(tmp_path, written(tmp_path, SHEPHERD, other, wrong)).values()
+    assert (file["records"], file["rows"], file["shapes"]) == (3, 2, {"Math-Shepherd": 3})
+    assert [answer["quality"] for answer in file["row"]["answers"]] == [1.0, 0.0]
+    assert file["commands"]["evaluate-rm --correctness"]["rows"] == 1
 
 
 def test_records_that_are_left_out_can_be_read(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ SHAPES: tuple[Shape, ...] = (
     QUESTION,
     PLAIN,
 )
+#: End of the message on a record without a shape.
+NO_SHAPE = "which no known shape has"
 #: Columns that a message names, and the characters of each.
 _NAMED, _NAME = 12, 40
 
@@ -72,4 +74,4 @@ def shape_of(values: Values) -> Shape:
             return shape
     names = ", ".join(repr(column[:_NAME])[1:-1] for column in [*values][:_NAMED]) or "(none)"
     more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
-    raise BadRecord("", f"has the columns {names}{more}, which no known shape has")
+    raise BadRecord("", f"has the columns {names}{more}, {NO_SHAPE}")
