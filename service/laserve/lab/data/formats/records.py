@@ -9,7 +9,7 @@ from typing import Any
 class Record:
     """One record of a file, or the reason why it is none."""
 
-    #: Position in the file, as messages name it: ``line 7``, ``row 7``, ``data[0].paragraphs[1].qas[2]``.
+    #: Position in the file, as messages name it: ``line 7``, ``record 7``, ``data[0].paragraphs[1].qas[2]``.
     position: str
     #: Column -> value, as JSON values; None if the record cannot be decoded.
     values: Mapping[str, Any] | None
