@@ -1,6 +1,8 @@
 """`laserve data inspect`: what files are taken for, a row in short, and what each command can use."""
 
+import gzip
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ LACKING = {
     # One record of a shape whose records are joined holds one answer.
     **dict.fromkeys(("Math-Shepherd", "TRL stepwise", "KTO", "KTO messages", "HelpSteer 2"), ALONE),
     **dict.fromkeys(("right and wrong answers", "RewardBench 2", "PPE best of K"), JUDGED),
-    **dict.fromkeys(("PRM800K", "UltraFeedback"), REWARDED),
+    **dict.fromkeys(("PRM800K", "UltraFeedback", "Nectar"), REWARDED),
     "laserve export": (None, None, COMPARED, RIGHT, None, None, None),
     "Arena 33k": (BETTER, *PAIR[1:]),  # a tie
 }
@@ -148,11 +150,10 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) 
     assert all(character.isprintable() or character == "\n" for character in result.output)
 
 
-def test_half_a_surrogate_pair_is_shown_as_its_code(tmp_path: Path) -> None:
-    path = written(tmp_path, {"id": "\ud800", "prompt": "\udfff", "domain": "\ud800"})
-    (file,) = described(tmp_path, path).values()
-    assert file["row"]["turns"] == [{"role": "user", "text": "\udfff", "characters": 1}]
-    assert r"\udfff" in inspected(path).output
+def test_half_a_surrogate_pair_is_a_bad_record(tmp_path: Path) -> None:
+    result = inspected(written(tmp_path, OWN, {"id": "a", "prompt": "\udfff", "domain": "\ud800"}))
+    assert result.exit_code == 0
+    assert "line 2: " in result.output
 
 
 def test_bad_records_fail_only_a_strict_inspection(tmp_path: Path) -> None:
@@ -199,3 +200,97 @@ def test_files_of_one_name_are_told_apart_and_one_bad_file_does_not_hide_the_oth
     assert [file["rows"] for file in files.values()] == [0, 1]
     assert inspected(first, second).exit_code == 1
     assert "given twice" in inspected(first, first).output
+
+
+# files that hold no rows, and files of other formats
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n\n",
+        b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 10,
+        random.Random(0).randbytes(10_000),
+        bytes(5000),
+        b"[" * 100_000,
+        b'{"prompt": "' + b"hi " * 1000,
+        b"hello world\nthis is a text\n",
+        gzip.compress(json.dumps(OWN).encode())[:-20],
+        b"PAR1" + bytes(100) + b"PAR1",
+        json.dumps([1, 2]).encode(),
+        json.dumps("hello").encode(),
+    ],
+    ids=[
+        "empty",
+        "blank",
+        "png",
+        "random",
+        "zeros",
+        "deep",
+        "cut",
+        "text",
+        "cut gzip",
+        "parquet",
+        "list",
+        "one",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet", "jsonl.gz"])
+def test_what_holds_no_rows_is_refused_in_a_short_line(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"rows.{suffix}"
+    path.write_bytes(content)
+    result = inspected(path)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert str(path) in result.output.splitlines()[0]
+    assert len(result.output) < 8000
+    assert all(character.isprintable() or character == "\n" for character in result.output)
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing.jsonl"):
+        result = inspected(path)
+        assert (result.exit_code, "Traceback" in result.output) == (2, False)
+
+
+def test_a_long_line_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": "a b " * 1_000_000}), encoding="utf-8")
+    result = inspected(path)
+    assert result.exit_code == 0
+    assert ".. (4,000,000 characters)\n" in result.output
+    assert len(result.output) < 4000
+
+
+@pytest.mark.parametrize("label", sorted(EXAMPLES))
+def test_every_shape_is_read_from_a_json_list_too(tmp_path: Path, label: str) -> None:
+    shape, record = EXAMPLES[label]
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([record], indent=1), encoding="utf-16")
+    (file,) = described(tmp_path, path).values()
+    assert file["shapes"] == {shape.name: 1}
+
+
+def test_the_document_of_squad_is_read_by_article_and_paragraph(tmp_path: Path) -> None:
+    answered = {"id": "a", "question": "who?", "answers": [{"text": "Ada Thorn", "answer_start": 0}]}
+    impossible = {"id": "b", "question": "?", "answers": [], "is_impossible": True}
+    paragraph = {
+        "context": "Ada Thorn built it.",
+        "qas": [answered, impossible, {"id": "c", "question": "?"}],
+    }
+    document = {"version": "v2.0", "data": [{"title": "Velm_clock", "paragraphs": [paragraph]}]}
+    path = tmp_path / "dev.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    (file,) = described(tmp_path, path).values()
+    assert (file["shapes"], file["left_out"]) == ({"SQuAD": 2}, {"SQuAD: is_impossible": 1})
+    assert file["row"]["position"] == "data[0].paragraphs[0].qas[0]"
+    assert file["row"]["source"] == "Velm_clock"
+    assert file["problems"] == [{"position": "data[0].paragraphs[0].qas[2]", "reason": "answers: is missing"}]
+
+
+def test_questions_in_csv_keep_a_number_as_one_answer(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("question,answers,context\nwhen?,1907,\nwho?,Ada,Ada built it.\n", encoding="utf-8")
+    (file,) = described(tmp_path, path).values()
+    assert (file["rows"], file["row"]["references"]) == (2, [{"text": "1907", "characters": 4}])
