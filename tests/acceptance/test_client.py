@@ -213,9 +213,10 @@ async def test_arms_policy_and_readiness_tell_what_was_learned(client, aclient):
     assert policy.name == "linucb"
     assert policy.log_position > 3
     assert {len(arm.theta) for arm in policy.arms} == {len(policy.context)}
-    assert client.ready().status == "ready"
+    assert (client.ready().status, client.health().status) == ("ready", "ok")
     assert (await aclient.arms(), await aclient.policy()) == (arms, policy)
     assert (await aclient.ready()).arms == dict.fromkeys(ARMS, "ready")
+    assert await aclient.health() == client.health()
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_faults_that_the_settings_do_not_allow_are_refused_when_nothing_is_left(
 
 async def test_what_the_database_loses_or_doubles_is_found(tmp_path: Path) -> None:
     subject = Subject(settings_of(None, "fake", tmp_path), FAKE, tmp_path)
-    clients = Clients(url=lambda: subject.url, headers=subject.headers, count=2)
+    clients = Clients(connected=lambda: subject.client, count=2)
     try:
         await subject.start()
         async with clients.working():

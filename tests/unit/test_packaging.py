@@ -31,6 +31,10 @@ def test_the_client_has_the_version_of_the_service() -> None:
     assert laserve_client.__version__ == laserve.__version__
 
 
+def test_the_service_requires_the_client_of_its_version() -> None:
+    assert f"laserve-client>={laserve.__version__}" in metadata("laserve").core.dependencies
+
+
 def test_the_changelog_starts_with_the_version() -> None:
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert headings[0] == laserve.__version__

@@ -298,6 +298,13 @@ class PolicyState(_Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Health(_Answer):
+    """A sign of life of the process."""
+
+    status: Literal["ok"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Readiness(_Answer):
     """Whether requests are served, and the missing parts."""
 

@@ -14,6 +14,7 @@ from laserve_client._answers import (
     BatchOutcome,
     Decision,
     FeedbackOutcome,
+    Health,
     PolicyState,
     Readiness,
     StoredDecision,
@@ -180,6 +181,10 @@ def policy() -> Call[PolicyState]:
 
 def ready() -> Call[Readiness]:
     return _read("/readyz", Readiness.read, accepts=(503,))
+
+
+def health() -> Call[Health]:
+    return _read("/healthz", Health.read)
 
 
 def _read(path: str, parse: Callable[[Any], T], *, accepts: tuple[int, ...] = ()) -> Call[T]:

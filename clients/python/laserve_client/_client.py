@@ -15,6 +15,7 @@ from laserve_client._answers import (
     Candidate,
     Decision,
     FeedbackOutcome,
+    Health,
     PolicyState,
     Readiness,
     StoredDecision,
@@ -218,6 +219,10 @@ class Client:
     def ready(self) -> Readiness:
         """Read whether requests are served; does not raise while the service is loading."""
         return self._send(calls.ready())
+
+    def health(self) -> Health:
+        """Read whether the process is alive, whatever the state of its parts."""
+        return self._send(calls.health())
 
     def close(self) -> None:
         """Close the connections."""

@@ -76,7 +76,7 @@ class Feedback(TypedDict, total=False):
     chosen_index: int | None
     #: Reward of each candidate of the decision, in order, in the range of ``reward``.
     candidate_rewards: Sequence[float] | None
-    #: 1..256 right answers; each candidate is compared with the closest one.
+    #: 1..64 right answers; each candidate is compared with the closest one.
     references: Sequence[str] | None
     #: Metric of the comparison with ``references``, by default f1; only with ``references``.
     metric: Literal["f1", "exact_match", "rouge_l"] | None

@@ -203,6 +203,7 @@ async def test_answers_cannot_be_changed(calling, decision_body):
         ("arms", {}),
         ("policy", {}),
         ("ready", {}),
+        ("health", {}),
     ],
 )
 async def test_an_answer_of_something_else_is_told_from_one_of_laserve(calling, method, arguments, body):

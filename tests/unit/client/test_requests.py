@@ -105,6 +105,7 @@ async def test_a_batch_is_one_json_object_a_line(calling):
         ("arms", [], "GET", b"/arms"),
         ("policy", [], "GET", b"/policy"),
         ("ready", [], "GET", b"/readyz"),
+        ("health", [], "GET", b"/healthz"),
     ],
 )
 async def test_reads_go_to_their_own_path_and_ids_cannot_leave_it(calling, method, arguments, verb, path):

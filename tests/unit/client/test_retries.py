@@ -20,6 +20,7 @@ METHODS: list[tuple[str, dict[str, Any], bool]] = [
     ("arms", {}, True),
     ("policy", {}, True),
     ("ready", {}, True),
+    ("health", {}, True),
 ]
 BROKEN = [
     httpx.ConnectError,

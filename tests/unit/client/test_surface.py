@@ -39,6 +39,7 @@ METHODS = [
     "set_arm_state",
     "policy",
     "ready",
+    "health",
 ]
 #: Errors that no answer can hold.
 INTERNAL = {ConfigError, CorruptLog, ArmFailed}
@@ -136,6 +137,7 @@ def test_requests_have_every_field_that_the_service_takes(ours, theirs, elsewher
         (laserve_client.RewardScale, bandit.RewardScale),
         (laserve_client.PolicyState, bandit.PolicyBody),
         (laserve_client.Readiness, answers.Readiness),
+        (laserve_client.Health, answers.Health),
     ],
 )
 def test_answers_have_every_field_that_the_service_gives(ours, theirs):

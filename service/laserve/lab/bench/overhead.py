@@ -1,7 +1,8 @@
 """Benchmark of laserve's overhead: the whole service with fakes, and a bare endpoint, in one run.
 
 Both run behind uvicorn and are called in turn over one connection each, so that a noisy machine disturbs both
-alike. The bare endpoint parses an equal body and answers with as many bytes.
+alike. The bare endpoint parses an equal body and answers with as many bytes. httpx sends the requests, since
+`laserve_client` would add the time of reading the answers, which only laserve gives.
 """
 
 import asyncio

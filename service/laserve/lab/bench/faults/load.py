@@ -2,27 +2,35 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
-
-import httpx
+from typing import Any, TypeVar
 
 from laserve.errors import LaserveError
+from laserve_client import (
+    APIError,
+    AsyncClient,
+    ConnectionFailed,
+    GenerateRequest,
+    LaserveClientError,
+    NotFound,
+    Overloaded,
+    TimedOut,
+    Unavailable,
+)
 
-_BODY = {
+T = TypeVar("T")
+
+_REQUEST: GenerateRequest = {
     "question": "When was the bridge of Orrin opened?",
     "documents": [{"title": "Orrin", "text": "The bridge of Orrin was opened in 1907 by the mayor."}],
     "n": 4,
     "max_tokens": 32,
 }
-_TIMEOUT_S = 150.0
-#: Statuses that the service may answer during a fault: the client repeats its request later.
-_LATER = (429, 503, 504)
-#: Status for an answered decision that is missing; `compare` counts it at the end.
-_LOST = 404
-#: Seconds that a client waits after one of these statuses or no answer; shorter than `Retry-After`.
+#: Errors that a client may get during a fault; it repeats its request later.
+_LATER = (ConnectionFailed, Overloaded, Unavailable, TimedOut)
+#: Seconds that a client waits after one of these errors; shorter than `Retry-After`.
 _PAUSE_S = 0.1
 #: While an arm is pinned, one of this number of clients requests it.
 _PIN_EVERY = 4
@@ -68,22 +76,20 @@ class Clients:
     """Clients of one service, which may restart at another address.
 
     Args:
-        url: function that returns the present address.
-        headers: headers of every request.
+        connected: function that returns the connections to the present address; they repeat no request, since
+            each attempt counts.
         count: number of clients.
     """
 
-    def __init__(self, *, url: Callable[[], str], headers: Mapping[str, str], count: int) -> None:
+    def __init__(self, *, connected: Callable[[], AsyncClient], count: int) -> None:
         self.ledger = Ledger()
         #: An arm that some requests name.
         self.pinned: str | None = None
-        self._url = url
+        self._connected = connected
         self.count = count
         self._done = asyncio.Event()
         self._working: list[asyncio.Task[None]] = []
-        self._underway: set[asyncio.Future[httpx.Response]] = set()
-        limits = httpx.Limits(max_connections=count)
-        self._client = httpx.AsyncClient(headers=dict(headers), timeout=_TIMEOUT_S, limits=limits)
+        self._underway: set[asyncio.Future[Any]] = set()
 
     @property
     def in_flight(self) -> int:
@@ -97,16 +103,15 @@ class Clients:
         Raises:
             LaserveError: an answer that no client should get.
         """
-        async with self._client:
-            self._working = [asyncio.create_task(self._work(number)) for number in range(self.count)]
-            try:
-                yield
-                self._done.set()
-                await asyncio.gather(*self._working)
-            finally:
-                for client in self._working:
-                    client.cancel()
-                await asyncio.gather(*self._working, return_exceptions=True)
+        self._working = [asyncio.create_task(self._work(number)) for number in range(self.count)]
+        try:
+            yield
+            self._done.set()
+            await asyncio.gather(*self._working)
+        finally:
+            for client in self._working:
+                client.cancel()
+            await asyncio.gather(*self._working, return_exceptions=True)
 
     async def until(self, condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float) -> None:
         """Wait until the condition holds.
@@ -132,26 +137,35 @@ class Clients:
 
     async def _work(self, number: int) -> None:
         while not self._done.is_set():
-            pin = {"arm": self.pinned} if self.pinned and number % _PIN_EVERY == 0 else {}
-            answer = await self._post("/generate", _BODY | pin)
-            if answer is None:
+            arm = self.pinned if number % _PIN_EVERY == 0 else None
+            request: GenerateRequest = {**_REQUEST, "arm": arm}
+            decision = await self._attempt(self._connected().generate(**request))
+            if decision is None:
                 continue
-            decision_id = answer["decision_id"]
-            self.ledger.degraded += bool(answer["degraded"])
-            self.ledger.decisions.add(decision_id)
-            body = {"decision_id": decision_id, "reward": len(answer["text"]) % 11 / 10}
-            acknowledged = None
-            while acknowledged is None:  # repeated until there is an answer
-                acknowledged = await self._post("/feedback", body, {"Idempotency-Key": decision_id})
-            if "status" in acknowledged:
-                self.ledger.feedback.add(decision_id)
+            self.ledger.degraded += bool(decision.degraded)
+            self.ledger.decisions.add(decision.decision_id)
+            await self._rate(decision.decision_id, len(decision.text or "") % 11 / 10)
 
-    async def _post(
-        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any] | None:
-        """The answer, also one with status 404; None if there was none, or the client must try later."""
-        post = self._client.post(self._url() + path, json=dict(body), headers=dict(headers or {}))
-        request = asyncio.ensure_future(post)
+    async def _rate(self, decision_id: str, reward: float) -> None:
+        """Send feedback until it is acknowledged, or the decision is missing, which `compare` counts."""
+        acknowledged = None
+        while acknowledged is None:
+            sent = self._connected().feedback(decision_id, idempotency_key=decision_id, reward=reward)
+            try:
+                acknowledged = await self._attempt(sent)
+            except LaserveError as error:
+                if isinstance(error.__cause__, NotFound):
+                    return
+                raise
+        self.ledger.feedback.add(decision_id)
+
+    async def _attempt(self, call: Coroutine[Any, Any, T]) -> T | None:
+        """The answer; None if there was none, or the client must try later.
+
+        Raises:
+            LaserveError: an answer that no client should get; its cause is the error of the client.
+        """
+        request = asyncio.ensure_future(call)
         self._underway.add(request)
         try:
             await asyncio.wait({request})
@@ -160,16 +174,12 @@ class Clients:
             request.cancel()
         if request.cancelled():
             return None
-        if isinstance(request.exception(), httpx.TransportError):
-            await asyncio.sleep(_PAUSE_S)
-            return None
-        answer = request.result()
-        if answer.status_code != 200:
-            self.ledger.refused[answer.status_code] += 1
-        if answer.status_code in (200, _LOST):
-            content: dict[str, Any] = answer.json()
-            return content
-        if answer.status_code not in _LATER:
-            raise LaserveError(f"{path} was answered {answer.status_code}: {answer.text}")
+        try:
+            return request.result()
+        except LaserveClientError as error:
+            if isinstance(error, APIError):
+                self.ledger.refused[error.status] += 1
+            if not isinstance(error, _LATER):
+                raise LaserveError(f"a client was answered: {error}") from error
         await asyncio.sleep(_PAUSE_S)
         return None

@@ -127,7 +127,7 @@ async def _run(subject: Subject, names: Sequence[str], repetitions: int) -> dict
 
 
 async def _try(subject: Subject, name: str, repetitions: int) -> dict[str, Any]:
-    clients = Clients(url=lambda: subject.url, headers=subject.headers, count=CLIENTS)
+    clients = Clients(connected=lambda: subject.client, count=CLIENTS)
     trial = Trial(subject=subject, clients=clients)
     async with clients.working():
         for repetition in range(1, repetitions + 1):

@@ -8,16 +8,17 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-
-import httpx
 
 from laserve.config import ArmSettings, Settings, load
 from laserve.errors import LaserveError
+from laserve_client import AsyncClient, LaserveClientError
 
 #: Limit in seconds for the restart of an engine, and for the stop of a service.
 START_S = 600.0
+#: Timeout of a request in seconds.
+_TIMEOUT_S = 150.0
 #: Name of an additional arm -> its fault.
 ARMS = {"arm-hangs": "hang", "arm-raises": "raise"}
 
@@ -53,14 +54,15 @@ class Subject:
     def __init__(self, settings: Settings, arguments: Sequence[str], folder: Path) -> None:
         self.settings = settings
         self.folder = folder
-        self.url = ""
         key = next(iter(settings.server.api_keys.values()), None)
-        self.headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+        self._api_key = key.get_secret_value() if key else None
         self._command = [sys.executable, "-m", "laserve", "serve", "--host", "127.0.0.1", "--port", "0"]
         self._command += arguments
         self._output: deque[str] = deque(maxlen=30)
-        self._client = httpx.AsyncClient(headers=self.headers, timeout=60)
         self.process: asyncio.subprocess.Process
+        #: Client of the present process; it repeats no call by itself, since attempts are counted and timed.
+        self.client: AsyncClient
+        self._clients = AsyncExitStack()
 
     async def start(self) -> None:
         """Start the process and wait until it is ready. Raises LaserveError when it ends first."""
@@ -92,18 +94,19 @@ class Subject:
         async for line in process.stderr:
             self._output.append(line.decode(errors="replace"))
             if match := re.search(r"listening on (http://\S+?),", self._output[-1]):
-                self.url = match[1]
+                self.client = AsyncClient(match[1], self._api_key, timeout=_TIMEOUT_S, max_retries=0)
+                self._clients.push_async_callback(self.client.aclose)
                 listening.set()
 
-    async def get(self, path: str) -> httpx.Response | None:
-        """The answer; None if there is no connection."""
-        with suppress(httpx.TransportError):
-            return await self._client.get(self.url + path)
-        return None
+    async def alive(self) -> bool:
+        with suppress(LaserveClientError):
+            return (await self.client.health()).status == "ok"
+        return False
 
     async def ready(self) -> bool:
-        answer = await self.get("/readyz")
-        return answer is not None and answer.status_code == 200
+        with suppress(LaserveClientError):
+            return (await self.client.ready()).status == "ready"
+        return False
 
     async def end(self, number: signal.Signals) -> None:
         """Send a signal and wait. Raises LaserveError when the exit status is not the expected one."""
@@ -116,7 +119,7 @@ class Subject:
             raise LaserveError(f"the service ended with {status}:\n" + "".join(self._output))
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._clients.aclose()
         if self.process.returncode is None:
             self.process.kill()
             await self.process.wait()
@@ -126,10 +129,9 @@ class Subject:
         """Decision -> feedbacks of clients on it, for those that the service has."""
         counts = {}
         for decision_id in decisions:
-            answer = await self.get(f"/decisions/{decision_id}")
-            if answer is not None and answer.status_code == 200:
-                rows = answer.json()["feedback"]
-                counts[decision_id] = sum("default_reward" not in (row["body"] or {}) for row in rows)
+            with suppress(LaserveClientError):
+                rows = (await self.client.decision(decision_id)).feedback
+                counts[decision_id] = sum("default_reward" not in (row.body or {}) for row in rows)
         return counts
 
     def below(self, title: str) -> int:

@@ -54,7 +54,7 @@ class Trial:
         async def watch() -> None:
             while True:
                 began = time.perf_counter()
-                if await self.subject.get("/healthz") is not None:
+                if await self.subject.alive():
                     self.healthz_ms.append((time.perf_counter() - began) * 1000)
                 await asyncio.sleep(0.02)
 
