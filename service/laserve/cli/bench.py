@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from laserve.cli.options import configured, cuts, json_out, refusing, rows
+from laserve.cli.options import configured, cuts, json_out, refusing, rows, strict
 
 
 @click.group()
@@ -69,8 +69,8 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
 @bench.command("selection")
 @configured
 @rows(
-    "File of questions with right answers, LongBench's rows, SQuAD's JSON, or stored answers of known "
-    "quality; repeatable.",
+    "File of questions with right answers, or of answers of known quality (see `laserve data inspect`); "
+    "repeatable.",
     required=False,
 )
 @click.option(
@@ -124,6 +124,7 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
     show_default=True,
     help="Share of the requests on which full learners see the rewards of all arms.",
 )
+@strict
 @refusing
 def bench_selection(config: Path | None, profile: str | None, **options: Any) -> None:
     """Report on the value of choosing reward models: policies replayed over a pool of your questions."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from laserve.cli.options import configured, cuts, json_out, refusing
+from laserve.cli.options import configured, cuts, json_out, refusing, strict
 
 
 @click.command()
@@ -46,7 +46,7 @@ def models(config: Path | None, profile: str | None) -> None:
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="File of questions as JSON lines (may be .gz); by default built-in questions.",
+    help="File of questions with right answers (see `laserve data inspect`); by default built-in questions.",
 )
 @click.option("--rows", type=click.IntRange(1), help="Number of questions to use, from the start.")
 @cuts
@@ -55,9 +55,10 @@ def models(config: Path | None, profile: str | None) -> None:
     "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Requests sent at once."
 )
 @json_out()
+@strict
 @refusing
 def demo(**options: Any) -> None:
-    """Send questions and then right answers to a running service, and show what it learned."""
+    """Send questions and then feedback by their right answers to a running service; show what it learned."""
     from laserve.lab.demo import run
 
     asyncio.run(run(**options))

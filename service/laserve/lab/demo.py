@@ -1,36 +1,27 @@
-"""``laserve demo``: questions sent to a running service, answers sent back as feedback, tables."""
+"""``laserve demo``: questions sent to a running service, feedback on its answers, tables."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 
-from laserve import textmetrics
 from laserve.config.secrets import public_text
 from laserve.errors import ConfigError, LaserveError
-from laserve.lab.data.questions import Question, built_in, read
+from laserve.lab.asking import Answered, ask_all, by_references, refusing
+from laserve.lab.data import needs, reading
+from laserve.lab.data.built_in import built_in
+from laserve.lab.data.documents import cut
+from laserve.lab.data.row import Row
 from laserve.lab.output import Table, show, write_json
-from laserve.lab.progress import progress
+from laserve_client import Arm, AsyncClient, ConnectionFailed, LaserveClientError
+
+logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 600.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answered:
-    """The service's answer to one question."""
-
-    #: Arm whose scores chose the answer; None when every arm failed.
-    arm: str | None
-    #: F1 of each candidate against the right answers.
-    qualities: tuple[float, ...]
-    #: Index of the returned candidate.
-    index: int
-    #: Each arm that scored the request -> index of the candidate that it would have returned.
-    choices: dict[str, int]
 
 
 async def run(
@@ -44,46 +35,96 @@ async def run(
     n: int,
     concurrency: int,
     out: Path | None,
+    strict: bool = False,
 ) -> None:
     """Drive the service at `url` and print the tables.
 
     Args:
-        data: questions as JSON lines; None for the built-in ones.
+        data: file of rows for `needs.asking`; None for the built-in questions.
         rows: number of questions to use, the first ones; None for all.
         documents: documents that each question keeps, the one with the answer among them.
         passages: passages that each question keeps of its documents, one with the answer among them.
         n: candidates for each question.
         concurrency: questions in flight at once.
         out: where to write the figures as JSON.
+        strict: whether a record that cannot be read is an error.
 
     Raises:
-        ConfigError: there is no service at `url`, or it is not ready.
-        LaserveError: the service refused a question or a feedback.
+        ConfigError: there is no service at `url`, it is not ready, or no row of `data` has right answers.
+        InvalidRequest: the file cannot be read, or a record cannot and `strict` is set.
+        LaserveError: the service refused all questions, or a feedback.
     """
-    questions = (read(data) if data else built_in())[:rows]
-    sources = {question.id: question.source for question in questions}
-    if documents:
-        questions = [question.cut(documents) for question in questions]
-    if passages:
-        questions = [question.passages(passages) for question in questions]
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT_S) as client:
-        await _check_ready(client)
-        before = (await _call(client, "GET", "/policy"))["log_position"]
-        answered = await _ask_all(client, questions, sources, n=n, concurrency=concurrency)
-        arms = (await _call(client, "GET", "/arms"))["arms"]
-        after = (await _call(client, "GET", "/policy"))["log_position"]
-    figures = summarise(answered) | {"questions": len(questions), "n": n, "events": after - before}
+    questions = [
+        cut(row, documents=documents, passages=passages) for row in _questions(data, strict=strict)[:rows]
+    ]
+    async with AsyncClient(url, api_key, timeout=_TIMEOUT_S) as client:
+        await _check_ready(client, url)
+        with refusing():
+            before = await client.policy()
+        references = by_references(questions, before.learn_from)
+        given = await ask_all(client, questions, n=n, concurrency=concurrency, references=references)
+        with refusing():
+            arms, after = await client.arms(), await client.policy()
+    answered = [one for one in given if one is not None]
+    if not answered:
+        raise LaserveError("the service refused all questions")
+    _tell_unlearned(answered, after.learn_from)
+    figures = summarise(answered) | {
+        "questions": len(answered),
+        "n": n,
+        "events": after.log_position - before.log_position,
+        "learned": sum(one.learned for one in answered),
+        "metrics": dict(Counter(row.metric for row, one in zip(questions, given, strict=True) if one)),
+    }
     show(*_tables(figures, arms))
     if out:
         await asyncio.to_thread(write_json, out, figures)
 
 
+def _questions(data: Path | None, *, strict: bool) -> list[Row]:
+    """The rows of the file that have right answers; a warning counts the others by reason."""
+    if data is None:
+        return built_in()
+    (file,) = reading.read([data], strict=strict)
+    questions, left_out = needs.usable(file, needs.asking)
+    counted = ", ".join(f"{reason} ({count})" for reason, count in left_out.items())
+    if not questions:
+        raise ConfigError.at("--data", f"{data} has no row that can be asked: {counted}")
+    if left_out:
+        logger.warning("%s: %d rows are left out: %s", data, left_out.total(), counted)
+    return questions
+
+
+def _tell_unlearned(answered: Sequence[Answered], learn_from: str | None) -> None:
+    """Warn if the policy did not learn from all feedback."""
+    lost = sum(not one.learned for one in answered)
+    if lost:
+        logger.warning(
+            "the policy learned nothing from %d of %d answers: it learns from %s alone",
+            lost,
+            len(answered),
+            learn_from,
+        )
+
+
+async def _check_ready(client: AsyncClient, url: str) -> None:
+    try:
+        readiness = await client.ready()
+    except ConnectionFailed as error:
+        message = f"no service at {url}: {error}; start one: laserve serve"
+        raise ConfigError.at("--url", public_text(message)) from error
+    except LaserveClientError as error:
+        raise ConfigError.at("--url", public_text(f"no laserve at {url}: {error}")) from error
+    if readiness.status != "ready":
+        why = "; ".join(f"{part}: {reason}" for part, reason in readiness.why.items()) or readiness.status
+        raise ConfigError.at("--url", public_text(f"the service at {url} is not ready: {why}"))
+
+
 def summarise(answered: Sequence[Answered]) -> dict[str, Any]:
-    """Figures of a run: F1 in [0, 1] of the returned, the average and the best candidates, and by arm."""
+    """Figures of a run: quality in [0, 1] of returned, average and best candidates, and by arm."""
     names = sorted({name for one in answered for name in one.choices})
     return {
-        "f1": {
+        "quality": {
             "returned": _mean([one.qualities[one.index] for one in answered]),
             "average_candidate": _mean([float(np.mean(one.qualities)) for one in answered]),
             "best_possible": _mean([max(one.qualities) for one in answered]),
@@ -100,84 +141,6 @@ def summarise(answered: Sequence[Answered]) -> dict[str, Any]:
     }
 
 
-async def _ask_all(
-    client: httpx.AsyncClient,
-    questions: Sequence[Question],
-    sources: Mapping[str, str],
-    *,
-    n: int,
-    concurrency: int,
-) -> list[Answered]:
-    """Send all questions; `sources`, question id -> source, goes into the log as metadata."""
-    gate = asyncio.Semaphore(concurrency)
-    with progress("asking", len(questions)) as report:
-
-        async def one(question: Question) -> Answered:
-            async with gate:
-                answered = await _ask(client, question, n, sources[question.id])
-            report.advance()
-            return answered
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(question)) for question in questions]
-        except* LaserveError as errors:
-            raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-async def _ask(client: httpx.AsyncClient, question: Question, n: int, source: str) -> Answered:
-    body: dict[str, Any] = {
-        "question": question.question,
-        "documents": [{"title": document.title, "text": document.text} for document in question.documents],
-        "n": n,
-        "metadata": {"id": question.id, "source": source},
-    }
-    if question.task:
-        body["task"] = question.task
-    answer = await _call(client, "POST", "/generate", body)
-    decision_id = answer["decision_id"]
-    await _call(
-        client, "POST", "/feedback", {"decision_id": decision_id, "references": list(question.answers)}
-    )
-    stored = await _call(client, "GET", f"/decisions/{decision_id}")
-    texts = [candidate["text"] for candidate in answer["candidates"]]
-    return Answered(
-        arm=answer["scored_by"],
-        qualities=tuple(textmetrics.best("f1", text, question.answers) for text in texts),
-        index=answer["index"],
-        choices=stored["choices"],
-    )
-
-
-async def _check_ready(client: httpx.AsyncClient) -> None:
-    try:
-        answer = await client.get("/readyz")
-    except httpx.HTTPError as error:
-        raise ConfigError.at(
-            "--url", public_text(f"no service at {client.base_url}: {error}; start one: laserve serve")
-        ) from error
-    if answer.status_code != 200:
-        raise ConfigError.at(
-            "--url", public_text(f"the service at {client.base_url} is not ready: {answer.text}")
-        )
-
-
-async def _call(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
-    """One call, repeated after `Retry-After` while the service answers 429."""
-    while True:
-        try:
-            answer = await client.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise LaserveError(f"{method} {path}: {error!r}") from error
-        if answer.status_code != 429:
-            break
-        await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
-    if answer.is_error:
-        raise LaserveError(f"{method} {path}: {answer.status_code}: {answer.text}")
-    return answer.json()
-
-
 def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
@@ -186,11 +149,19 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _tables(figures: dict[str, Any], arms: Sequence[dict[str, Any]]) -> list[Table]:
-    learned = {arm["name"]: arm["mean_reward"] for arm in arms}
+def _tables(figures: dict[str, Any], arms: Sequence[Arm]) -> list[Table]:
+    learned = {arm.name: arm.mean_reward for arm in arms}
+    measure = "F1" if {*figures["metrics"]} == {"f1"} else "quality"
     by_arm = Table(
         title=f"{figures['questions']} questions, n = {figures['n']}, {figures['events']} events learned",
-        columns=("arm", "share %", "F1 when chosen", "F1 had it always chosen", "on", "mean reward so far"),
+        columns=(
+            "arm",
+            "share %",
+            f"{measure} when chosen",
+            f"{measure} had it always chosen",
+            "on",
+            "mean reward so far",
+        ),
         rows=[
             (
                 name,
@@ -202,9 +173,9 @@ def _tables(figures: dict[str, Any], arms: Sequence[dict[str, Any]]) -> list[Tab
         ],
     )
     overall = Table(
-        title="F1 against the right answers",
+        title=f"{measure.capitalize()} against the right answers",
         columns=("returned answers", "average candidate", "best possible"),
-        rows=[[_percent(figures["f1"][key]) for key in ("returned", "average_candidate", "best_possible")]],
+        rows=[[_percent(figures["quality"][key]) for key in ("returned", "average_candidate", "best_possible")]],
         names=0,
     )
     return [by_arm, overall]

@@ -10,12 +10,15 @@ from typing import Any
 from laserve.config import Settings
 from laserve.errors import ConfigError
 from laserve.lab.charts.chart import check_matplotlib
-from laserve.lab.data.cases import Case
-from laserve.lab.data.files import read_tasks
+from laserve.lab.data import needs, reading
+from laserve.lab.data.documents import cut as cut_documents
+from laserve.lab.data.reading import RowFile
+from laserve.lab.data.row import Row
 from laserve.lab.output import check_writable, machine, show, write_json, write_text
 from laserve.lab.pools.build import build
 from laserve.lab.pools.held_out import Seen, cross_fitted, held_out
 from laserve.lab.pools.pool import Pool, check_pyarrow, read
+from laserve.lab.pools.restrict import restricted
 from laserve.lab.progress import progress
 from laserve.lab.replay.learners import policies_of
 from laserve.lab.report.figures import figures
@@ -36,11 +39,13 @@ HTML, MARKDOWN = "selection.html", "selection.md"
 class _Cut:
     """The part of the files that is used."""
 
-    #: Rows of each file, the first ones; None for all.
+    #: Usable rows of each file, the first ones; None for all.
     rows: int | None
     #: Documents, and passages of documents, that a question keeps, as in ``laserve demo``.
     documents: int | None
     passages: int | None
+    #: Whether a record that cannot be read is an error.
+    strict: bool
 
 
 def run(
@@ -59,25 +64,27 @@ def run(
     policies: Sequence[str] = ("linucb",),
     orders: int = 20,
     shadow_share: float = 0.25,
+    strict: bool = False,
 ) -> None:
     """Build the pool unless its file exists, replay it, print the findings, and write the report.
 
     Args:
-        data: files in a format of `laserve.lab.data.files.read_tasks`; if the pool exists, it is
-            restricted to the questions of these files.
+        data: files of rows for `needs.selecting`; if the pool exists, it is restricted to the questions of
+            these files.
         pool: the parquet file.
         out: JSON file for all figures, by the keys of `laserve.lab.report.figures.figures`.
         report: folder for the page of HTML and the Markdown.
-        rows: rows of each file that are used, the first ones; None for all.
+        rows: usable rows of each file that are used, the first ones; None for all.
         documents, passages: documents and passages that a question keeps, as in ``laserve demo``.
         trained_on: file in the format of `Seen.read`.
         cross_fit: ``NAME=ARM,ARM``, as in `cross_fitted`.
         at_once: questions that are built concurrently.
         policies, orders, shadow_share: as in `Plan`.
+        strict: whether a record that cannot be read is an error.
 
     Raises:
         ConfigError: a setting or an option is wrong, or nothing is left to replay.
-        InvalidRequest: a row cannot be read.
+        InvalidRequest: a file cannot be read, or a record cannot and `strict` is set.
         Unavailable: the engine failed; the same command resumes the build.
     """
     check_pyarrow()
@@ -89,7 +96,7 @@ def run(
     fits = [_fit(option) for option in cross_fit]
     plan = Plan(policy=settings.policy, learners=tuple(policies), orders=orders, shadow_share=shadow_share)
     seen = Seen.read(trained_on) if trained_on else Seen()
-    cut = _Cut(rows=rows, documents=documents, passages=passages)
+    cut = _Cut(rows=rows, documents=documents, passages=passages, strict=strict)
     path = pool or (report or (out.parent if out else Path())) / POOL
     built = _pool(settings, path, data, cut=cut, seen=seen, at_once=at_once)
     for name, parts in fits:
@@ -122,41 +129,27 @@ def _pool(
     if path.exists():
         pool = read(path)
         seen.check([*pool.arms, *configured])
-        return _restricted(pool, path, *_cases(data, cut)) if data else pool
+        return restricted(pool, path, *_rows(data, cut)) if data else pool
     seen.check(configured)
     if not data:
         raise ConfigError.at("--data", f"needed to build a pool, since {path} is not there")
     check_writable(path, "--pool", parents=True)
-    cases, left_out = _cases(data, cut)
-    return asyncio.run(build(settings, cases, out=path, left_out=left_out, seen=seen, at_once=at_once))
+    _, rows, left_out = _rows(data, cut)
+    return asyncio.run(build(settings, rows, out=path, left_out=left_out, seen=seen, at_once=at_once))
 
 
-def _cases(data: Sequence[Path], cut: _Cut) -> tuple[list[Case], Mapping[str, int]]:
-    """Cases of all files, and the number of rows left out by reason."""
-    cases: list[Case] = []
+def _rows(data: Sequence[Path], cut: _Cut) -> tuple[list[RowFile], list[Row], Mapping[str, int]]:
+    """Files, their usable rows, and the number of rows left out by reason."""
+    files = reading.read(data, strict=cut.strict)
+    rows: list[Row] = []
     left_out: Counter[str] = Counter()
-    for path in data:
-        tasks = read_tasks(path)
-        cases += [
-            case.cut(documents=cut.documents, passages=cut.passages) for case in tasks.cases[: cut.rows]
+    for file in files:
+        usable, others = needs.usable(file, needs.selecting)
+        rows += [
+            cut_documents(row, documents=cut.documents, passages=cut.passages) for row in usable[: cut.rows]
         ]
-        left_out.update(tasks.left_out)
-    return cases, left_out
-
-
-def _restricted(pool: Pool, path: Path, cases: Sequence[Case], left_out: Mapping[str, int]) -> Pool:
-    """The pool with only the questions that are in the data.
-
-    Raises:
-        ConfigError: no question of the pool is in the data.
-    """
-    wanted = {case.key for case in cases}
-    there = {question.key for question in pool.questions}
-    if not wanted & there:
-        raise ConfigError.at("--pool", f"{path} has no question of --data; remove it, or leave --data out")
-    lacking = Counter({"not in the pool": len(wanted - there)})
-    kept = tuple(question for question in pool.questions if question.key in wanted)
-    return replace(pool, questions=kept, left_out=Counter(left_out) + lacking)
+        left_out.update(others)
+    return files, rows, left_out
 
 
 def _print(figures: Mapping[str, Any]) -> None:

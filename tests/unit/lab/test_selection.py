@@ -188,3 +188,46 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_is_built(
     assert result.output.startswith(f"laserve: {option}: {tmp_path / path}")
     assert "cannot be written" in result.output
     assert "building" not in result.output
+
+
+def test_a_pool_of_two_files_of_one_name_is_replayed_for_one_of_them(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    a, b = lines(tmp_path / "a", "test.jsonl", QA), lines(tmp_path / "b", "test.jsonl", QA[:7])
+    pool, out = tmp_path / "pool.parquet", tmp_path / "figures.json"
+    assert bench("--data", a, "--data", b, "--pool", str(pool)).exit_code == 0
+    assert {question.file for question in read(pool).questions} == {"a/test.jsonl", "b/test.jsonl"}
+    assert bench("--data", b, "--pool", str(pool), "--json", str(out)).exit_code == 0
+    assert json.loads(out.read_text())["questions"] == 7
+
+
+def test_records_that_cannot_be_read_are_counted_or_refused_with_strict(tmp_path: Path) -> None:
+    path = lines(tmp_path, "bridges.jsonl", QA)
+    Path(path).write_text(Path(path).read_text() + '\n{"id": "torn')
+    pool, out = tmp_path / "pool.parquet", tmp_path / "figures.json"
+    arguments = ["--data", path, "--pool", str(pool), "--json", str(out)]
+    result = bench(*arguments, "--strict")
+    assert result.exit_code == 1
+    assert "line 13" in result.output
+    assert not pool.exists()
+    assert bench(*arguments).exit_code == 0
+    assert json.loads(out.read_text())["pool"]["left_out"] == {"cannot be read": 1}
+
+
+def test_rows_that_cannot_be_used_are_counted_by_their_reason(tmp_path: Path) -> None:
+    rows = [*QA, {"id": "plain", "prompt": "greet me"}]
+    pool = tmp_path / "pool.parquet"
+    assert bench("--data", lines(tmp_path, "bridges.jsonl", rows), "--pool", str(pool)).exit_code == 0
+    assert read(pool).left_out == {"neither right answers nor two stored answers": 1}
+
+
+def test_documents_are_cut_before_the_pool_is_built(tmp_path: Path) -> None:
+    documents = [{"text": f"Text number {index} of the town. " * 40} for index in range(4)]
+    path = lines(tmp_path, "towns.jsonl", [row | {"documents": documents} for row in QA])
+    lengths = {}
+    for name, cut in {"whole": [], "two": ["--documents", "2"], "one": ["--passages", "1"]}.items():
+        pool = tmp_path / f"{name}.parquet"
+        assert bench("--data", path, "--pool", str(pool), *cut).exit_code == 0
+        built = read(pool)
+        lengths[name] = built.questions[0].x[built.recipe.features.index("log_prompt_tokens")]
+    assert lengths["one"] < lengths["two"] < lengths["whole"]

@@ -10,7 +10,9 @@ from laserve.config import MAX_CANDIDATES, ArmSettings, SamplingDefaults
 from laserve.types import ArmStatus, Document, Feedback, FeedbackKind, Message, Request, Sampling
 
 _Text = Annotated[str, Field(min_length=1)]
-_Reference = Annotated[str, Field(min_length=1, max_length=10_000)]
+#: Most right answers in one feedback, and the longest, in characters.
+MAX_REFERENCES, MAX_REFERENCE = 64, 10_000
+_Reference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _SOURCES = ("prompt", "messages", "question")
 _KINDS: tuple[FeedbackKind, ...] = ("reward", "thumb", "chosen_index", "candidate_rewards", "references")
@@ -183,7 +185,7 @@ class FeedbackBody(Body):
     candidate_rewards: Annotated[list[_Finite], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = (
         Field(None, description="Quality of each candidate, in order, within the range of `reward`.")
     )
-    references: Annotated[list[_Reference], Field(min_length=1, max_length=64)] | None = Field(
+    references: Annotated[list[_Reference], Field(min_length=1, max_length=MAX_REFERENCES)] | None = Field(
         None, description="Right answers; each candidate is compared with the closest of them."
     )
     metric: Literal["f1", "exact_match", "rouge_l"] | None = Field(

@@ -1,7 +1,9 @@
 """What each command needs of a row."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
+from laserve.lab.data.reading import RowFile
 from laserve.lab.data.row import CORRECTNESS, PREFERENCE, Row
 
 #: Command -> the reason why it cannot use a row; None if it can.
@@ -57,3 +59,11 @@ NEEDS: Mapping[str, Need] = {
     "fit-context --data": sampling,
     "demo --data": asking,
 }
+
+
+def usable(file: RowFile, need: Need) -> tuple[list[Row], Counter[str]]:
+    """Rows of a file that a command can use, and reason -> number of its other records."""
+    reasons = [need(row) for row in file.rows]
+    rows = [row for row, reason in zip(file.rows, reasons, strict=True) if reason is None]
+    left_out = Counter(file.left_out) + Counter(reason for reason in reasons if reason is not None)
+    return rows, left_out + Counter({"cannot be read": len(file.bad)})

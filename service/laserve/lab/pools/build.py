@@ -1,4 +1,4 @@
-"""Building of a pool from cases, with the parts and in the order of a service request.
+"""Building of a pool from rows, with the parts and in the order of a service request.
 
 Render, x, candidates, scores: the steps of `laserve.selection.answer`, but every arm scores, and no answer
 is chosen; replayed policies choose later.
@@ -6,6 +6,7 @@ is chosen; replayed policies choose later.
 
 import asyncio
 import logging
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from laserve import __version__
 from laserve.config import Settings
 from laserve.config.secrets import public
 from laserve.errors import ArmFailed, ConfigError, InvalidRequest, LaserveError, Unscorable
-from laserve.lab.data.cases import Case, Stored
+from laserve.lab.data.row import CORRECTNESS, PREFERENCE, REWARD, Answer, Row
 from laserve.lab.pools.checkpoint import Checkpoint
 from laserve.lab.pools.held_out import Seen
 from laserve.lab.pools.pool import Pool, PoolArm, PoolQuestion, Recipe, write
@@ -47,56 +48,60 @@ class Builder:
     recipe: Recipe
     seen: Seen
 
-    async def question(self, case: Case) -> PoolQuestion:
-        """One case, with the scores of every arm that was not trained on it.
+    async def question(self, row: Row) -> PoolQuestion:
+        """One row, with the scores of every arm that was not trained on it.
+
+        The candidates are the row's stored answers, if there are two or more; otherwise they are sampled.
 
         Raises:
-            InvalidRequest: the case does not fit the generator.
+            InvalidRequest: the row does not fit the generator.
             Unavailable: the engine failed.
         """
-        request = _request(case, self.service.settings)
+        stored = shuffled(row) if len(row.answers) > 1 else ()
+        request = _request(row, self.service.settings, stored=len(stored))
         rendered = await self.service.generator.render(request)
         x = await self.service.context.build(request, rendered.tokens)
-        if case.stored is None:
+        known = not stored or bool(row.logprobs)
+        if stored:
+            candidates = _candidates(stored, known=known)
+            qualities = [answer.quality for answer in stored]
+        else:
             finished = [candidate async for candidate in self.service.generator.stream(rendered)]
             candidates = in_order(finished, request)
-            qualities = [case.quality(candidate.text) for candidate in candidates]
-        else:
-            candidates, qualities = _candidates(case.stored), list(case.stored.qualities)
-        known = case.stored is None or bool(case.stored.logprobs)
+            qualities = [row.quality(candidate.text) for candidate in candidates]
         names = [arm.name for arm in self.recipe.arms]
         scores = await asyncio.gather(
-            *(self._scores(arm, case, request, candidates, known=known) for arm in self.recipe.arms)
+            *(self._scores(arm, row, request, candidates, known=known) for arm in self.recipe.arms)
         )
         return PoolQuestion(
-            id=case.id,
-            file=case.file,
-            task=case.task,
-            source=case.source,
-            metric=case.metric,
+            id=row.id,
+            file=row.file,
+            task=_task(row),
+            source=row.source,
+            metric=_metric(row) if stored else row.metric,
             x=x,
             logprobs=np.array([candidate.logprob if known else np.nan for candidate in candidates]),
-            tokens=tuple(candidate.tokens if case.stored is None else 0 for candidate in candidates),
+            tokens=tuple(0 if stored else candidate.tokens for candidate in candidates),
             qualities=np.array(qualities),
             scores=dict(zip(names, scores, strict=True)),
             texts=tuple(candidate.text for candidate in candidates),
         )
 
     async def _scores(
-        self, arm: PoolArm, case: Case, request: Request, candidates: Sequence[Candidate], *, known: bool
+        self, arm: PoolArm, row: Row, request: Request, candidates: Sequence[Candidate], *, known: bool
     ) -> Vector:
-        """Scores by an arm, shape (n,); all NaN if the arm must not, or cannot, score the case."""
+        """Scores by an arm, shape (n,); all NaN if the arm must not, or cannot, score the row."""
         nothing = np.full(len(candidates), np.nan)
-        if self.seen.has(arm.name, id=case.id, source=case.source) or (arm.kind == _LOGLIK and not known):
+        if self.seen.has(arm.name, id=row.id, source=row.source) or (arm.kind == _LOGLIK and not known):
             return nothing
         for pause_s in (*PAUSES_S, None):
             try:
                 return (await self.service.arms.score(arm.name, request, candidates)).scores
             except Unscorable as error:
-                logger.warning("arm %s has no score of %s: %s", arm.name, case.key, error.message)
+                logger.warning("arm %s has no score of %s: %s", arm.name, row.key, error.message)
                 return nothing
             except ArmFailed as error:
-                logger.warning("arm %s cannot score %s: %s", arm.name, case.key, error.message)
+                logger.warning("arm %s cannot score %s: %s", arm.name, row.key, error.message)
             if pause_s is not None:
                 await asyncio.sleep(pause_s)
         return nothing
@@ -104,7 +109,7 @@ class Builder:
 
 async def build(
     settings: Settings,
-    cases: Sequence[Case],
+    rows: Sequence[Row],
     *,
     out: Path,
     left_out: Mapping[str, int] | None = None,
@@ -115,23 +120,23 @@ async def build(
 
     Args:
         out: the parquet file; finished questions are kept beside it, in a file ``.part``, until all are done.
-        left_out: reason -> number of rows that are not cases; stored in the pool.
+        left_out: reason -> number of rows that are left out already; stored in the pool.
         seen: rows that arms were trained on; an arm does not score its training rows.
-        at_once: cases that are built concurrently.
+        at_once: rows that are built concurrently.
 
     Raises:
-        ConfigError: a setting is wrong, two cases have one key, no arm or no case is left, or the checkpoint
+        ConfigError: a setting is wrong, two rows have one key, no arm or no row is left, or the checkpoint
             was made with other settings.
         Unavailable: the engine failed; the next run resumes the build.
     """
-    if len({case.key for case in cases}) < len(cases):
+    if len({row.key for row in rows}) < len(rows):
         raise ConfigError.at("--data", "two files have the same name and ids; rename one")
     async with generating(make_service(_patient(settings))) as service:
         recipe = _recipe(service)
         builder = Builder(service=service, recipe=recipe, seen=seen or Seen())
         with Checkpoint(out, recipe) as checkpoint:
-            unfit = await _build_all(builder, cases, checkpoint, at_once)
-    questions = tuple(checkpoint.done[case.key] for case in cases if case.key in checkpoint.done)
+            unfit = await _build_all(builder, rows, checkpoint, at_once)
+    questions = tuple(checkpoint.done[row.key] for row in rows if row.key in checkpoint.done)
     if not questions:
         raise ConfigError.at("--data", "no question fits the generator")
     pool = Pool(recipe=recipe, questions=questions, left_out={**(left_out or {}), **unfit})
@@ -141,27 +146,27 @@ async def build(
 
 
 async def _build_all(
-    builder: Builder, cases: Sequence[Case], checkpoint: Checkpoint, at_once: int
+    builder: Builder, rows: Sequence[Row], checkpoint: Checkpoint, at_once: int
 ) -> dict[str, int]:
-    """Reason -> cases that could not be built."""
+    """Reason -> rows that could not be built."""
     gate = asyncio.Semaphore(at_once)
     left_out: Counter[str] = Counter()
-    missing = [case for case in cases if case.key not in checkpoint.done]
-    with progress("building", len(cases), done=len(cases) - len(missing)) as report:
+    missing = [row for row in rows if row.key not in checkpoint.done]
+    with progress("building", len(rows), done=len(rows) - len(missing)) as report:
 
-        async def one(case: Case) -> None:
+        async def one(row: Row) -> None:
             async with gate:
                 try:
-                    checkpoint.add(await builder.question(case))
+                    checkpoint.add(await builder.question(row))
                 except InvalidRequest as error:
-                    logger.warning("%s of %s is left out: %s", case.id, case.file, error.message)
+                    logger.warning("%s of %s is left out: %s", row.id, row.file, error.message)
                     left_out["does not fit the generator"] += 1
             report.advance()
 
         try:
             async with asyncio.TaskGroup() as group:
-                for case in missing:
-                    group.create_task(one(case))
+                for row in missing:
+                    group.create_task(one(row))
         except* LaserveError as errors:
             raise errors.exceptions[0] from None
     return dict(left_out)
@@ -196,24 +201,50 @@ def _recipe(service: Service) -> Recipe:
     )
 
 
-def _request(case: Case, settings: Settings) -> Request:
-    """The case as a client's request with the settings' defaults."""
+def _request(row: Row, settings: Settings, *, stored: int) -> Request:
+    """The row as a client's request with the settings' defaults.
+
+    Args:
+        stored: number of stored answers that are the candidates; 0 if they are sampled.
+    """
     defaults = settings.generation.defaults
-    if case.stored is None:
+    if stored:
+        sampling = replace(row.request.sampling, n=stored, temperature=defaults.temperature)
+    else:
         sampling = Sampling(
             n=defaults.n,
             temperature=defaults.temperature,
             top_p=defaults.top_p,
             max_tokens=defaults.max_tokens,
         )
-    else:
-        sampling = replace(case.request.sampling, n=len(case.stored.texts), temperature=defaults.temperature)
-    return replace(case.request, sampling=sampling, task=case.task)
+    return replace(row.request, sampling=sampling, task=_task(row))
 
 
-def _candidates(stored: Stored) -> tuple[Candidate, ...]:
-    logprobs = stored.logprobs or (0.0,) * len(stored.texts)
+def _task(row: Row) -> str:
+    """Task of the row; its first domain, or its file's name, where the row does not say."""
+    return row.task or next(iter(row.domains), row.file)
+
+
+def _metric(row: Row) -> str:
+    """Metric of stored answers. That of right answers in the same row is about other answers."""
+    return row.metric if row.metric in (PREFERENCE, CORRECTNESS) else REWARD
+
+
+def shuffled(row: Row) -> tuple[Answer, ...]:
+    """The row's stored answers, shuffled by its id.
+
+    Files list the better answer first, or order answers by model, so the index would favour a scorer that
+    breaks ties by it.
+    """
+    answers = list(row.answers)
+    random.Random(row.id).shuffle(answers)  # noqa: S311 - reproducible order
+    return tuple(answers)
+
+
+def _candidates(answers: Sequence[Answer], *, known: bool) -> tuple[Candidate, ...]:
+    """The answers as candidates; `known` says whether all of them have a log-probability."""
+    logprobs = [(known and answer.logprob) or 0.0 for answer in answers]
     return tuple(
-        Candidate(index=index, text=text, finish_reason="stop", tokens=1, logprob=logprob)
-        for index, (text, logprob) in enumerate(zip(stored.texts, logprobs, strict=True))
+        Candidate(index=index, text=answer.text, finish_reason="stop", tokens=1, logprob=logprob)
+        for index, (answer, logprob) in enumerate(zip(answers, logprobs, strict=True))
     )

@@ -1,6 +1,6 @@
 """A pool is built by the service's own parts, and a run that broke off goes on."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
+from builders import make_documents, make_request, make_row
 from laserve.config import Settings, load
 from laserve.errors import ConfigError, EngineError, Unscorable
-from laserve.lab.data.cases import Case
-from laserve.lab.data.files import read_tasks
+from laserve.lab.data.row import BARE, CORRECTNESS, PREFERENCE, REWARD, Answer, Row
 from laserve.lab.pools import build as pool_building
 from laserve.lab.pools.build import build
 from laserve.lab.pools.checkpoint import Checkpoint
@@ -20,19 +20,32 @@ from laserve.lab.pools.pool import Pool, read
 from laserve.scoring import python
 from laserve.scoring.fake import FakeRewardModel
 from laserve.scoring.loglik import LogLikelihood
+from laserve.types import Message
 
 ROWS = [
-    {
-        "id": f"q{index}",
-        "task": "multi-doc-qa",
-        "question": f"what was opened in 19{index:02d}?",
-        "documents": [{"text": f"The bridge number {index} was opened in 19{index:02d}."}],
-        "answers": ["bridge", f"number {index}"],
-    }
+    make_row(
+        id=f"q{index}",
+        file="bridges",
+        task="multi-doc-qa",
+        request=make_request(
+            question=f"what was opened in 19{index:02d}?",
+            documents=make_documents(f"The bridge number {index} was opened in 19{index:02d}."),
+        ),
+        metric="f1",
+        references=("bridge", f"number {index}"),
+    )
     for index in range(6)
 ]
 PAIRS = [
-    {"id": f"p{index}", "prompt": "Human: hi\n\nAssistant:", "chosen": f"hello {index}", "rejected": "no"}
+    make_row(
+        1.0,
+        0.0,
+        texts=(f"hello {index}", "no"),
+        id=f"p{index}",
+        file="greetings",
+        request=make_request(messages=(Message(role="user", content="hi"),), sampling=BARE),
+        metric=PREFERENCE,
+    )
     for index in range(2)
 ]
 
@@ -41,19 +54,13 @@ def settings(**flags: Any) -> Settings:
     return load(profile="fake", flags=flags)
 
 
-def cases(folder: Path, rows: list[dict[str, Any]], name: str = "bridges.jsonl") -> list[Case]:
-    path = folder / name
-    path.write_text("\n".join(map(json.dumps, rows)))
-    return list(read_tasks(path).cases)
-
-
 def rows(pool: Pool) -> list[str]:
     return [repr(question.to_json()) for question in pool.questions]
 
 
 async def test_a_pool_holds_what_the_service_would_have_answered(tmp_path: Path) -> None:
     out = tmp_path / "pool.parquet"
-    pool = await build(settings(), cases(tmp_path, ROWS), out=out)
+    pool = await build(settings(), ROWS, out=out)
     assert pool.arms == ("loglik", "consensus", "relevance")
     assert [arm.free for arm in pool.recipe.arms] == [True, True, False]
     question = pool.questions[0]
@@ -67,7 +74,7 @@ async def test_a_pool_holds_what_the_service_would_have_answered(tmp_path: Path)
     assert question.x[pool.recipe.features.index("task:multi-doc-qa")] == 1.0
     np.testing.assert_array_equal(question.scores["loglik"], question.logprobs)
     assert question.texts is not None
-    assert question.qualities.tolist() == [cases(tmp_path, ROWS)[0].quality(text) for text in question.texts]
+    assert question.qualities.tolist() == [ROWS[0].quality(text) for text in question.texts]
     assert rows(read(out)) == rows(pool)
     assert list(tmp_path.glob("*.part")) == []
 
@@ -75,7 +82,7 @@ async def test_a_pool_holds_what_the_service_would_have_answered(tmp_path: Path)
 async def test_stored_answers_are_the_candidates_and_loglik_has_no_say_without_log_probabilities(
     tmp_path: Path,
 ) -> None:
-    pool = await build(settings(), cases(tmp_path, PAIRS), out=tmp_path / "pool.parquet")
+    pool = await build(settings(), PAIRS, out=tmp_path / "pool.parquet")
     for question in pool.questions:
         assert question.texts is not None
         by_text = dict(zip(question.texts, question.qualities, strict=True))
@@ -87,9 +94,76 @@ async def test_stored_answers_are_the_candidates_and_loglik_has_no_say_without_l
         assert question.x[pool.recipe.features.index("log2_n")] == pytest.approx((1 - 3.0) / 1.5)
 
 
+@pytest.mark.parametrize(
+    ("answers", "references", "metric", "expected"),
+    [
+        (2, (), PREFERENCE, PREFERENCE),
+        (3, (), CORRECTNESS, CORRECTNESS),
+        (2, ("right",), "f1", REWARD),  # an exported log, whose references measure other answers
+        (1, ("right",), "rouge_l", "rouge_l"),
+        (0, ("right",), "f1", "f1"),
+    ],
+)
+async def test_stored_answers_come_before_right_answers_that_would_measure_sampled_ones(
+    tmp_path: Path, answers: int, references: tuple[str, ...], metric: str, expected: str
+) -> None:
+    row = make_row(*[0.5] * answers, references=references, metric=metric)
+    pool = await build(settings(), [row], out=tmp_path / "pool.parquet")
+    question = pool.questions[0]
+    stored = answers > 1
+    assert question.metric == expected
+    assert (sorted(question.texts or ()) == sorted(row.texts)) is stored
+    assert (set(question.tokens) == {0}) is stored
+
+
+async def test_stored_answers_are_shuffled_by_the_row_s_id(tmp_path: Path) -> None:
+    texts = ("first", "second", "third", "fourth")
+    rows = [make_row(1.0, 0.75, 0.25, 0.0, texts=texts, id=f"s{index}") for index in range(3)]
+    pool = await build(settings(), rows, out=tmp_path / "pool.parquet")
+    # Pools that were built before have this order.
+    assert [question.texts for question in pool.questions] == [
+        ("second", "first", "third", "fourth"),
+        ("fourth", "third", "second", "first"),
+        ("third", "first", "fourth", "second"),
+    ]
+    for question in pool.questions:
+        assert dict(zip(question.texts or (), question.qualities, strict=True)) == dict(
+            zip(texts, (1.0, 0.75, 0.25, 0.0), strict=True)
+        )
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_log_probabilities_of_stored_answers_are_used_if_all_are_known(
+    tmp_path: Path, known: bool
+) -> None:
+    answers = (
+        Answer(text="yes", quality=1.0, logprob=-1.5),
+        Answer(text="no", quality=0.0, logprob=-2.5 if known else None),
+    )
+    row = make_row(answers=answers)
+    pool = await build(settings(), [row], out=tmp_path / "pool.parquet")
+    question = pool.questions[0]
+    by_text = dict(zip(question.texts or (), question.logprobs, strict=True))
+    expected = {"yes": -1.5, "no": -2.5} if known else {"yes": np.nan, "no": np.nan}
+    np.testing.assert_equal(by_text, expected)
+    np.testing.assert_array_equal(question.scores["loglik"], question.logprobs)
+
+
+@pytest.mark.parametrize(
+    ("task", "domains", "expected"),
+    [("math", ("algebra",), "math"), (None, ("algebra", "sums"), "algebra"), (None, (), "a/rows.jsonl")],
+)
+async def test_the_task_is_the_row_s_or_its_first_domain_or_its_file(
+    tmp_path: Path, task: str | None, domains: tuple[str, ...], expected: str
+) -> None:
+    row = make_row(1.0, 0.0, task=task, domains=domains, file="a/rows.jsonl")
+    pool = await build(settings(), [row], out=tmp_path / "pool.parquet")
+    assert (pool.questions[0].task, pool.questions[0].file) == (expected, "a/rows.jsonl")
+
+
 async def test_an_arm_is_not_asked_for_scores_of_what_it_was_trained_on(tmp_path: Path) -> None:
     seen = Seen(rows={"relevance": frozenset({"q1"})})
-    pool = await build(settings(), cases(tmp_path, ROWS), out=tmp_path / "pool.parquet", seen=seen)
+    pool = await build(settings(), ROWS, out=tmp_path / "pool.parquet", seen=seen)
     assert [bool(np.isnan(question.scores["relevance"]).all()) for question in pool.questions] == [
         question.id == "q1" for question in pool.questions
     ]
@@ -98,25 +172,25 @@ async def test_an_arm_is_not_asked_for_scores_of_what_it_was_trained_on(tmp_path
 async def test_a_run_that_broke_off_goes_on_and_gives_the_same_pool(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = await build(settings(), cases(tmp_path, ROWS), out=tmp_path / "whole.parquet")
+    whole = await build(settings(), ROWS, out=tmp_path / "whole.parquet")
     requested: list[str] = []
     question = pool_building.Builder.question
 
-    async def counted(builder: pool_building.Builder, case: Case) -> Any:
+    async def counted(builder: pool_building.Builder, row: Row) -> Any:
         if len(requested) == 3:
             raise EngineError("it has died")
-        requested.append(case.id)
-        return await question(builder, case)
+        requested.append(row.id)
+        return await question(builder, row)
 
     out = tmp_path / "pool.parquet"
     monkeypatch.setattr(pool_building.Builder, "question", counted)
     with pytest.raises(EngineError):
-        await build(settings(), cases(tmp_path, ROWS), out=out, at_once=1)
+        await build(settings(), ROWS, out=out, at_once=1)
     part = tmp_path / "pool.parquet.part"
     part.write_text(part.read_text() + '{"id": "q5", "tor')  # the machine went down in the midst of a line
     monkeypatch.setattr(pool_building.Builder, "question", question)
     requested.clear()
-    again = await build(settings(), cases(tmp_path, ROWS), out=out)
+    again = await build(settings(), ROWS, out=out)
     assert rows(again) == rows(whole)
     assert not part.exists()
 
@@ -131,15 +205,16 @@ async def test_a_run_of_other_settings_does_not_go_on_where_this_one_stood(
 
     with monkeypatch.context() as patched, pytest.raises(EngineError):
         patched.setattr(pool_building.Builder, "question", broken)
-        await build(settings(), cases(tmp_path, ROWS), out=out)
+        await build(settings(), ROWS, out=out)
     with pytest.raises(ConfigError, match=r"pool\.parquet\.part was made with another sampling"):
-        await build(settings(generation={"defaults": {"n": 3}}), cases(tmp_path, ROWS), out=out)
+        await build(settings(generation={"defaults": {"n": 3}}), ROWS, out=out)
 
 
 async def test_a_question_that_does_not_fit_is_left_out_and_counted(tmp_path: Path) -> None:
-    long = ROWS[0] | {"id": "long", "question": "why? " * 2000}
+    request = replace(ROWS[0].request, question="why? " * 2000)
+    long = replace(ROWS[0], id="long", request=request)
     small = settings(generation={"max_model_len": 4000})
-    pool = await build(small, cases(tmp_path, [*ROWS[1:], long]), out=tmp_path / "pool.parquet")
+    pool = await build(small, [*ROWS[1:], long], out=tmp_path / "pool.parquet")
     assert len(pool.questions) == len(ROWS) - 1
     assert pool.left_out == {"does not fit the generator": 1}
 
@@ -154,7 +229,7 @@ async def test_an_arm_that_fails_costs_its_scores_alone(
 
     monkeypatch.setattr(pool_building, "PAUSES_S", (0.0,))
     monkeypatch.setattr(LogLikelihood, "score", score)
-    pool = await build(settings(), cases(tmp_path, ROWS), out=tmp_path / "pool.parquet", at_once=1)
+    pool = await build(settings(), ROWS, out=tmp_path / "pool.parquet", at_once=1)
     failed = [question.id for question in pool.questions if np.isnan(question.scores["loglik"]).all()]
     assert failed == ["q2"]
 
@@ -170,7 +245,7 @@ async def test_an_arm_that_fails_once_is_asked_again(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(pool_building, "PAUSES_S", (0.0, 0.0))
     monkeypatch.setattr(LogLikelihood, "score", score)
-    pool = await build(settings(), cases(tmp_path, ROWS), out=tmp_path / "pool.parquet")
+    pool = await build(settings(), ROWS, out=tmp_path / "pool.parquet")
     assert not any(np.isnan(question.scores["loglik"]).any() for question in pool.questions)
 
 
@@ -186,20 +261,20 @@ async def test_an_arm_that_says_it_cannot_is_not_asked_again(
         return np.zeros(len(candidates))
 
     monkeypatch.setattr(LogLikelihood, "score", score)
-    pool = await build(settings(), cases(tmp_path, ROWS[:1]), out=tmp_path / "pool.parquet")
-    assert requested.count(ROWS[0]["question"]) == 1
+    pool = await build(settings(), ROWS[:1], out=tmp_path / "pool.parquet")
+    assert requested.count(ROWS[0].request.question) == 1
     assert np.isnan(pool.questions[0].scores["loglik"]).all()
 
 
 async def test_an_arm_that_combines_others_has_no_scores_of_its_own(tmp_path: Path) -> None:
     arms = [{"name": name, "kind": name} for name in ("loglik", "consensus", "blend")]
-    pool = await build(settings(arms=arms), cases(tmp_path, ROWS[:1]), out=tmp_path / "pool.parquet")
+    pool = await build(settings(arms=arms), ROWS[:1], out=tmp_path / "pool.parquet")
     assert pool.arms == ("loglik", "consensus")
 
 
 async def test_two_files_with_the_same_ids_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="same name and ids"):
-        await build(settings(), cases(tmp_path, ROWS) * 2, out=tmp_path / "pool.parquet")
+        await build(settings(), ROWS * 2, out=tmp_path / "pool.parquet")
 
 
 SECRET = "s3cret-of-the-house"
@@ -235,7 +310,7 @@ async def test_secrets_of_arms_reach_neither_the_pool_nor_its_unfinished_file(
     monkeypatch.setattr(Checkpoint, "finish", kept)
     out = tmp_path / "pool.parquet"
     arms = [{"name": "stub", "kind": "python", "options": OPTIONS}]
-    pool = await build(settings(arms=arms), cases(tmp_path, ROWS[:1]), out=out)
+    pool = await build(settings(arms=arms), ROWS[:1], out=out)
     options = {
         "name": "stub",
         "unit": "words",
