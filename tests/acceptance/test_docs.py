@@ -125,6 +125,6 @@ def test_the_demo_runs_against_a_service_and_tells_what_it_learned(tmp_path: Pat
         learned = server.client.get("/policy").json()["decisions"]
     figures = json.loads((tmp_path / "out").read_text())
     assert figures["questions"] == learned == figures["events"] >= 40
-    assert figures["f1"]["average_candidate"] <= figures["f1"]["best_possible"]
+    assert figures["quality"]["average_candidate"] <= figures["quality"]["best_possible"]
     assert sum(arm["share"] for arm in figures["arms"].values()) == pytest.approx(1)
     assert all(arm in shown for arm in figures["arms"])

@@ -91,7 +91,7 @@ def _questions(data: Path | None, *, strict: bool) -> list[Row]:
     if not questions:
         raise ConfigError.at("--data", f"{data} has no row that can be asked: {counted}")
     if left_out:
-        logger.warning("%s: %d rows are left out: %s", data, left_out.total(), counted)
+        logger.warning("%s: left out: %s", data, counted)
     return questions
 
 
