@@ -70,6 +70,7 @@ def test_questions_of_several_metrics_are_all_learned_and_other_rows_counted(
     [
         ("http://127.0.0.1:1", [], QUESTIONS, "--url: no service at http://127.0.0.1:1"),
         ("http://ann:s3cret@127.0.0.1:1", [], QUESTIONS, "--url: no service at http://127.0.0.1:1"),
+        ("http://[::1", [], QUESTIONS, "--url, --api-key: base_url: Invalid port"),
         ("", [], [{"prompt": "greet me"}], "has no row that can be asked: no right answers (1)"),
         ("", ["--strict"], [*QUESTIONS, {"question": 5, "answers": ["5"]}], "line 3"),
     ],

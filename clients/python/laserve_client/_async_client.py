@@ -26,7 +26,7 @@ from laserve_client._events import StepReader
 from laserve_client._lines import LineReader
 from laserve_client._requests import ArmSettings, Feedback, FeedbackLine, GenerateRequest
 from laserve_client._retries import connection_errors, pause
-from laserve_client._settings import DEFAULT_TIMEOUT, headers
+from laserve_client._settings import DEFAULT_TIMEOUT, address, headers
 
 T = TypeVar("T")
 
@@ -49,6 +49,9 @@ class AsyncClient:
             wait for bytes at least a minute longer than ``timeout_s``, whatever the timeout.
         max_retries: largest number of repeats of one call, from 0.
         transport: transport of httpx, for tests and proxies.
+
+    Raises:
+        ValueError: `base_url` has no form of a URL, or `api_key` is not ASCII.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
-            base_url=base_url, headers=headers(api_key), timeout=timeout, transport=transport
+            base_url=address(base_url), headers=headers(api_key), timeout=timeout, transport=transport
         )
         self._max_retries = max_retries
 

@@ -57,7 +57,7 @@ async def run(
     questions = [
         cut(row, documents=documents, passages=passages) for row in _questions(data, strict=strict)[:rows]
     ]
-    async with AsyncClient(url, api_key, timeout=_TIMEOUT_S) as client:
+    async with _client(url, api_key) as client:
         await _check_ready(client, url)
         with refusing():
             before = await client.policy()
@@ -105,6 +105,13 @@ def _tell_unlearned(answered: Sequence[Answered], learn_from: str | None) -> Non
             len(answered),
             learn_from,
         )
+
+
+def _client(url: str, api_key: str | None) -> AsyncClient:
+    try:
+        return AsyncClient(url, api_key, timeout=_TIMEOUT_S)
+    except ValueError as error:
+        raise ConfigError(public_text(f"--url, --api-key: {error}")) from error
 
 
 async def _check_ready(client: AsyncClient, url: str) -> None:
@@ -172,10 +179,11 @@ def _tables(figures: dict[str, Any], arms: Sequence[Arm]) -> list[Table]:
             for name, row in figures["arms"].items()
         ],
     )
+    quality = figures["quality"]
     overall = Table(
         title=f"{measure.capitalize()} against the right answers",
         columns=("returned answers", "average candidate", "best possible"),
-        rows=[[_percent(figures["quality"][key]) for key in ("returned", "average_candidate", "best_possible")]],
+        rows=[[_percent(quality[key]) for key in ("returned", "average_candidate", "best_possible")]],
         names=0,
     )
     return [by_arm, overall]

@@ -106,6 +106,16 @@ async def test_clients_close_as_context_managers(monkeypatch):
     assert closed == ["sync", "async"]
 
 
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"base_url": "http://[::1"}, "base_url: Invalid port"), ({"api_key": "schlüssel"}, "ascii")],
+)
+def test_an_address_or_a_key_without_its_form_is_refused(client, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        client(**arguments)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "elsewhere"),
     [

@@ -152,6 +152,20 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert "building" not in result.output, "before anything is built"
 
 
+@pytest.mark.parametrize("option", ["--pool", "--json", "--report"])
+def test_what_cannot_be_written_is_refused_before_the_pool_is_built(
+    tmp_path: Path, data: list[str], option: str
+) -> None:
+    (tmp_path / "file").touch()
+    targets = {name: str(tmp_path / name) for name in ("--pool", "--json", "--report")}
+    targets[option] = str(tmp_path / "file" / "out")
+    result = bench(*data, *(part for pair in targets.items() for part in pair))
+    assert result.exit_code != 0
+    assert f"{option}: {tmp_path / 'file' / 'out'}" in result.output.replace("\n", "")
+    assert "cannot be written" in result.output
+    assert "building" not in result.output
+
+
 def test_rows_that_are_left_out_are_still_counted_when_the_pool_is_read_again(tmp_path: Path) -> None:
     rows = [
         *QA,
@@ -202,8 +216,7 @@ def test_a_pool_of_two_files_of_one_name_is_replayed_for_one_of_them(tmp_path: P
 
 
 def test_records_that_cannot_be_read_are_counted_or_refused_with_strict(tmp_path: Path) -> None:
-    path = lines(tmp_path, "bridges.jsonl", QA)
-    Path(path).write_text(Path(path).read_text() + '\n{"id": "torn')
+    path = lines(tmp_path, "bridges.jsonl", [*QA, {"question": "why?", "answers": [{}]}])
     pool, out = tmp_path / "pool.parquet", tmp_path / "figures.json"
     arguments = ["--data", path, "--pool", str(pool), "--json", str(out)]
     result = bench(*arguments, "--strict")

@@ -3,11 +3,13 @@
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from laserve.errors import ConfigError
+from laserve.lab.output import write_text
 from laserve.lab.pools.pool import FORMAT, PoolQuestion, Recipe
 
 
@@ -27,27 +29,31 @@ class Checkpoint:
         """Open the file.
 
         Raises:
-            ConfigError: the file has another recipe, or is not a checkpoint.
+            ConfigError: the file has another recipe, is not a checkpoint, or cannot be written.
         """
         #: Finished questions by key.
         self.done = {question.key: question for question in self._read()} if self.path.exists() else {}
         whole = [_line({"format": FORMAT, "recipe": self._recipe.to_json()})]
         whole += [_line(question.to_json()) for question in self.done.values()]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(whole), encoding="utf-8")  # without the incomplete last line
+        write_text(self.path, "".join(whole), "--pool")  # without the incomplete last line
         self._file = self.path.open("a", encoding="utf-8")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # of what `add` could not write
+            self._file.close()
 
     def add(self, question: PoolQuestion) -> None:
-        """Keep a question."""
+        """Keep a question. Raises ConfigError when the file cannot be written."""
         self.done[question.key] = question
-        self._file.write(_line(question.to_json()))
-        self._file.flush()
+        try:
+            self._file.write(_line(question.to_json()))
+            self._file.flush()
+        except OSError as error:
+            reason = f"{self.path} cannot be written: {error.strerror}"
+            raise ConfigError.at("--pool", reason) from error
 
     def finish(self) -> None:
         self.path.unlink()

@@ -13,6 +13,7 @@ import numpy as np
 
 from laserve.config.secrets import public
 from laserve.errors import ConfigError
+from laserve.lab.output import written
 from laserve.types import Vector
 
 #: Format of the file; files of other formats are refused.
@@ -156,7 +157,7 @@ def check_pyarrow() -> None:
 
 
 def write(pool: Pool, path: Path) -> None:
-    """Write the pool atomically."""
+    """Write the pool, complete or not at all. Raises ConfigError when the file cannot be written."""
     import pyarrow
     from pyarrow import parquet
 
@@ -167,9 +168,8 @@ def write(pool: Pool, path: Path) -> None:
     about = {"format": FORMAT, "recipe": pool.recipe.to_json(), "left_out": dict(pool.left_out)}
     schema = pyarrow.schema(list(types.items()), metadata={_KEY: json.dumps(about)})
     table = pyarrow.Table.from_pylist([question.to_json() for question in pool.questions], schema=schema)
-    unfinished = path.with_name(f".{path.name}.writing")
-    parquet.write_table(table, unfinished)
-    unfinished.replace(path)
+    with written(path, "--pool") as out:
+        parquet.write_table(table, out)
 
 
 def read(path: Path) -> Pool:

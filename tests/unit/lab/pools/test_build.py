@@ -210,6 +210,23 @@ async def test_a_run_of_other_settings_does_not_go_on_where_this_one_stood(
         await build(settings(generation={"defaults": {"n": 3}}), ROWS, out=out)
 
 
+async def test_a_build_whose_disk_is_full_says_so_and_leaves_no_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: Checkpoint) -> Checkpoint:
+        opened = enter(file)
+        opened._file.close()
+        opened._file = Path("/dev/full").open("a")  # noqa: SIM115 - the checkpoint closes it
+        return opened
+
+    enter = Checkpoint.__enter__
+    monkeypatch.setattr(Checkpoint, "__enter__", full)
+    out = tmp_path / "pool.parquet"
+    with pytest.raises(ConfigError, match=r"^--pool: .*pool\.parquet\.part cannot be written: No space left"):
+        await build(settings(), ROWS, out=out)
+    assert not out.exists()
+
+
 async def test_a_question_that_does_not_fit_is_left_out_and_counted(tmp_path: Path) -> None:
     request = replace(ROWS[0].request, question="why? " * 2000)
     long = replace(ROWS[0], id="long", request=request)

@@ -42,6 +42,16 @@ def test_a_pool_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["pool.parquet"]
 
 
+def test_a_pool_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    pool = make_pool(make_pool_question({"a": [1.0, 0.0]}, [0.0, 1.0]))
+    with pytest.raises(ConfigError, match=r"^--pool: .* cannot be written"):
+        write(pool, tmp_path / "nowhere" / "pool.parquet")
+    path = tmp_path / "pool.parquet"
+    with pytest.raises(pyarrow.ArrowException):
+        write(replace(pool, questions=(replace(pool.questions[0], task=b"\xff"),)), path)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
 @given(
     x=st.lists(st.floats(allow_nan=False, width=64), min_size=1, max_size=4),
     qualities=st.lists(st.floats(0, 1), min_size=1, max_size=5),
