@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pairs import PAIR_EXAMPLES
@@ -22,7 +22,7 @@ VALUES = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["text", "value", "role", "content", "steps"]), inner, max_size=3)
     ),
-    max_leaves=6,
+    max_leaves=4,
 )
 
 
@@ -82,6 +82,7 @@ def test_any_record_is_read_or_refused(record: Mapping[str, Any]) -> None:
         assert str(error)
 
 
+@settings(max_examples=50)
 @given(
     label=st.sampled_from(sorted(QUESTION_EXAMPLES)),
     changes=st.dictionaries(st.sampled_from(COLUMNS), VALUES, min_size=1, max_size=2),
