@@ -32,8 +32,8 @@ PARTS = "a message holds other parts than texts, such as images"
 
 #: Start of a turn, in the two styles of transcripts: after a blank line, and at the start of any line.
 _MARKERS = (
-    re.compile(r"(?:\A|\n[ \t\r]*\n)[ \t]*(Human|Assistant):[ \t]?"),
-    re.compile(r"(?:\A|\n)[ \t]*(Human|Assistant):[ \t]?"),
+    re.compile(r"\n[ \t\r]*\n[ \t]*(Human|Assistant):"),
+    re.compile(r"\n[ \t]*(Human|Assistant):"),
 )
 _SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 
@@ -109,20 +109,20 @@ def transcript(text: str) -> Turns:
     Each turn starts after a blank line or, in a transcript without blank lines, on a line of its own. What
     precedes the first turn is a system message. White space around turns is dropped.
     """
-    text = text.strip()
+    text = f"\n\n{text.strip()}"
     for marker in _MARKERS:
         preamble, *parts = marker.split(text)
         if {*parts[::2]} == {*_SPEAKERS}:
             break
     else:
         preamble, *parts = _MARKERS[0].split(text)
-        if preamble:
+        if preamble.strip():
             return ()
     turns = [
         Message(role=_SPEAKERS[speaker], content=content.strip())
         for speaker, content in zip(parts[::2], parts[1::2], strict=True)
     ]
-    return (*([Message(role="system", content=preamble.strip())] if preamble else []), *turns)
+    return (*([Message(role="system", content=preamble.strip())] if preamble.strip() else []), *turns)
 
 
 def transcript_prompt(prompt: str) -> Turns:
