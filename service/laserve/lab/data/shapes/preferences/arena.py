@@ -5,7 +5,7 @@ from typing import Any
 
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Unusable, Values
-from laserve.lab.data.shapes.columns import flag, kind, name, truth
+from laserve.lab.data.shapes.columns import decoded, flag, kind, name, truth
 from laserve.lab.data.shapes.conversations import NO_ANSWER, Turns, common, turns_of
 from laserve.lab.data.shapes.preferences.answers import FIRST, SECOND, TIE, pair, two_names, winner
 from laserve.lab.data.shapes.requests import items, make_request
@@ -53,7 +53,7 @@ def read(values: Values, place: Place) -> Row:
 
 def domains(values: Values) -> tuple[str, ...]:
     """Domains of a vote, by its optional tags; tags of another form say nothing."""
-    groups = values.get("category_tag")
+    groups = decoded(values.get("category_tag"))
     tags: dict[str, Any] = {}
     for group in groups.values() if isinstance(groups, Mapping) else ():
         tags |= group if isinstance(group, Mapping) else {}

@@ -2,7 +2,7 @@
 
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
-from laserve.lab.data.shapes.columns import kind, name, required, text
+from laserve.lab.data.shapes.columns import name, required, text
 from laserve.lab.data.shapes.conversations import Turns, common, messages_in, transcript, turns_of
 from laserve.lab.data.shapes.preferences.answers import (
     BOTH,
@@ -13,7 +13,7 @@ from laserve.lab.data.shapes.preferences.answers import (
     two_names,
     with_system,
 )
-from laserve.lab.data.shapes.requests import make_request, request_of, source_of
+from laserve.lab.data.shapes.requests import make_request, nested, request_of, source_of
 
 
 def read_own(values: Values, place: Place) -> Row:
@@ -117,9 +117,7 @@ def read_openai(values: Values, place: Place) -> Row:
         BadRecord: a column has another form.
         Unusable: a tool is called, or the answers are equal.
     """
-    if not isinstance(given := required(values, "input"), dict):
-        raise BadRecord("input", f"must be an object with messages, is {kind(given)}")
-    turns = turns_of({"input.messages": given.get("messages")}, "input.messages")
+    turns = turns_of(nested(required(values, "input"), "input"), "input.messages")
     columns = ("preferred_output", "non_preferred_output")
     request, answers = common({column: (*turns, *turns_of(values, column)) for column in columns})
     return pair(values, place, request=make_request(messages=request), texts=answers)

@@ -4,7 +4,7 @@ import re
 
 from laserve.lab.data.row import REWARD, Answer, Row
 from laserve.lab.data.shapes.base import Place, Shape, Unusable, Values
-from laserve.lab.data.shapes.columns import name, number, required, text, truth
+from laserve.lab.data.shapes.columns import decoded, name, number, required, text, truth
 from laserve.lab.data.shapes.preferences.answers import FIRST, SECOND, TIE, pair, prompt_of, user
 from laserve.lab.data.shapes.requests import items, make_row, nested
 
@@ -105,7 +105,7 @@ def read_ranked(values: Values, place: Place) -> Row:
 
 
 def _is_ranked(values: Values) -> bool:
-    answers = values.get("answers")
+    answers = decoded(values.get("answers"))
     first = answers[0] if isinstance(answers, list) and answers else None
     return "prompt" in values and isinstance(first, dict) and first.keys() >= {"answer", "rank"}
 

@@ -239,8 +239,8 @@ def test_openai_s_preferred_output_is_the_better_answer() -> None:
     ("record", "said"),
     [
         (OPENAI | {"input": None}, "input: is null"),
-        (OPENAI | {"input": "hi"}, "input: must be an object with messages, is a text"),
-        (OPENAI | {"input": {"tools": []}}, "input.messages: is null"),
+        (OPENAI | {"input": "hi"}, "input: must be an object, is a text"),
+        (OPENAI | {"input": {"tools": []}}, "input.messages: is missing"),
         (OPENAI | {"input": {"messages": [CHOSEN]}}, "preferred_output: holds no user's message"),
         (OPENAI | {"preferred_output": []}, "preferred_output: is an empty list"),
         (OPENAI | {"non_preferred_output": None}, "non_preferred_output: is null"),
