@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from laserve.lab.data.questions import built_in
+from laserve.lab.data.built_in import built_in
 from laserve.models.folders import adapter_folder
 from laserve.types import Candidate, Document, Request, Sampling
 
@@ -30,7 +30,7 @@ class Texts:
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(base)
-        documents = {document.text: None for question in built_in() for document in question.documents}
+        documents = {document.text: None for row in built_in() for document in row.request.documents}
         ids: list[int] = tokenizer("\n".join(documents), verbose=False).input_ids
         return cls(tokenizer=tokenizer, ids=ids)
 
