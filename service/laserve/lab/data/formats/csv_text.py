@@ -30,7 +30,7 @@ def open_csv(text: Text) -> tuple[str, Iterator[Record]] | None:
     separator = max(split, key=lambda one: len(split[one]))
     names = split[separator]
     fewest = 1 if _SUFFIXES & set(text.path.suffixes) else 2
-    if len(names) < fewest or not all(map(_is_name, names)):
+    if sum(map(bool, names)) < fewest or not all(map(_is_name, names)):
         return None
     if twice := {name for name in names if name and names.count(name) > 1}:
         raise InvalidRequest(f"{text.path}: names the column {min(twice)} twice")

@@ -11,7 +11,7 @@ from laserve.lab.data.formats.json_text import open_json
 from laserve.lab.data.formats.kinds import other_kind
 from laserve.lab.data.formats.parquet import MAGIC, parquet_records
 from laserve.lab.data.formats.records import Opened
-from laserve.lab.data.formats.text import open_text
+from laserve.lab.data.formats.text import BLANK, open_text
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +51,9 @@ def _open_text(path: Path, compression: str | None) -> Opened:
     text = open_text(path, compression)
     opened = open_json(text) or open_csv(text)
     if opened is None:
-        raise InvalidRequest(
-            f"{path}: holds no rows; expected JSON lines, a JSON list, CSV with a line of column names, "
-            "or parquet"
-        )
+        expected = "expected JSON lines, a JSON list, CSV with a line of column names, or parquet"
+        is_blank = not any(line.strip(BLANK) for line in text.lines())
+        raise InvalidRequest(f"{path}: is empty" if is_blank else f"{path}: holds no rows; {expected}")
     form, records = opened
     if text.codec == "cp1252":
         logger.warning("%s: is not UTF-8; it is read as Windows-1252", path)

@@ -88,7 +88,7 @@ def _check_wide(file: BinaryIO, codec: str, path: Path) -> None:
         decoder.decode(b"", True)
     except UnicodeError as error:
         raise InvalidRequest(
-            f"{path}: looks like {_WIDE[codec]}, but breaks it or is cut: {error}"
+            f"{path}: looks like {_WIDE[codec]}, but is cut or breaks it: {error}"
         ) from error
 
 
