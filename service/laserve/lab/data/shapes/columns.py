@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from laserve.lab.data.formats.cell import Cell
 from laserve.lab.data.shapes.base import BadRecord, Values
 
 #: JSON's names of Python's types.
@@ -14,6 +15,7 @@ _KINDS = {
     "int": "a number",
     "float": "a number",
     "str": "a text",
+    "Cell": "a text",
     "list": "a list",
     "dict": "an object",
 }
@@ -38,7 +40,7 @@ def text(values: Values, column: str) -> str:
     value = required(values, column)
     if not isinstance(value, str):
         raise BadRecord(column, f"must be a text, is {kind(value)}")
-    return value
+    return str(value)
 
 
 def name(values: Values, column: str) -> str | None:
@@ -48,7 +50,7 @@ def name(values: Values, column: str) -> str | None:
 
 def texts(values: Values, column: str) -> tuple[str, ...]:
     """A list of one text or more. Raises BadRecord."""
-    value = required(values, column)
+    value = decoded(required(values, column))
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise BadRecord(column, f"must be a list of texts, is {kind(value)}")
     if not value:
@@ -61,12 +63,17 @@ def texts(values: Values, column: str) -> tuple[str, ...]:
 
 def number(values: Values, column: str, *, low: float, high: float) -> float:
     """A finite number within bounds, both included. Raises BadRecord."""
-    value = required(values, column)
+    value = plain(required(values, column))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {kind(value)}")
     if not low <= value <= high or not -sys.float_info.max <= value <= sys.float_info.max:
         raise BadRecord(column, f"must be a number from {low:g} to {high:g}, is {shown(value)}")
     return float(value)
+
+
+def plain(value: object) -> Any:
+    """The value; a number or a truth value if it is a cell with one."""
+    return value.plain() if isinstance(value, Cell) else value
 
 
 def shown(value: object) -> str:
@@ -93,7 +100,12 @@ def flag(values: Values, column: str) -> bool:
 
 
 def decoded(value: object) -> object:
-    """The value, decoded if it is a JSON text of a list or an object; some files keep conversations so."""
+    """The value, decoded if it is a JSON text of a list or an object; some files keep conversations so.
+
+    A cell is decoded as well if it is a list or an object as Python writes it.
+    """
+    if isinstance(value, Cell):
+        return value if (content := value.listed()) is None else content
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             content = json.loads(value)

@@ -10,7 +10,7 @@ from data_files import CODECS, problems, records, saved, table, values
 from laserve.errors import InvalidRequest
 from laserve.lab.data.formats.opening import open_records
 
-CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=8)
 
 
 @given(

@@ -1,6 +1,7 @@
 """Each record is taken for its own shape."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from data_pairs import PAIR_EXAMPLES
 from data_questions import QUESTION_EXAMPLES, made
+from laserve.lab.data.formats.cell import Cell
 from laserve.lab.data.shapes.base import BadRecord, LeftOut
 from laserve.lab.data.shapes.known import SHAPES, shape_of
 
@@ -43,6 +45,17 @@ def test_a_record_is_read_alike_from_parquet(label: str) -> None:
     parquet.write_table(pa.Table.from_pylist([record]), file)
     (stored,) = parquet.read_table(pa.BufferReader(file.getvalue())).to_pylist()
     assert made(stored) == made(record)
+
+
+@pytest.mark.parametrize("write", [json.dumps, repr])
+@pytest.mark.parametrize("label", sorted(EXAMPLES))
+def test_a_record_is_read_alike_from_a_table_as_text(label: str, write: Callable[[object], str]) -> None:
+    _, record = EXAMPLES[label]
+    cells = {
+        name: None if value in (None, "") else Cell(value if isinstance(value, str) else write(value))
+        for name, value in record.items()
+    }
+    assert made(cells) == made(record)
 
 
 def test_a_record_of_no_shape_is_refused_with_its_columns() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
-from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
+from laserve.lab.data.shapes.columns import decoded, kind, name, plain, required, text
 from laserve.lab.data.shapes.requests import items, make_request, make_row
 from laserve.types import Document
 
@@ -47,7 +47,7 @@ def read_mmlu(values: Values, place: Place) -> Row:
     choices = [text({path: one}, path) for path, one in items(values, "choices")]
     if len(choices) != len(LETTERS):
         raise BadRecord("choices", f"must be {len(LETTERS)} texts, are {len(choices)}")
-    answer = required(values, "answer")
+    answer = plain(required(values, "answer"))
     if isinstance(answer, bool) or not isinstance(answer, int) or answer not in range(len(LETTERS)):
         raise BadRecord("answer", f"must be the index of a choice, 0 to 3, is {kind(answer)}")
     subject = name(values, "subject")

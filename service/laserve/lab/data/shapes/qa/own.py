@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
-from laserve.lab.data.shapes.columns import decoded, kind
+from laserve.lab.data.shapes.columns import decoded, kind, plain
 from laserve.lab.data.shapes.requests import make_row, request_of
 
 NO_ANSWERS = LeftOut(reason="no right answers")
@@ -65,7 +65,7 @@ def answers_in(value: object, path: str) -> tuple[str, ...]:
 
 def _answer(value: object, path: str) -> str:
     if isinstance(value, str):
-        return value
+        return str(value)
     if isinstance(value, float) and math.isfinite(value):
         return str(int(value) if value.is_integer() else value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -74,7 +74,7 @@ def _answer(value: object, path: str) -> str:
 
 
 def _gold(values: Values, documents: int) -> int | None:
-    value = values.get("gold_document")
+    value = plain(values.get("gold_document"))
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value not in range(documents):
