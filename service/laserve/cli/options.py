@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+#: Exit status after Ctrl-C.
+INTERRUPTED = 130
 #: Decorator that adds options to a command.
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -56,7 +58,7 @@ def strict(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def refusing(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn errors of laserve into a line on standard error and exit status 1."""
+    """Turn errors of laserve into a line on standard error and exit status 1, and Ctrl-C into status 130."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -66,6 +68,9 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except LaserveError as error:
             refuse(error)
+        except KeyboardInterrupt:
+            click.echo("laserve: interrupted", err=True)
+            sys.exit(INTERRUPTED)
 
     return wrapped
 

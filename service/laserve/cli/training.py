@@ -1,17 +1,18 @@
 """Commands that train or evaluate reward models, or fit the context features."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from laserve.cli.options import NewFile, configured, json_out, refusing, rows, strict
+from laserve.cli.options import INTERRUPTED, NewFile, configured, json_out, refusing, rows, strict
 
 
 @click.command("train-rm")
 @configured
-@rows("File of rows as JSON lines (may be .gz): preferences, right and wrong answers, or `laserve export`.")
+@rows("File of answers of known quality (see `laserve data inspect`); repeatable.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the adapter."
 )
@@ -33,26 +34,34 @@ from laserve.cli.options import NewFile, configured, json_out, refusing, rows, s
 @click.option(
     "--references/--no-references",
     default=None,
-    help="Whether references in feedback are answers to learn from; by default they are.",
+    help="Whether the right answer of a row is an answer to learn from; by default it is.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0),
     help="Random seed of the head's initial weights and of the order of rows.",
 )
+@strict
 @refusing
 def train_rm(
-    config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path, **recipe: Any
+    config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path, strict: bool, **recipe: Any
 ) -> None:
     """Train a reward model, as a LoRA adapter that `POST /arms` can load."""
     from laserve.config import load
+    from laserve.lab.training.folder import progress_of
     from laserve.lab.training.train import run, with_defaults
     from laserve.serve import logging as logs
 
     settings = load(config=config, profile=profile)
     logs.configure(level=settings.log.level, style=settings.log.format)
     cache = settings.cache_dir.expanduser()
-    report = asyncio.run(run(data=data, out=out, cache=cache, recipe=with_defaults(**recipe)))
+    try:
+        report = asyncio.run(
+            run(data=data, out=out, cache=cache, recipe=with_defaults(**recipe), strict=strict)
+        )
+    except KeyboardInterrupt:
+        click.echo(f"laserve: interrupted; {progress_of(out)}", err=True)
+        sys.exit(INTERRUPTED)
     for name, row in report["held_out"].items():
         ours, length = row["accuracy"], row["length_only"]
         bounds = "no interval" if ours["low"] is None else f"95% {ours['low']:.3f} to {ours['high']:.3f}"
@@ -122,12 +131,15 @@ def evaluate_rm(config: Path | None, profile: str | None, **options: Any) -> Non
 
 @click.command("fit-context")
 @configured
-@rows("File of requests as JSON lines (may be .gz); repeatable.")
+@rows("File of requests (see `laserve data inspect`); repeatable.")
 @click.option("--out", type=NewFile(), required=True, help="File to write.")
+@strict
 @refusing
-def fit_context(config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path) -> None:
+def fit_context(
+    config: Path | None, profile: str | None, data: tuple[Path, ...], out: Path, strict: bool
+) -> None:
     """Compute the constants of the context features from a sample of requests."""
     from laserve.config import load
     from laserve.lab.fit_context import fit
 
-    click.echo(asyncio.run(fit(load(config=config, profile=profile), data, out)))
+    click.echo(asyncio.run(fit(load(config=config, profile=profile), data, out, strict=strict)))

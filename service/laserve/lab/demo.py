@@ -87,7 +87,7 @@ def _questions(data: Path | None, *, strict: bool) -> list[Row]:
         return built_in()
     (file,) = reading.read([data], strict=strict)
     questions, left_out = needs.usable(file, needs.asking)
-    counted = ", ".join(f"{reason} ({count})" for reason, count in left_out.items())
+    counted = needs.counted(left_out)
     if not questions:
         raise ConfigError.at("--data", f"{data} has no row that can be asked: {counted}")
     if left_out:

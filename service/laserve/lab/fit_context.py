@@ -5,19 +5,24 @@ documents get their mean and standard deviation over these questions. A sample o
 about log2 n and temperature; their mean and standard deviation are fixed and cover 1..64 and 0..2.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from laserve.config import Settings
-from laserve.errors import ConfigError, InvalidRequest
+from laserve.errors import ConfigError
 from laserve.generation.prompts import SOLVED
-from laserve.lab.data.questions import json_lines
+from laserve.lab.data import needs
+from laserve.lab.data.reading import RowFile, read
 from laserve.lab.output import write_bytes
 from laserve.models.encoder import Encoder
 from laserve.serve.wiring import make_encoder
+from laserve.types import Request
+
+logger = logging.getLogger(__name__)
 
 #: Features of the embedding.
 COMPONENTS = 32
@@ -29,25 +34,28 @@ _CHARACTERS_A_TOKEN = 4.5
 _BATCH = 256
 
 
-async def fit(settings: Settings, data: Sequence[Path], out: Path) -> str:
+async def fit(settings: Settings, data: Sequence[Path], out: Path, *, strict: bool = False) -> str:
     """Write the constants for the configured encoder and return a line that describes them.
 
     Args:
-        data: JSON lines with ``question`` and ``documents``, or with ``prompt``.
+        data: files of rows, of which only the requests count.
+        strict: whether a record that cannot be read is an error.
 
     Raises:
-        ConfigError: there are fewer requests than components.
-        InvalidRequest: a row holds neither question nor prompt.
+        ConfigError: there are not more different requests than components, or `out` cannot be written.
+        InvalidRequest: a file cannot be read.
     """
     from safetensors.numpy import save
 
-    requests = [request for path in data for request in _requests(path)]
-    if len(requests) <= COMPONENTS:
-        raise ConfigError.at("--data", f"{len(requests)} requests; more than {COMPONENTS} are needed")
+    files = read(data, strict=strict)
+    requests = [request for file in files for request in _requests(file)]
+    different = len({request.query for request in requests})
+    if different <= COMPONENTS:
+        raise ConfigError.at("--data", f"{different} different requests; more than {COMPONENTS} are needed")
     encoder = make_encoder(settings)
     await encoder.load()
     try:
-        vectors = await _embed(encoder, [query for query, _, _ in requests])
+        vectors = await _embed(encoder, [request.query for request in requests])
     finally:
         await encoder.close()
     center = vectors.mean(axis=0)
@@ -55,11 +63,11 @@ async def fit(settings: Settings, data: Sequence[Path], out: Path) -> str:
     components = directions[:COMPONENTS]
     # The sign of a principal direction is arbitrary; the largest entry is made positive.
     components *= np.sign(components[np.arange(COMPONENTS), np.abs(components).argmax(axis=1)])[:, None]
-    tokens = np.log1p([characters / _CHARACTERS_A_TOKEN for _, characters, _ in requests])
-    documents = np.log1p([count for _, _, count in requests])
+    tokens = np.log1p([_characters(request) / _CHARACTERS_A_TOKEN for request in requests])
+    documents = np.log1p([len(request.documents) for request in requests])
     explained = float(((vectors - center) @ components.T).var(axis=0).sum() / vectors.var(axis=0).sum())
     description = (
-        f"{len(requests)} requests of {', '.join(path.name for path in data)}; "
+        f"{len(requests)} requests of {', '.join(file.label for file in files)}; "
         f"{COMPONENTS} components hold {explained:.1%} of the variance; encoder {encoder.fingerprint}"
     )
     constants = save(
@@ -75,15 +83,21 @@ async def fit(settings: Settings, data: Sequence[Path], out: Path) -> str:
     return description
 
 
-def _requests(path: Path) -> Iterator[tuple[str, int, int]]:
-    """(query, characters of the prompt, number of documents) of each row."""
-    for number, row in json_lines(path):
-        query: Any = row.get("question", row.get("prompt"))
-        if not isinstance(query, str):
-            raise InvalidRequest(f"{path}:{number}: holds neither question nor prompt")
-        texts = [document["text"] for document in row.get("documents", ())]
-        shown = len(SOLVED) if "question" in row else 0
-        yield query, shown + len(query) + sum(map(len, texts)), len(texts)
+def _requests(file: RowFile) -> list[Request]:
+    """The requests of a file; a warning counts the records without one."""
+    rows, left_out = needs.usable(file, needs.sampling)
+    if left_out:
+        logger.warning("%s: left out: %s", file.path, needs.counted(left_out))
+    return [row.request for row in rows]
+
+
+def _characters(request: Request) -> int:
+    """Length of the generator's prompt, in characters, without titles and marks of turns."""
+    texts = [document.text for document in request.documents]
+    if request.question is not None:
+        texts += [SOLVED, request.question]
+    texts += [message.content for message in request.messages]
+    return sum(map(len, (*texts, request.prompt or "")))
 
 
 async def _embed(encoder: Encoder, queries: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:

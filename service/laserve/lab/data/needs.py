@@ -67,3 +67,8 @@ def usable(file: RowFile, need: Need) -> tuple[list[Row], Counter[str]]:
     rows = [row for row, reason in zip(file.rows, reasons, strict=True) if reason is None]
     left_out = Counter(file.left_out) + Counter(reason for reason in reasons if reason is not None)
     return rows, left_out + Counter({"cannot be read": len(file.bad)})
+
+
+def counted(reasons: Mapping[str, int]) -> str:
+    """Reasons with their numbers of records, for messages."""
+    return ", ".join(f"{reason} ({count})" for reason, count in reasons.items())

@@ -1,17 +1,18 @@
 """Packing of a prompt and all its answers into one sequence, so that training computes the prompt once."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from laserve.errors import Unscorable
-from laserve.lab.data.rows import Group
+from laserve.lab.data.row import Row
 from laserve.scoring.rendering import RewardTokenizer, render_candidate, render_prompt
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """Token ids of a group."""
+    """Token ids of a row."""
 
     prompt: tuple[int, ...]
     #: Each answer with the tokens that close its turn.
@@ -20,14 +21,22 @@ class Packed:
     rewards: tuple[float, ...]
 
 
-async def pack(group: Group, tokenizer: RewardTokenizer, max_tokens: int) -> Packed | None:
-    """Render a group; None if it does not fit into `max_tokens` for prompt and one answer."""
+async def pack(row: Row, tokenizer: RewardTokenizer, max_tokens: int) -> Packed | None:
+    """Render a row; None if it does not fit into `max_tokens` for prompt and one answer."""
     try:
-        prompt = await render_prompt(group.request, tokenizer, max_tokens)
-        answers = [await render_candidate(text, prompt, tokenizer) for text in group.texts]
+        prompt = await render_prompt(row.request, tokenizer, max_tokens)
+        answers = [await render_candidate(text, prompt, tokenizer) for text in row.texts]
     except Unscorable:
         return None
-    return Packed(prompt=prompt.ids, answers=tuple(answers), rewards=group.rewards)
+    return Packed(prompt=prompt.ids, answers=tuple(answers), rewards=row.qualities)
+
+
+def digest(rows: Sequence[Packed]) -> str:
+    """SHA-256 of the tokens and qualities of rows, in hexadecimal digits."""
+    made = hashlib.sha256()
+    for one in rows:
+        made.update(repr((one.prompt, one.answers, one.rewards)).encode())
+    return made.hexdigest()
 
 
 def scores(core: Any, prompt: Sequence[int], answers: Sequence[Sequence[int]]) -> Any:

@@ -1,6 +1,7 @@
-"""Progress of a training as log lines."""
+"""Progress of a training as log lines, and its end ahead of time."""
 
 import logging
+import threading
 import time
 from typing import Any
 
@@ -32,3 +33,14 @@ class Progress(TrainerCallback):  # type: ignore[misc,unused-ignore]
             float(logs.get("accuracy", float("nan"))),
             left_s / 60,
         )
+
+
+class Stopping(TrainerCallback):  # type: ignore[misc,unused-ignore]
+    """The end of a training after the step in which the event is set, with a checkpoint."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._stop.is_set():
+            control.should_save = control.should_training_stop = True

@@ -1,8 +1,8 @@
 """``laserve train-rm``: training of a LoRA adapter with its own head, loadable as an arm."""
 
 import asyncio
-import json
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,11 +10,21 @@ from typing import Any
 
 from laserve import __version__
 from laserve.errors import ConfigError
-from laserve.lab.data.rows import Group, read, shortened, split
+from laserve.lab.data.row import Row
 from laserve.lab.output import write_json
 from laserve.lab.progress import progress
 from laserve.lab.reward_models.accuracy import Accuracy, length_only, measure
-from laserve.lab.training.packing import Packed, pack, scores
+from laserve.lab.training.folder import (
+    OPTION,
+    REPORT,
+    adapter,
+    check_free,
+    checkpoints,
+    last_checkpoint,
+    working,
+)
+from laserve.lab.training.packing import Packed, digest, pack, scores
+from laserve.lab.training.rows import TrainingRows, training_rows
 from laserve.models.folders import check_model
 from laserve.models.packaged import resolve
 from laserve.models.tokenizer import FolderTokenizer
@@ -23,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 #: Projections that get an adapter: the four of attention, which every decoder has.
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
-RECIPE = "training.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +43,7 @@ class Recipe:
     base: str = "smollm2-135m-instruct"
     epochs: float = 1.0
     learning_rate: float = 2e-4
-    #: Groups per step.
+    #: Rows per step.
     batch: int = 8
     #: Rank of the adapter.
     rank: int = 16
@@ -46,103 +55,110 @@ class Recipe:
     hold_out: float = 0.2
     #: Training rows used of each file, the first ones; None for all.
     rows: int | None = None
-    #: Whether the right answer in a row's feedback is added as an answer.
+    #: Whether the right answer of a row is added as an answer.
     references: bool = True
     seed: int = 0
 
 
-async def run(*, data: Sequence[Path], out: Path, cache: Path, recipe: Recipe) -> dict[str, Any]:
+async def run(
+    *, data: Sequence[Path], out: Path, cache: Path, recipe: Recipe, strict: bool = False
+) -> dict[str, Any]:
     """Train, measure on the held-out rows, write the adapter and a report beside it, and return the report.
 
-    An interrupted run continues from its last checkpoint if it is started again with equal recipe and rows.
+    `out` is complete or absent. An interrupted run goes on from its last checkpoint if it is started again
+    with equal recipe and rows; if it is cancelled, it ends after its step, with a checkpoint.
+
+    Args:
+        strict: whether a record that cannot be read is an error.
 
     Raises:
-        ConfigError: a package is missing, the base is not a loadable model, or `out` holds the adapter of
-            another run.
-        InvalidRequest: a row cannot be read.
+        ConfigError: a package is missing, the base is not a loadable model, no row can be learned from, or
+            `out` cannot be made.
+        InvalidRequest: a file cannot be read.
     """
     try:
         import peft  # noqa: F401
         import trl  # noqa: F401
     except ImportError as error:
         raise ConfigError(f"train-rm needs trl and peft: {error}; pip install 'laserve[train]'") from error
+    check_free(out)
     base = resolve(recipe.base, cache, logger.info)
     check_model(base, num_labels=None, setting="--base")
-    _check_out(out, data, recipe)
     tokenizer = FolderTokenizer(base, setting="--base")
-    train: list[Group] = []
-    held: dict[str, list[Group]] = {}
-    for path in data:
-        given = await asyncio.to_thread(read, path)
-        ours, theirs = split(given, recipe.hold_out)
-        held[path.name] = shortened(theirs, None)
-        if recipe.references:
-            ours, _ = split(await asyncio.to_thread(read, path, references=True), recipe.hold_out)
-        train += shortened(ours, recipe.rows)
-    packed = await _pack(train, tokenizer, recipe.max_tokens)
+    rows = await asyncio.to_thread(
+        training_rows,
+        data,
+        hold_out=recipe.hold_out,
+        count=recipe.rows,
+        references=recipe.references,
+        strict=strict,
+    )
+    packed = await _pack(rows.train, tokenizer, recipe.max_tokens)
     if not packed:
-        raise ConfigError.at("--data", "no row has answers that differ in quality and fit into --max-tokens")
-    logger.info("training on %d of %d groups", len(packed), len(train))
-    model = await asyncio.to_thread(_train, base, packed, out, recipe)
+        raise ConfigError.at("--max-tokens", f"none of {len(rows.train)} rows fits into {recipe.max_tokens}")
+    logger.info(
+        "training on %d rows; %d do not fit into --max-tokens", len(packed), len(rows.train) - len(packed)
+    )
     report: dict[str, Any] = {
         "recipe": asdict(recipe),
-        "data": _names(data),
+        "data": list(rows.held),
         "laserve": __version__,
         "training_groups": len(packed),
-        "held_out": {},
     }
-    for name, groups in held.items():
-        # Only groups that fit are measured, so that both rows of the table are over equal groups.
-        whole = [(group, one) for group in groups if (one := await pack(group, tokenizer, recipe.max_tokens))]
-        if whole:
-            accuracy = await asyncio.to_thread(_accuracy, model, whole)
-            longer = length_only([group for group, _ in whole], train)
-            report["held_out"][name] = {"accuracy": asdict(accuracy), "length_only": asdict(longer)}
-    await asyncio.to_thread(_save, model, out, report)
+    with working(out, {"recipe": asdict(recipe), "rows": digest(packed)}) as work:
+        model = await _stoppable(base, packed, work, recipe)
+        report["held_out"] = await _measured(model, rows, tokenizer, recipe.max_tokens)
+        await asyncio.to_thread(_save, model, adapter(work), report)
     return report
 
 
-async def _pack(groups: Sequence[Group], tokenizer: FolderTokenizer, max_tokens: int) -> list[Packed]:
-    return [one for group in groups if (one := await pack(group, tokenizer, max_tokens))]
+async def _pack(rows: Sequence[Row], tokenizer: FolderTokenizer, max_tokens: int) -> list[Packed]:
+    return [one for row in rows if (one := await pack(row, tokenizer, max_tokens))]
 
 
-def _names(data: Sequence[Path]) -> list[str]:
-    return [path.name for path in data]
+async def _measured(
+    model: Any, rows: TrainingRows, tokenizer: FolderTokenizer, max_tokens: int
+) -> dict[str, Any]:
+    """Label of a file -> accuracies on its held-out rows, of the model and of length alone."""
+    figures: dict[str, Any] = {}
+    for name, held in rows.held.items():
+        # Only rows that fit are measured, so that both figures are over equal rows.
+        whole = [(row, one) for row in held if (one := await pack(row, tokenizer, max_tokens))]
+        if whole:
+            accuracy = await asyncio.to_thread(_accuracy, model, whole)
+            longer = length_only([row for row, _ in whole], rows.train)
+            figures[name] = {"accuracy": asdict(accuracy), "length_only": asdict(longer)}
+    return figures
 
 
-def _check_out(out: Path, data: Sequence[Path], recipe: Recipe) -> None:
-    """Mark the folder as that of this run; refuse the folder of another run."""
-    ours = {"recipe": asdict(recipe), "data": _names(data)}
-    marker = out / "run.json"
-    if (out / RECIPE).exists():
-        raise ConfigError.at("--out", f"{out} holds a trained adapter already; name another folder")
-    if marker.exists() and json.loads(marker.read_text(encoding="utf-8")) != ours:
-        raise ConfigError.at(
-            "--out",
-            f"{out} holds an interrupted run with another recipe or other data; "
-            "repeat its options, or name another folder",
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(marker, ours)
+async def _stoppable(base: str, packed: Sequence[Packed], work: Path, recipe: Recipe) -> Any:
+    """The trained model; if this is cancelled, the training ends after its step, with a checkpoint."""
+    stop = threading.Event()
+    training = asyncio.create_task(asyncio.to_thread(_train, base, packed, work, recipe, stop))
+    try:
+        return await asyncio.shield(training)
+    except asyncio.CancelledError:
+        logger.warning("interrupted; the training ends with its step")
+        stop.set()
+        await training
+        raise
 
 
-def _train(base: str, packed: Sequence[Packed], out: Path, recipe: Recipe) -> Any:
+def _train(base: str, packed: Sequence[Packed], work: Path, recipe: Recipe, stop: threading.Event) -> Any:
     import torch
     from datasets import Dataset
     from transformers import AutoTokenizer, PrinterCallback
-    from transformers.trainer_utils import get_last_checkpoint
     from trl import RewardConfig
 
-    from laserve.lab.training.progress import Progress
+    from laserve.lab.training.progress import Progress, Stopping
     from laserve.lab.training.trainer import GroupRewardTrainer, as_list
 
     torch.manual_seed(recipe.seed)
     on_cpu = not torch.cuda.is_available()
-    checkpoints = out / "checkpoints"
     trainer = GroupRewardTrainer(
         model=_adapted(base, recipe),
         args=RewardConfig(
-            output_dir=str(checkpoints),
+            output_dir=str(checkpoints(work)),
             num_train_epochs=recipe.epochs,
             learning_rate=recipe.learning_rate,
             lr_scheduler_type="cosine",
@@ -163,16 +179,16 @@ def _train(base: str, packed: Sequence[Packed], out: Path, recipe: Recipe) -> An
             disable_tqdm=True,
             seed=recipe.seed,
         ),
-        callbacks=[Progress()],
+        callbacks=[Progress(), Stopping(stop)],
         data_collator=as_list,
         train_dataset=Dataset.from_list([_columns(group) for group in packed]),
         processing_class=AutoTokenizer.from_pretrained(base),
     )
     trainer.remove_callback(PrinterCallback)
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    last = last_checkpoint(work)
     if last:
         logger.info("going on from %s", last)
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
     return trainer.model.eval()
 
 
@@ -215,34 +231,30 @@ def _adapted(base: str, recipe: Recipe) -> Any:
     return adapted
 
 
-def _accuracy(model: Any, groups: Sequence[tuple[Group, Packed]]) -> Accuracy:
+def _accuracy(model: Any, rows: Sequence[tuple[Row, Packed]]) -> Accuracy:
     import torch
 
     scored = []
-    with torch.inference_mode(), progress("measuring", len(groups)) as report:
-        for group, one in groups:
+    with torch.inference_mode(), progress("measuring", len(rows)) as report:
+        for row, one in rows:
             given = scores(model.get_base_model(), one.prompt, one.answers)
-            scored.append((group, given.double().cpu().numpy()))
+            scored.append((row, given.double().cpu().numpy()))
             report.advance()
     return measure(scored)
 
 
-def _save(model: Any, out: Path, report: dict[str, Any]) -> None:
-    """Write the adapter in bfloat16; the report is written last, as a mark of completeness."""
-    import shutil
-
+def _save(model: Any, folder: Path, report: dict[str, Any]) -> None:
+    """Write the adapter in bfloat16, and the report."""
     import torch
 
     model.to(torch.bfloat16)
     for config in model.peft_config.values():
         config.base_model_name_or_path = report["recipe"]["base"]
         config.inference_mode = True
-    model.save_pretrained(out, save_embedding_layers=False)
-    (out / "README.md").unlink(missing_ok=True)
-    (out / "adapter_model.safetensors").chmod(0o644)  # other users may serve the adapter
-    write_json(out / RECIPE, report)
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
-    (out / "run.json").unlink(missing_ok=True)
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    (folder / "adapter_model.safetensors").chmod(0o644)  # other users may serve the adapter
+    write_json(folder / REPORT, report, OPTION)
 
 
 def with_defaults(**options: Any) -> Recipe:
