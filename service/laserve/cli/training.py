@@ -141,5 +141,8 @@ def fit_context(
     """Compute the constants of the context features from a sample of requests."""
     from laserve.config import load
     from laserve.lab.fit_context import fit
+    from laserve.serve import logging as logs
 
-    click.echo(asyncio.run(fit(load(config=config, profile=profile), data, out, strict=strict)))
+    settings = load(config=config, profile=profile)
+    logs.configure(level=settings.log.level, style=settings.log.format)
+    click.echo(asyncio.run(fit(settings, data, out, strict=strict)))

@@ -84,11 +84,10 @@ async def fit(settings: Settings, data: Sequence[Path], out: Path, *, strict: bo
 
 
 def _requests(file: RowFile) -> list[Request]:
-    """The requests of a file; a warning counts the records without one."""
-    rows, left_out = needs.usable(file, needs.sampling)
-    if left_out:
-        logger.warning("%s: left out: %s", file.path, needs.counted(left_out))
-    return [row.request for row in rows]
+    """The requests of a file; a warning counts the records that are left out."""
+    if file.left_out:
+        logger.warning("%s: left out: %s", file.path, needs.counted(file.left_out))
+    return [row.request for row in file.rows]
 
 
 def _characters(request: Request) -> int:

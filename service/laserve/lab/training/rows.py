@@ -52,10 +52,11 @@ def training_rows(
 
 def _usable(file: RowFile, rows: Sequence[Row]) -> list[Row]:
     """The rows to learn from, of those that are not held out. Raises ConfigError if there is none."""
-    reasons = Counter(file.left_out) + Counter({"cannot be read": len(file.bad)})
+    reasons = Counter(file.left_out)
     reasons += Counter(reason for row in rows if (reason := needs.training(row)))
     usable = [row for row in rows if needs.training(row) is None]
     if not usable:
+        reasons += Counter({"cannot be read": len(file.bad)})
         why = needs.counted(reasons) if reasons else "all are held out; give a smaller --hold-out"
         raise ConfigError.at("--data", f"{file.path} has no row to learn from: {why}")
     if reasons:
