@@ -17,6 +17,11 @@ def training(row: Row) -> str | None:
     return None if row.instructive else "no answer is better than another"
 
 
+def training_with_references(row: Row) -> str | None:
+    """Need of `train-rm --references`, the default: the right answer is one of the answers."""
+    return training(row.with_reference())
+
+
 def scoring(row: Row) -> str | None:
     """Need of `evaluate-rm --data`: two answers or more."""
     return None if len(row.answers) >= 2 else "fewer than two answers of known quality"
@@ -51,7 +56,7 @@ def sampling(row: Row) -> str | None:
 
 
 NEEDS: Mapping[str, Need] = {
-    "train-rm --data": training,
+    "train-rm --data": training_with_references,
     "evaluate-rm --data": scoring,
     "evaluate-rm --preferences": preferences,
     "evaluate-rm --correctness": correctness,
