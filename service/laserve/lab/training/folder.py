@@ -33,11 +33,12 @@ def checkpoints(work: Path) -> Path:
 
 def last_checkpoint(work: Path) -> Path | None:
     """The last complete checkpoint of a working folder; None without one."""
-    found = sorted(
-        checkpoints(work).glob("checkpoint-*"),
-        key=lambda path: int(path.name.rpartition("-")[2]),
-        reverse=True,
-    )
+    by_step = {
+        int(step): path
+        for path in checkpoints(work).glob("checkpoint-*")
+        if (step := path.name.rpartition("-")[2]).isdecimal()
+    }
+    found = [by_step[step] for step in sorted(by_step, reverse=True)]
     return next(filter(_is_complete, found), None)
 
 

@@ -92,6 +92,7 @@ def test_another_run_is_refused_and_the_folder_to_remove_is_named(tmp_path: Path
 def test_a_checkpoint_cut_by_a_crash_is_passed_over(tmp_path: Path, state: str) -> None:
     work = working_folder(tmp_path / "arm")
     checkpoint(work, 40, state)
+    (checkpoints(work) / "checkpoint-copy").mkdir()
     assert last_checkpoint(work) is None
     whole = checkpoint(work, 20)
     assert last_checkpoint(work) == whole
