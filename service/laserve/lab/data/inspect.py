@@ -47,7 +47,7 @@ def run(paths: Sequence[Path], *, row: int, out: Path | None, strict: bool) -> b
         try:
             file = read_file(path, name, label)
         except InvalidRequest as error:
-            show(f"{path}: {error.message.removeprefix(f'{path}: ')}")
+            show(error.message)
             described[label], good = {"error": error.message}, False
             continue
         if file.rows and row > len(file.rows):

@@ -91,7 +91,8 @@ def show(*parts: Table | str) -> None:
 
 def _show(table: Table, console: Console) -> None:
     if table.title:
-        console.print(_text(table.title, console, style="bold"))
+        # A pipe gets a title in one line, since a path in it must stay whole.
+        console.print(_text(table.title, console, style="bold"), soft_wrap=not console.is_terminal)
     heads = [_text(column, console) for column in table.columns]
     rows = [[_text(cell.text, console, style=_STYLES[cell.tone]) for cell in row] for row in table.cells]
     columns = [_Column.of(head, cells) for head, *cells in zip(heads, *rows, strict=True)]

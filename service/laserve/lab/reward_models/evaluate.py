@@ -80,9 +80,12 @@ async def run(
     """
     if prior_out and not (data or correctness):
         raise ConfigError.at("--prior-out", "needs --data or --correctness; a preference is not a quality")
-    files = [(file.label, *_held(file, needs.scoring, hold_out, rows)) for file in read(data, strict=strict)]
+    files = [
+        (file.label, *_held(file, needs.scoring, "--data", hold_out, rows))
+        for file in read(data, strict=strict)
+    ]
     sets = [
-        (kind, [row for file in given for row in _held(file, kind.need, hold_out, rows)[1]])
+        (kind, [row for file in given for row in _held(file, kind.need, option, hold_out, rows)[1]])
         for kind, option, paths in (
             (PREFERENCES, "--preferences", preferences),
             (CORRECTNESS, "--correctness", correctness),
@@ -114,31 +117,25 @@ async def run(
         await asyncio.to_thread(write, prior_out, expected)
 
 
-def _held(file: RowFile, need: Need, hold_out: float, count: int | None) -> tuple[list[Row], list[Row]]:
+def _held(
+    file: RowFile, need: Need, option: str, hold_out: float, count: int | None
+) -> tuple[list[Row], list[Row]]:
     """Training rows of a file, and the first of its held-out rows, without those that the need refuses.
 
     Raises:
-        ConfigError: no row is held out.
+        ConfigError: no row is held out, or none of these can be used.
     """
     train, held = split(file.rows, hold_out)
     usable = [row for row in held if need(row) is None]
-    reasons = Counter(reason for row in held if (reason := need(row)))
+    reasons = Counter(file.left_out) + Counter(reason for row in held if (reason := need(row)))
+    if not usable and reasons:
+        raise ConfigError.at(option, f"{file.path} has no row to score: {needs.counted(reasons)}")
     if not usable:
-        raise ConfigError.at("--hold-out", _nothing(file, reasons))
+        why = "give --hold-out 1 to score all of it"
+        raise ConfigError(f"{file.path} has no row to score; {why}", param="--hold-out")
     if reasons:
-        logger.warning("%s: left out: %s", file.path, _counted(reasons))
+        logger.warning("%s: left out: %s", file.path, needs.counted(reasons))
     return [row for row in train if need(row) is None], usable[:count]
-
-
-def _nothing(file: RowFile, reasons: Mapping[str, int]) -> str:
-    """Why no row of a file can be scored."""
-    if reasons:
-        return f"{file.path} has no row to score among those held out: {_counted(reasons)}"
-    return f"{file.path} has no row to score; give --hold-out 1 to score all of it"
-
-
-def _counted(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} ({count} rows)" for reason, count in reasons.items())
 
 
 def joined(files: Sequence[Scored]) -> Scored:

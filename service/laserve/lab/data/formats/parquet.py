@@ -32,7 +32,7 @@ def parquet_records(path: Path) -> Iterator[Record]:
     try:
         file = ParquetFile(path)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(path) from error
     return _records(path, file)
 
 
@@ -47,7 +47,7 @@ def _records(path: Path, file: Any) -> Iterator[Record]:
                 batch = next(batches, None)
                 rows = [] if batch is None else batch.to_pylist()
             except (pyarrow.ArrowException, OSError, ValueError) as error:
-                raise _damaged(path, error) from error
+                raise _damaged(path) from error
             if batch is None:
                 return
             for row in rows:
@@ -100,6 +100,5 @@ def _text(value: bytes) -> str | bytes:
         return value
 
 
-def _damaged(path: Path, error: Exception) -> InvalidRequest:
-    reason = str(error).partition("\n")[0]
-    return InvalidRequest(f"{path}: starts as parquet, but is cut or damaged: {reason}")
+def _damaged(path: Path) -> InvalidRequest:
+    return InvalidRequest(f"{path}: starts as parquet, but is cut or damaged")
