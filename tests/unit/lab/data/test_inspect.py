@@ -93,7 +93,7 @@ def test_a_row_is_shown_as_a_reward_model_reads_it(tmp_path: Path) -> None:
     assert "right answer  Ada Thorn\n" in output
     assert "source        article 7\n" in output
     assert len(output) < 3000
-    assert max(map(len, output.splitlines())) <= 80
+    assert max(map(len, output.splitlines()[1:])) <= 80, "the first line is the path"
 
 
 def test_turns_keep_their_roles_and_long_texts_say_their_length(tmp_path: Path) -> None:
