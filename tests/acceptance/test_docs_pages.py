@@ -1,13 +1,21 @@
 """The pages in docs/ name commands that exist, keys that figures have, and links that lead somewhere."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from data_pairs import PAIR_EXAMPLES
+from data_questions import QUESTION_EXAMPLES
 from laserve.cli import main
+from laserve.lab.data.needs import NEEDS
+from laserve.lab.data.row import Row
+from laserve.lab.data.shapes.base import LeftOut, Place, Shape
+from laserve.lab.data.shapes.known import SHAPES
 from laserve.lab.report.figures import figures
 from laserve.lab.report.study import run
 from report_pools import make_plan, make_report_pool
@@ -25,7 +33,7 @@ def anchors(text: str) -> set[str]:
 
 
 def test_there_are_pages() -> None:
-    assert [page.name for page in PAGES] == ["benchmarks.md"]
+    assert [page.name for page in PAGES] == ["benchmarks.md", "data.md"]
 
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
@@ -61,3 +69,36 @@ def test_the_keys_that_the_benchmarks_name_are_in_the_figures_of_a_report() -> N
         for part in key.split(".")[2:]:
             value = value[part]
         assert value is not None
+
+
+# shapes of rows
+
+#: Letter of each command in the table of shapes, in the order of `NEEDS`.
+LETTERS = dict(zip("tepcsfd", NEEDS, strict=True))
+
+
+def rows_of(shape: Shape) -> Iterator[Row]:
+    """Rows of the shape's example records; where records are joined, with a better and a worse answer."""
+    for example, record in (PAIR_EXAMPLES | QUESTION_EXAMPLES).values():
+        if example is shape and not isinstance(
+            made := shape.rows(record, Place(file="a", position="line 1")), LeftOut
+        ):
+            for row in made:
+                both = (*row.answers, *(replace(one, quality=1 - one.quality) for one in row.answers))
+                yield replace(row, answers=both) if shape.joined else row
+
+
+def test_the_table_of_shapes_names_the_columns_and_the_commands_of_each() -> None:
+    page = TEXTS[ROOT / "docs" / "data.md"]
+    rows = {
+        shape.name: "".join(
+            letter
+            for letter, command in LETTERS.items()
+            if any(NEEDS[command](row) is None for row in rows_of(shape))
+        )
+        for shape in SHAPES
+    }
+    table = [f"| {shape.name} | {shape.expected} | {rows[shape.name]} |" for shape in SHAPES]
+    assert "\n".join(["| shape | columns | commands |", "| --- | --- | --- |", *table, ""]) in page
+    for letter, command in LETTERS.items():
+        assert f"| {letter} | `{command}` |" in page
