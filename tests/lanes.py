@@ -50,7 +50,14 @@ PARALLEL = Lane(
     environment=(("OMP_NUM_THREADS", "1"),),
 )
 SERVER = Lane(name="server", folders=("acceptance", "integration"), budget_min=11)
-ENGINE = Lane(name="engine", folders=("contract", "acceptance", "integration"), budget_min=11)
+ENGINE = Lane(
+    name="engine",
+    folders=("contract", "acceptance", "integration"),
+    budget_min=11,
+    environment=(
+        ("OMP_WAIT_POLICY", "PASSIVE"),
+    ),  # threads of an engine that wait leave the cores to the servers
+)
 TIMED = Lane(name="timed", folders=("acceptance", "integration"), budget_min=4)
 LANES = {lane.name: lane for lane in (PARALLEL, SERVER, ENGINE, TIMED)}
 #: Fixtures that start an engine.
@@ -235,7 +242,8 @@ def main(names: Sequence[str]) -> int:
 if __name__ == "__main__":
     if unknown := set(sys.argv[1:]) - LANES.keys():
         sys.exit(f"unknown lanes: {', '.join(sorted(unknown))}; there are: {', '.join(LANES)}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the lanes as Ctrl-C does
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
