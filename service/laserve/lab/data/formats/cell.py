@@ -6,7 +6,12 @@ from ast import literal_eval
 from typing import Any
 
 #: Lists and objects with lists as NumPy prints them, without commas or with array(..).
-_NUMPY = re.compile(r"\[.*(['\"])\s+(['\"]).*\]|\{'.*: array\(.*\}", re.DOTALL)
+_NUMPY = re.compile(
+    r"\[.*(['\"])\s+(['\"]).*\]"  # ['a' 'b']
+    r"|\[\{'.*\}\s+\{'.*\}\]"  # [{'role': 'user'} {'role': 'assistant'}]
+    r"|\[?\{'.*: array\(.*\}\]?",  # {'text': array(['a'], dtype=object)}, also in a list
+    re.DOTALL,
+)
 _TRUTH = {"true": True, "false": False}
 
 
