@@ -8,8 +8,8 @@ from typing import Any
 #: Lists and objects with lists as NumPy prints them, without commas or with array(..).
 _NUMPY = re.compile(
     r"\[.*(['\"])\s+(['\"]).*\]"  # ['a' 'b']
-    r"|\[\{'.*\}\s+\{'.*\}\]"  # [{'role': 'user'} {'role': 'assistant'}]
-    r"|\[?\{'.*: array\(.*\}\]?",  # {'text': array(['a'], dtype=object)}, also in a list
+    r"|\[\{'.*\}\s+\{'.*\}\s*\]"  # [{'role': 'user'} {'role': 'assistant'}]
+    r"|\[?\{'.*: array\(.*\}\s*\]?",  # {'text': array(['a'], dtype=object)}, also in a list
     re.DOTALL,
 )
 _TRUTH = {"true": True, "false": False}
