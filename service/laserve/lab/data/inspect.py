@@ -12,7 +12,7 @@ from laserve.lab.data.names import check_once, labels, names
 from laserve.lab.data.needs import NEEDS
 from laserve.lab.data.reading import NAMED, RowFile, read_file
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.known import NO_SHAPE, SHAPES
+from laserve.lab.data.shapes.known import NO_SHAPE, SHAPES, listed
 from laserve.lab.output import Table, show, write_json
 
 
@@ -90,6 +90,8 @@ def _facts(file: RowFile) -> Iterator[tuple[str, str]]:
         yield "taken for", f"{shape} ({_counted(count, 'record')})"
     for reason, count in file.left_out.items():
         yield "left out", f"{reason} ({_counted(count, 'record')})"
+    if file.unread:
+        yield "not read", listed(file.unread)
     if file.bad:
         yield "cannot be read", _counted(len(file.bad), "record")
         yield from (("", f"{one.position}: {one.reason}") for one in file.bad[:NAMED])
@@ -124,6 +126,7 @@ def _json(file: RowFile, row: Row | None) -> dict[str, Any]:
         "records": file.records,
         "shapes": dict(file.shapes),
         "left_out": dict(file.left_out),
+        "unread": dict(file.unread),
         "bad": len(file.bad),
         "problems": [{"position": one.position, "reason": one.reason} for one in file.bad[:NAMED]],
         "rows": len(file.rows),

@@ -2,19 +2,21 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from laserve.errors import InvalidRequest
 from laserve.lab.data.formats.opening import open_records
 from laserve.lab.data.names import check_once, labels, names
-from laserve.lab.data.row import Row
+from laserve.lab.data.row import Answer, Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Values
-from laserve.lab.data.shapes.known import shape_of
+from laserve.lab.data.shapes.known import listed, shape_of
 
 logger = logging.getLogger(__name__)
 
+#: Reason of a record that holds the id and all else of one before it.
+REPEATED = "repeats an earlier record, with its id"
 #: Bad records that a message names; the others are counted.
 NAMED = 5
 
@@ -47,6 +49,8 @@ class RowFile:
     #: Reason -> number of well-formed records left out for it.
     left_out: Mapping[str, int]
     bad: tuple[Bad, ...]
+    #: Column -> number of records of which it is not read, in shapes that a record of another set may have.
+    unread: Mapping[str, int]
 
     @property
     def problems(self) -> str:
@@ -80,6 +84,8 @@ def read(paths: Sequence[Path], *, strict: bool = False, option: str = "--data")
             raise InvalidRequest(f"{path}: holds no records")
         if file.bad:
             logger.warning("%s; they are left out", file.problems)
+        if file.unread:
+            logger.warning("%s: not read: %s", path, listed(file.unread))
         files.append(file)
     return files
 
@@ -104,10 +110,11 @@ def read_file(path: Path, name: str, label: str) -> RowFile:
         label=label,
         format=opened.format,
         records=reader.records,
-        rows=tuple(reader.rows.values()),
+        rows=reader.whole(),
         shapes=dict(reader.shapes),
         left_out=dict(reader.left_out),
         bad=tuple(reader.bad),
+        unread=dict(reader.unread),
     )
 
 
@@ -117,13 +124,25 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self._file = file
         self.records = 0
-        #: Id -> row.
-        self.rows: dict[str, Row] = {}
         self.shapes: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()
         self.bad: list[Bad] = []
+        #: Id -> row.
+        self._rows: dict[str, Row] = {}
+        #: Id of several records -> contents of its rows.
+        self._repeated: dict[str, set[object]] = {}
         #: Shape and request of a joined row -> its id.
-        self._joined: dict[tuple[str, object], str] = {}
+        self._joined: dict[object, str] = {}
+        #: Id of a joined row -> the answers of all its records.
+        self._answers: dict[str, list[Answer]] = {}
+
+    def whole(self) -> tuple[Row, ...]:
+        """The rows, with the answers of all their records."""
+        return tuple(
+            replace(row, answers=tuple(self._answers[row.id])) if row.id in self._answers else row
+            for row in self._rows.values()
+        )
 
     def add(self, position: str, values: Values | None, problem: str) -> None:
         self.records += 1
@@ -133,31 +152,52 @@ class _Reader:
         try:
             shape = shape_of(values)
             made = shape.rows(values, Place(file=self._file, position=position))
-            if isinstance(made, LeftOut):
-                self.left_out[made.reason] += 1
-            elif shape.joined:
-                self._join(shape.name, *made)
-            else:
-                self._keep(made)
-            self.shapes[shape.name] += 1
         except BadRecord as error:
             self.bad.append(Bad(position=position, reason=str(error)))
+            return
+        self.shapes[shape.name] += 1
+        if isinstance(made, LeftOut):
+            self.left_out[made.reason] += 1
+            return
+        self.unread.update(shape.unread(values))
+        if shape.joined:
+            self._join(shape.name, *made)
+        elif not [kept for row in made if (kept := self._keep(row))]:
+            self.left_out[REPEATED] += 1
 
-    def _keep(self, rows: Iterable[Row]) -> None:
-        """Add the rows of one record, all or none."""
-        made = {row.id: row for row in rows}
-        for row in made.values():
-            if (before := self.rows.get(row.id)) is not None:
-                raise BadRecord("id", f"{row.id!r} came before, at {before.position}")
-        self.rows |= made
+    def _keep(self, row: Row) -> str | None:
+        """Add a row; its id, or None if an earlier row has the same id and content.
+
+        Many data sets number the records of each of their parts, or give the id of a request to each pair of
+        answers to it: another row of the same id has the id with ``#2``, and so on.
+        """
+        id_ = row.id
+        if (first := self._rows.get(id_)) is not None:
+            contents = self._repeated.setdefault(id_, {_content(first)})
+            if _content(row) in contents:
+                return None
+            contents.add(_content(row))
+            count = len(contents)
+            while (id_ := f"{row.id}#{count}") in self._rows:
+                count += 1
+            row = replace(row, id=id_)
+        self._rows[id_] = row
+        return id_
 
     def _join(self, shape: str, row: Row) -> None:
         """Add the answers of a row to the row of an equal request, or the row itself."""
-        key = (shape, (row.request.prompt, row.request.messages, row.request.question, row.request.documents))
-        first = self._joined.get(key)
-        if first is None:
-            self._keep([row])
-            self._joined[key] = row.id
-        else:
-            whole = self.rows[first]
-            self.rows[first] = replace(whole, answers=(*whole.answers, *row.answers))
+        key = shape, _request(row)
+        if key not in self._joined:
+            self._joined[key] = id_ = self._keep(row) or row.id
+            self._answers[id_] = []
+        self._answers[self._joined[key]] += row.answers
+
+
+def _request(row: Row) -> tuple[object, ...]:
+    return row.request.prompt, row.request.messages, row.request.question, row.request.documents
+
+
+def _content(row: Row) -> object:
+    """What two rows of one record share, whatever their positions."""
+    labels = row.source, row.task, row.domains, row.metric, row.gold
+    return _request(row), row.answers, row.references, row.classes, labels

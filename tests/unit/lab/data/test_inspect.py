@@ -83,6 +83,13 @@ def test_the_records_of_a_file_are_counted_by_shape_by_reason_and_by_problem(tmp
     assert "no right answers (1 record)\n" in output
 
 
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    path = written(tmp_path, OWN, *[{"prompt": "who?", "response": "Ada"}] * 2)
+    (file,) = described(tmp_path, path).values()
+    assert file["unread"] == {"response": 2}
+    assert "not read   response\n" in inspected(path).output
+
+
 def test_a_row_is_shown_as_a_reward_model_reads_it(tmp_path: Path) -> None:
     long = EXPORTED | {"documents": [{"title": "Velm", "text": "word " * 10_000}, {"text": "Fish."}]}
     output = inspected(written(tmp_path, long)).output

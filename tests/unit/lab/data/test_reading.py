@@ -68,9 +68,40 @@ def test_records_of_several_shapes_may_stand_in_one_file(tmp_path: Path) -> None
     assert sorted(file.shapes.values()) == [1, 2]
 
 
-def test_an_id_that_comes_twice_is_a_bad_record(tmp_path: Path) -> None:
-    file = only(written(tmp_path, PAIR | {"id": "a"}, PAIR | {"id": "a"}))
-    assert [(one.position, one.reason) for one in file.bad] == [("line 2", "id: 'a' came before, at line 1")]
+def test_other_records_of_one_id_are_numbered(tmp_path: Path) -> None:
+    records = [PAIR | {"id": id_, "rejected": text} for id_, text in ["aw", "ax", "by", "az"]]
+    file = only(written(tmp_path, *records, PAIR | {"id": "a#2"}))
+    assert [row.id for row in file.rows] == ["a", "a#2", "b", "a#3", "a#2#2"]
+    assert [row.texts[1] for row in file.rows] == ["w", "x", "y", "z", "no"]
+    assert (file.bad, file.left_out) == ((), {})
+
+
+def test_a_record_that_repeats_another_one_of_its_id_is_left_out(tmp_path: Path) -> None:
+    other = PAIR | {"id": "a", "rejected": "x"}
+    file = only(written(tmp_path, PAIR | {"id": "a"}, other, PAIR | {"id": "a"}, other))
+    assert [row.id for row in file.rows] == ["a", "a#2"]
+    assert (file.bad, file.left_out) == ((), {"repeats an earlier record, with its id": 2})
+
+
+def test_answers_to_other_prompts_of_one_id_are_other_rows(tmp_path: Path) -> None:
+    votes = [
+        {"id": 1, "prompt": prompt, "completion": completion, "label": completion == "x"}
+        for prompt, completion in [("a?", "x"), ("b?", "x"), ("a?", "y"), ("b?", "z")]
+    ]
+    rows = only(written(tmp_path, *votes)).rows
+    assert [(row.id, row.texts) for row in rows] == [("1", ("x", "y")), ("1#2", ("x", "z"))]
+
+
+def test_columns_that_look_like_answers_but_are_not_read_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = written(
+        tmp_path, {"prompt": "a?", "response": "x", "la\x1bbel": 1}, {"prompt": "b?", "label": None}
+    )
+    with caplog.at_level(logging.WARNING):
+        file = only(path)
+    assert file.unread == {"response": 1, "la\x1bbel": 1}
+    assert [record.getMessage() for record in caplog.records] == [rf"{path}: not read: response, la\x1bbel"]
 
 
 def test_answers_to_one_prompt_on_several_lines_are_one_row(tmp_path: Path) -> None:

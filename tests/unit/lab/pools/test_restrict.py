@@ -30,6 +30,7 @@ def files(*paths: str) -> list[RowFile]:
             shapes={},
             left_out={},
             bad=(),
+            unread={},
         )
         for path, name in zip(given, names(given), strict=True)
     ]

@@ -1,5 +1,7 @@
 """All known shapes, in the order in which they are tried."""
 
+from collections.abc import Collection
+
 from laserve.lab.data.shapes.base import BadRecord, Shape, Values
 from laserve.lab.data.shapes.labelled import JUDGED, REWARDED
 from laserve.lab.data.shapes.preferences import (
@@ -72,6 +74,10 @@ def shape_of(values: Values) -> Shape:
     for shape in SHAPES:
         if shape.matches(values):
             return shape
-    names = ", ".join(repr(column[:_NAME])[1:-1] for column in [*values][:_NAMED]) or "(none)"
-    more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
-    raise BadRecord("", f"has the columns {names}{more}, {NO_SHAPE}")
+    raise BadRecord("", f"has the columns {listed(values) or '(none)'}, {NO_SHAPE}")
+
+
+def listed(columns: Collection[str]) -> str:
+    """Names of columns for a message: the first ones, cut, without control characters."""
+    names = ", ".join(repr(column[:_NAME])[1:-1] for column in [*columns][:_NAMED])
+    return names + (f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else "")

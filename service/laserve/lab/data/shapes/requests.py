@@ -11,7 +11,7 @@ from laserve.lab.data.shapes.conversations import messages_in, transcript_prompt
 from laserve.types import Document, Message, Request
 
 #: Columns of ids, in the order in which they are tried.
-_IDS = ("id", "_id", "qid", "question_id")
+IDS = ("id", "_id", "qid", "question_id")
 
 
 def make_request(
@@ -48,6 +48,13 @@ def request_of(values: Values) -> Request:
     if messages_in(values["prompt"]):
         return make_request(messages=turns_of(values, "prompt"))
     return prompt_request(text(values, "prompt"))
+
+
+def columns_of_request(values: Values) -> tuple[str, ...]:
+    """Columns of which `request_of` makes the request of a record that has one."""
+    if values.get("question") is not None:
+        return "question", "documents" if values.get("documents") is not None else "context"
+    return ("messages",) if decoded(values.get("messages")) else ("prompt",)
 
 
 def prompt_request(prompt: str) -> Request:
@@ -127,7 +134,7 @@ def make_row(
 
 def id_of(values: Values, place: Place) -> str:
     """Id of a record, a text or a whole number; its position where it has none. Raises BadRecord."""
-    for column in _IDS:
+    for column in IDS:
         value = values.get(column)
         if isinstance(value, float) and value.is_integer():  # a column with nulls, as pandas saves it
             value = int(value)

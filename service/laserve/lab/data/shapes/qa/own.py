@@ -1,17 +1,25 @@
 """Questions with right answers in laserve's form, and requests without answers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, kind, plain
-from laserve.lab.data.shapes.requests import make_row, request_of
+from laserve.lab.data.shapes.conversations import messages_in
+from laserve.lab.data.shapes.preferences.answers import REQUEST, has, with_system
+from laserve.lab.data.shapes.requests import IDS, columns_of_request, make_row, request_of
+from laserve.types import Request
 
 NO_ANSWERS = LeftOut(reason="no right answers")
 #: Columns of answers of known quality: a record with one of them is no request without answers.
 _OF_ANSWERS = ("chosen", "rejected", "responses", "correct", "candidates", "rewards")
+
+#: Columns of choices; a right answer that is the letter or the index of one says nothing without them.
+_CHOICES = ("choices", "options")
+#: Columns that each row of this module reads besides those of its request and its answers.
+_READ = (*IDS, "task", "source", "metadata")
 
 
 def read_question(values: Values, place: Place) -> Row | LeftOut:
@@ -19,12 +27,19 @@ def read_question(values: Values, place: Place) -> Row | LeftOut:
 
     The columns are ``question``; optionally ``documents``, or one document as the text ``context``;
     ``answers`` or ``answer``; and optionally ``id``, ``task``, ``source`` and ``gold_document``, the index of
-    the document that holds the answer. Questions on equal documents have one source.
+    the document that holds the answer. Questions on equal documents have one source. The request may also be
+    ``prompt`` or ``messages``.
 
     Raises:
-        BadRecord: a column has another form.
+        BadRecord: a column has another form, or the answer is one of several choices.
+        Unusable: as of `request_of`.
     """
-    request = request_of(values)
+    for column in _CHOICES:
+        if isinstance(decoded(values.get(column)), list | dict):
+            raise BadRecord(
+                column, "are not read beside such an answer: MMLU has four, and an index as answer"
+            )
+    request = _open_request(values)
     references = right_answers(values)
     if not references:
         return NO_ANSWERS
@@ -89,28 +104,58 @@ def read_plain(values: Values, place: Place) -> Row:
         BadRecord: the request has another form.
         Unusable: as of `request_of`.
     """
+    return make_row(values, place, request=_open_request(values))
+
+
+def _open_request(values: Values) -> Request:
+    """The request of a record, with its ``system`` and without an assistant's turns at its end."""
     request = request_of(values)
     turns = list(request.messages)
     while len(turns) > 1 and turns[-1].role == "assistant":
         turns.pop()
-    return make_row(values, place, request=replace(request, messages=tuple(turns)))
+    return with_system(values, replace(request, messages=tuple(turns)))
+
+
+def _is_question(values: Values) -> bool:
+    if has(values, "question"):
+        return "answers" in values or "answer" in values
+    has_request = has(values, "messages") or has(values, "prompt")
+    return has_request and (has(values, "answers") or has(values, "answer"))
 
 
 def _is_plain(values: Values) -> bool:
-    return any(values.get(column) is not None for column in ("question", "messages", "prompt")) and not any(
+    return any(has(values, column) for column in REQUEST) and not any(
         column in values for column in _OF_ANSWERS
     )
 
 
+def _unread(values: Values, *read: str) -> Sequence[str]:
+    """Columns that the readers of this module pass over, and the answer after the request's messages."""
+    known = {*_READ, *columns_of_request(values), *read}
+    if not has(values, "documents") and not has(values, "context"):
+        known.add("system")
+    return [*(column for column in values if column not in known and has(values, column)), *_ends(values)]
+
+
+def _ends(values: Values) -> Iterable[str]:
+    """The answer at the end of the request's messages, in words, if there is one."""
+    column = columns_of_request(values)[0]
+    last = (messages_in(values.get(column)) or [None])[-1]
+    if isinstance(last, Mapping) and last.get("role", last.get("from")) in ("assistant", "gpt"):
+        yield f"the answer at the end of {column}"
+
+
 QUESTION = Shape(
     name="questions with right answers",
-    expected="question, answers, and optionally documents [{title, text}]",
-    matches=lambda values: values.get("question") is not None and ("answers" in values or "answer" in values),
+    expected="question and optionally documents [{title, text}], or messages or prompt, and answers",
+    matches=_is_question,
     read=read_question,
+    unread=lambda values: _unread(values, "answers" if has(values, "answers") else "answer", "gold_document"),
 )
 PLAIN = Shape(
     name="requests without answers",
     expected="prompt, messages or question",
     matches=_is_plain,
     read=read_plain,
+    unread=_unread,
 )

@@ -6,6 +6,7 @@ import pytest
 
 from data_questions import BUILT, DOCUMENTS, OWN, made, only
 from laserve.lab.data.shapes.base import BadRecord, LeftOut
+from laserve.lab.data.shapes.known import shape_of
 
 
 def test_a_question_is_judged_by_f1_against_the_closest_answer() -> None:
@@ -86,6 +87,56 @@ def test_a_question_without_right_answers_is_left_out(answers: dict[str, Any]) -
 def test_a_bad_question_is_named_by_its_column(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRecord, match=message):
         only(OWN | changes)
+
+
+@pytest.mark.parametrize("column", ["answers", "answer"])
+def test_a_prompt_or_messages_may_be_the_request_of_right_answers(column: str) -> None:
+    turns = [{"role": "user", "content": "who?"}]
+    for request in ({"prompt": "who?"}, {"prompt": turns}, {"messages": turns}):
+        row = only({**request, column: ["Ada", "Thorn"]})
+        assert (row.references, row.metric, row.request.query) == (("Ada", "Thorn"), "f1", "who?")
+    assert made({"prompt": "who?", "answers": []}) == LeftOut(reason="no right answers")
+    assert only({"prompt": "who?", "answer": None}).references == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "choices"),
+    [
+        ("options", ["a", "b", "c"]),
+        ("options", '["a", "b"]'),
+        ("options", {"A": "a", "B": "b"}),
+        ("choices", {"text": ["a", "b"], "label": ["A", "B"]}),
+    ],
+)
+def test_an_answer_that_names_one_of_some_choices_is_refused(column: str, choices: object) -> None:
+    with pytest.raises(BadRecord, match=f"{column}: are not read beside"):
+        only({"question": "which?", column: choices, "answer": "B"})
+
+
+def test_a_system_message_is_a_part_of_the_request() -> None:
+    for request in ({"prompt": "hi"}, {"question": "hi", "answer": "hello"}):
+        turns = only(request | {"system": "be kind"}).request.messages
+        assert [(turn.role, turn.content) for turn in turns] == [("system", "be kind"), ("user", "hi")]
+
+
+@pytest.mark.parametrize(
+    ("record", "unread"),
+    [
+        ({"id": 1, "prompt": "a?", "task": "chat", "source": "s", "metadata": {}, "system": "b"}, []),
+        ({"prompt": "a?", "response": "x", "label": 1, "score": None}, ["response", "label"]),
+        ({"prompt": "a?", "context": "c", "answers": ["x"]}, ["context"]),
+        ({"question": "a?", "context": "c", "answer": "x", "system": "b"}, ["system"]),
+        ({"question": "a?", "answers": ["x"], "answer": "y", "prompt": "z"}, ["answer", "prompt"]),
+        ({"question": "a?", "documents": ["d"], "context": "c"}, ["context"]),
+        (
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+            ["the answer at the end of messages"],
+        ),
+        ({"prompt": "Human: a\n\nAssistant:"}, []),
+    ],
+)
+def test_columns_that_are_not_read_are_known(record: dict[str, Any], unread: list[str]) -> None:
+    assert shape_of(record).unread(record) == unread
 
 
 # requests without answers
