@@ -49,7 +49,7 @@ class RowFile:
     #: Reason -> number of well-formed records left out for it.
     left_out: Mapping[str, int]
     bad: tuple[Bad, ...]
-    #: Column -> number of records of which it is not read, in shapes that a record of another set may have.
+    #: Column -> number of records whose reader passes over it, for shapes that any record may have.
     unread: Mapping[str, int]
 
     @property

@@ -69,7 +69,9 @@ def test_records_of_several_shapes_may_stand_in_one_file(tmp_path: Path) -> None
 
 
 def test_other_records_of_one_id_are_numbered(tmp_path: Path) -> None:
-    records = [PAIR | {"id": id_, "rejected": text} for id_, text in ["aw", "ax", "by", "az"]]
+    records = [
+        PAIR | {"id": id_, "rejected": text} for id_, text in [("a", "w"), ("a", "x"), ("b", "y"), ("a", "z")]
+    ]
     file = only(written(tmp_path, *records, PAIR | {"id": "a#2"}))
     assert [row.id for row in file.rows] == ["a", "a#2", "b", "a#3", "a#2#2"]
     assert [row.texts[1] for row in file.rows] == ["w", "x", "y", "z", "no"]

@@ -40,7 +40,10 @@ def request_of(values: Values) -> Request:
         Unusable: a message belongs to a tool, or has parts that are not texts.
     """
     if values.get("question") is not None:
-        return make_request(question=text(values, "question"), documents=documents_of(values))
+        question = text(values, "question")
+        if not question.strip():
+            raise BadRecord("question", "is empty")
+        return make_request(question=question, documents=documents_of(values))
     if decoded(values.get("messages")):
         return make_request(messages=turns_of(values, "messages"))
     if values.get("prompt") is None:
@@ -58,7 +61,9 @@ def columns_of_request(values: Values) -> tuple[str, ...]:
 
 
 def prompt_request(prompt: str) -> Request:
-    """The request of a prompt: its turns if it is a transcript, else the text."""
+    """The request of a prompt: its turns if it is a transcript, else the text. Raises BadRecord if empty."""
+    if not prompt.strip():
+        raise BadRecord("prompt", "is empty")
     turns = transcript_prompt(prompt)
     return make_request(messages=turns) if turns else make_request(prompt=prompt)
 

@@ -18,6 +18,15 @@ BOTH = ("chosen", "rejected")
 REQUEST = ("question", "messages", "prompt")
 #: Qualities of two answers: the first is better, the second is, or neither is.
 FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
+#: Columns of the scores of a chosen and a rejected answer, which must agree with the choice.
+_SCORES = (
+    ("score_chosen", "score_rejected"),
+    ("chosen_score", "rejected_score"),
+    ("chosen-rating", "rejected-rating"),
+    ("chosen_rating", "rejected_rating"),
+    ("rating_chosen", "rating_rejected"),
+    ("chosen_avg_rating", "rejected_avg_rating"),
+)
 #: Verdict on a pair in the sets of Chatbot Arena -> qualities of its answers.
 WINNERS = {
     "model_a": FIRST,
@@ -75,9 +84,11 @@ def pair(
         source: by default the request's text.
 
     Raises:
-        BadRecord: the record's id or task has another form.
-        Unusable: the answers are equal.
+        BadRecord: the record's id or task has another form, or the rejected answer has the higher score.
+        Unusable: the answers or their scores are equal.
     """
+    for columns in _SCORES:
+        _check_scores(values, *columns)
     if texts[0] == texts[1]:
         raise Unusable(EQUAL)
     return make_row(
@@ -166,7 +177,7 @@ def two_names(values: Values, first: str, second: str) -> tuple[str, ...]:
     return ()
 
 
-def check_scores(values: Values, chosen: str, rejected: str) -> None:
+def _check_scores(values: Values, chosen: str, rejected: str) -> None:
     """Check of the optional scores of two answers.
 
     Raises:

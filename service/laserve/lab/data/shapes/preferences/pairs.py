@@ -10,6 +10,7 @@ from laserve.lab.data.shapes.preferences.answers import (
     compared,
     has,
     pair,
+    turns_in,
     two_names,
     with_system,
 )
@@ -19,7 +20,8 @@ from laserve.lab.data.shapes.requests import make_request, nested, request_of, s
 def read_own(values: Values, place: Place) -> Row:
     """The row of a pair in laserve's own form.
 
-    The columns are a request, ``chosen`` and ``rejected``, each a text or the message of an answer; and
+    The columns are a request, ``chosen`` and ``rejected``, each a text or the message of an answer, or a
+    transcript of the request and an answer; and
     optionally ``chosen_model`` and ``rejected_model``, ``domain`` (by default the file's name), ``task``,
     ``id``, and ``source``, also in ``metadata``.
 
@@ -27,10 +29,15 @@ def read_own(values: Values, place: Place) -> Row:
         BadRecord: a column has another form.
         Unusable: the answers are equal, or a message of the request cannot be held.
     """
-    answers = [_answer(values, column) for column in BOTH]
+    answers = tuple(_answer(values, column) for column in BOTH)
     if not has(values, "question") and not values.get("messages") and not has(values, "prompt"):
         raise BadRecord("prompt", "is missing: a pair of texts needs a prompt, messages or a question")
-    request = with_system(values, request_of(values))
+    request = request_of(values)
+    conversations = {column: transcript(answer) for column, answer in zip(BOTH, answers, strict=True)}
+    if all(_repeats(turns, turns_in(request)) for turns in conversations.values()):
+        turns, answers = common(conversations)
+        request = make_request(messages=turns)
+    request = with_system(values, request)
     return pair(
         values,
         place,
@@ -40,6 +47,11 @@ def read_own(values: Values, place: Place) -> Row:
         domains=(name(values, "domain") or place.file,),
         source=source_of(values, request),
     )
+
+
+def _repeats(turns: Turns, request: Turns) -> bool:
+    """Whether a transcript starts with the turns of a request, and goes on with an answer."""
+    return len(turns) > len(request) and turns[: len(request)] == request
 
 
 def _answer(values: Values, column: str) -> str:

@@ -74,7 +74,7 @@ def _are_lists(values: Values) -> bool:
 FIRST = Shape(
     name="RewardBench",
     expected="prompt, chosen, rejected and subset",
-    matches=lambda values: values.keys() >= {"prompt", *BOTH, "subset", "chosen_model"},
+    matches=lambda values: values.keys() >= {"prompt", *BOTH, "subset"},
     read=read_first,
 )
 SECOND = Shape(

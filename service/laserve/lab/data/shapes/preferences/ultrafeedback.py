@@ -6,7 +6,6 @@ from laserve.lab.data.shapes.columns import name, number, text
 from laserve.lab.data.shapes.conversations import messages_in
 from laserve.lab.data.shapes.preferences.answers import (
     BOTH,
-    check_scores,
     compared,
     has,
     pair,
@@ -72,7 +71,6 @@ def read_binarized(values: Values, place: Place) -> Row:
         BadRecord: a column has another form, or ``score_rejected`` is above ``score_chosen``.
         Unusable: the scores or the answers are equal, or the conversations differ before the answer.
     """
-    check_scores(values, "score_chosen", "score_rejected")
     request, answers = compared(values, BOTH)
     return pair(values, place, request=request, texts=answers)
 
@@ -86,8 +84,6 @@ def read_argilla(values: Values, place: Place) -> Row:
         BadRecord: a column has another form, or the rejected answer's rating is above the other's.
         Unusable: the ratings or the answers are equal, or the conversations differ before the answer.
     """
-    check_scores(values, "chosen-rating", "rejected-rating")
-    check_scores(values, "chosen_avg_rating", "rejected_avg_rating")
     prompt = text(values, "instruction" if has(values, "instruction") else "prompt")
     turns = [{"role": "user", "content": prompt}]
     columns = ("chosen_response", "rejected_response") if "chosen_response" in values else BOTH

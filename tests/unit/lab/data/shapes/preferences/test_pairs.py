@@ -68,6 +68,38 @@ def test_a_prompt_that_is_a_transcript_becomes_turns(prompt: str) -> None:
     assert turns(only(OWN | {"prompt": prompt})) == [("user", "hi")]
 
 
+@pytest.mark.parametrize("prompt", ["hi", "Human: hi\n\nAssistant:", [{"role": "user", "content": "hi"}]])
+def test_transcripts_that_repeat_their_prompt_are_no_answers(prompt: object) -> None:
+    talk = "\n\nHuman: hi\n\nAssistant: "
+    row = only({"prompt": prompt, "chosen": f"{talk}yes", "rejected": f"{talk}no"})
+    assert (turns(row), row.texts) == ([("user", "hi")], ("yes", "no"))
+    other = only({"prompt": "write a talk", "chosen": f"{talk}yes", "rejected": f"{talk}no"})
+    assert (other.request.prompt, other.texts[0]) == ("write a talk", f"{talk}yes")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected"),
+    [
+        ("score_chosen", "score_rejected"),
+        ("chosen_score", "rejected_score"),
+        ("chosen_rating", "rejected_rating"),
+        ("rating_chosen", "rating_rejected"),
+    ],
+)
+@pytest.mark.parametrize("record", [OWN, TRL, HH])
+def test_scores_agree_with_the_choice(record: dict[str, Any], chosen: str, rejected: str) -> None:
+    assert only(record | {chosen: 2, rejected: 1}).qualities == (1.0, 0.0)
+    assert only(record | {chosen: 2, rejected: None}).qualities == (1.0, 0.0)
+    assert refusal(record | {chosen: 1, rejected: 2}).startswith(f"{chosen}: must be above {rejected}")
+    assert refusal(record | {chosen: 1, rejected: 1}) == "no answer is better than another"
+
+
+@pytest.mark.parametrize("column", ["prompt", "question"])
+def test_an_empty_request_is_refused(column: str) -> None:
+    for empty in ("", " \n"):
+        assert refusal({column: empty, "chosen": "a", "rejected": "b"}) == f"{column}: is empty"
+
+
 def test_the_answer_beside_messages_may_be_a_message() -> None:
     row = only({"messages": BEFORE, "chosen": CHOSEN, "rejected": [REJECTED]})
     assert (turns(row), row.texts) == (TURNS, (GOOD, BAD))

@@ -21,6 +21,16 @@ def test_the_subset_of_reward_bench_is_the_domain() -> None:
     assert (row.request.prompt, row.source) == (ASK, ASK)
 
 
+def test_the_models_of_reward_bench_may_be_missing() -> None:
+    record = {name: value for name, value in REWARD_BENCH.items() if not name.endswith("_model")}
+    for changes in (
+        {},
+        {name: [{"role": "assistant", "content": record[name]}] for name in ("chosen", "rejected")},
+    ):
+        row = only(record | changes)
+        assert (row.domains, row.id, row.texts) == (("alpacaeval-easy",), "alpacaeval-easy/30", (GOOD, BAD))
+
+
 def test_a_prompt_of_reward_bench_may_be_messages() -> None:
     assert turns(only(REWARD_BENCH | {"prompt": BEFORE}))[-1] == ("user", ASK)
 
