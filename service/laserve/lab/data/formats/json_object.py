@@ -9,14 +9,14 @@ from laserve.lab.data.formats.json_values import Parser, problem_of
 from laserve.lab.data.formats.records import Record
 
 #: Names under which an object holds its records.
-_LISTS = ("data", "rows", "examples", "train")
+_LISTS = ("data", "rows", "examples", "train", "validation", "valid", "val", "dev", "test", "eval")
 
 
 def records_of(value: object, parser: Parser, path: Path) -> Iterator[Record] | None:
     """The records that a JSON object holds; None if it is a record itself.
 
     These are the questions of a SQuAD document; the entries of a list of objects named data, rows, examples
-    or train, each without the wrapping of the datasets server; and the rows of an object of columns.
+    or by a split, each without the wrapping of the datasets server; and the rows of an object of columns.
 
     Raises:
         InvalidRequest: the object holds several lists of records, or its lists are not equally long.

@@ -8,6 +8,7 @@ _KINDS: Mapping[bytes, str] = {
     b"PK\x03\x04": "a zip archive; unpack it",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive; unpack it",
     b"Rar!\x1a\x07": "a rar archive; unpack it",
+    b"\x5d\x00\x00": "an archive of lzma; decompress it",
     b"\x04\x22\x4d\x18": "lz4; decompress it",
     b"\x1f\x9d": "an archive of compress; decompress it",
     b"ARROW1": "an Arrow file; save it as parquet",

@@ -33,6 +33,9 @@ def parquet_records(path: Path) -> Iterator[Record]:
         file = ParquetFile(path)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise _damaged(path) from error
+    names = file.schema_arrow.names
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InvalidRequest(f"{path}: names the column {min(twice)} twice")
     return _records(path, file)
 
 
@@ -48,6 +51,10 @@ def _records(path: Path, file: Any) -> Iterator[Record]:
                 rows = [] if batch is None else batch.to_pylist()
             except (pyarrow.ArrowException, OSError, ValueError) as error:
                 raise _damaged(path) from error
+            except OverflowError as error:
+                raise InvalidRequest(
+                    f"{path}: holds a date or a time that is none of the years 1 to 9999"
+                ) from error
             if batch is None:
                 return
             for row in rows:

@@ -53,7 +53,7 @@ def test_a_bad_part_of_a_squad_document_is_named_by_its_path(tmp_path: Path) -> 
     assert len([value for value in values(path) if value]) == 2
 
 
-@pytest.mark.parametrize("name", ["data", "rows", "examples", "train"])
+@pytest.mark.parametrize("name", ["data", "rows", "examples", "train", "validation", "test"])
 @pytest.mark.parametrize("indent", [None, 1])
 def test_one_list_of_objects_holds_the_records(tmp_path: Path, name: str, indent: int | None) -> None:
     path = saved(tmp_path, json.dumps({"version": 1, name: ROWS}, indent=indent))
@@ -64,6 +64,8 @@ def test_one_list_of_objects_holds_the_records(tmp_path: Path, name: str, indent
 def test_two_lists_of_objects_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="holds the lists data and train; save each as a file"):
         records(saved(tmp_path, json.dumps({"train": ROWS, "data": ROWS})))
+    with pytest.raises(InvalidRequest, match="holds the lists train and test; save each as a file"):
+        records(saved(tmp_path, json.dumps({"train": ROWS, "test": ROWS})))
 
 
 def test_rows_of_the_datasets_server_are_unwrapped(tmp_path: Path) -> None:

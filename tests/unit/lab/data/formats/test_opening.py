@@ -164,6 +164,7 @@ def _arrow() -> bytes:
         (_zip("[Content_Types].xml"), r"Office.*\.xlsx.*as CSV"),
         (_tar(), "a tar archive"),
         (COMPRESSIONS["gzip"](_tar()), "a tar archive, inside gzip"),
+        (b"\x5d\x00\x00\x80\x00" + b"\xff" * 9, "an archive of lzma"),
         (b"7z\xbc\xaf\x27\x1c\x00\x04", "a 7z archive"),
         (b"Rar!\x1a\x07\x01\x00", "a rar archive"),
         (pickle.dumps(ROWS), "a pickle"),

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_files import records, values
+from laserve.errors import InvalidRequest
 from laserve.lab.data.formats.opening import open_records
 
 MOMENT = dt.datetime(2024, 5, 1, 12, 30, tzinfo=dt.UTC)
@@ -59,3 +60,15 @@ def test_rows_of_several_groups_are_numbered_through(tmp_path: Path) -> None:
     assert [(record.position, record.values) for record in records(path)] == [
         (f"record {number + 1}", {"prompt": str(number)}) for number in range(1000)
     ]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["chosen", "chosen"])
+    with pytest.raises(InvalidRequest, match="names the column chosen twice"):
+        records(stored(tmp_path, table))
+
+
+def test_a_moment_beyond_the_calendar_is_named(tmp_path: Path) -> None:
+    table = pa.table({"prompt": ["a"], "at": pa.array([2**62], pa.timestamp("us"))})
+    with pytest.raises(InvalidRequest, match="a date or a time that is none of the years 1 to 9999"):
+        records(stored(tmp_path, table))
