@@ -65,7 +65,7 @@ class Shape:
     read: Callable[[Values, Place], Row | LeftOut | Sequence[Row]]
     #: Whether records hold one answer each, so that rows with equal requests are joined to one.
     joined: bool = False
-    #: Columns of a record, not null, that the reader passes over, for shapes that any record may have.
+    #: Columns of a record, with content, that the reader passes over, for shapes that any record may have.
     unread: Callable[[Values], Sequence[str]] = lambda values: ()
 
     def rows(self, values: Values, place: Place) -> list[Row] | LeftOut:

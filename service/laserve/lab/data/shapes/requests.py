@@ -7,7 +7,7 @@ from typing import Any
 from laserve.lab.data.row import BARE, TIMEOUT_S, Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Values
 from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
-from laserve.lab.data.shapes.conversations import messages_in, transcript_prompt, turns_of
+from laserve.lab.data.shapes.conversations import asked, messages_in, transcript_prompt, turns_of
 from laserve.types import Document, Message, Request
 
 #: Columns of ids, in the order in which they are tried.
@@ -36,7 +36,7 @@ def request_of(values: Values) -> Request:
     """The request of a record: its question and documents, its messages, or its prompt.
 
     Raises:
-        BadRecord: there is none of the three, or it has another form.
+        BadRecord: there is none of the three, or it has another form, or is empty, or has no user's message.
         Unusable: a message belongs to a tool, or has parts that are not texts.
     """
     if values.get("question") is not None:
@@ -45,18 +45,18 @@ def request_of(values: Values) -> Request:
             raise BadRecord("question", "is empty")
         return make_request(question=question, documents=documents_of(values))
     if decoded(values.get("messages")):
-        return make_request(messages=turns_of(values, "messages"))
+        return make_request(messages=asked(turns_of(values, "messages"), "messages"))
     if values.get("prompt") is None:
         raise BadRecord("", "has no request: question, messages or prompt")
     if messages_in(values["prompt"]):
-        return make_request(messages=turns_of(values, "prompt"))
+        return make_request(messages=asked(turns_of(values, "prompt"), "prompt"))
     return prompt_request(text(values, "prompt"))
 
 
 def columns_of_request(values: Values) -> tuple[str, ...]:
     """Columns of which `request_of` makes the request of a record that has one."""
     if values.get("question") is not None:
-        return "question", "documents" if values.get("documents") is not None else "context"
+        return "question", "documents" if decoded(values.get("documents")) else "context"
     return ("messages",) if decoded(values.get("messages")) else ("prompt",)
 
 
@@ -74,7 +74,7 @@ def documents_of(values: Values) -> tuple[Document, ...]:
     Raises:
         BadRecord: a document has another form.
     """
-    if values.get("documents") is not None:
+    if decoded(values.get("documents")):
         return tuple(_document(one, path) for path, one in items(values, "documents"))
     context = name(values, "context")
     return (Document(text=context),) if context else ()

@@ -15,6 +15,7 @@ from laserve.lab.data.shapes.preferences.answers import (
     with_system,
 )
 from laserve.lab.data.shapes.requests import make_request, nested, request_of, source_of
+from laserve.types import Message
 
 
 def read_own(values: Values, place: Place) -> Row:
@@ -23,7 +24,7 @@ def read_own(values: Values, place: Place) -> Row:
     The columns are a request, ``chosen`` and ``rejected``, each a text or the message of an answer, or a
     transcript of the request and an answer; and
     optionally ``chosen_model`` and ``rejected_model``, ``domain`` (by default the file's name), ``task``,
-    ``id``, and ``source``, also in ``metadata``.
+    ``id``, and ``source``, also in ``metadata``. One of the answers at the end of the messages is left out.
 
     Raises:
         BadRecord: a column has another form.
@@ -37,6 +38,8 @@ def read_own(values: Values, place: Place) -> Row:
     if all(_repeats(turns, turns_in(request)) for turns in conversations.values()):
         turns, answers = common(conversations)
         request = make_request(messages=turns)
+    if request.messages[-1:] in [(Message(role="assistant", content=answer),) for answer in answers]:
+        request = make_request(messages=request.messages[:-1])
     request = with_system(values, request)
     return pair(
         values,

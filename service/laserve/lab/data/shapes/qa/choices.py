@@ -48,7 +48,7 @@ def read_mmlu(values: Values, place: Place) -> Row:
     if len(choices) != len(LETTERS):
         raise BadRecord("choices", f"must be {len(LETTERS)} texts, are {len(choices)}")
     answer = plain(required(values, "answer"))
-    if isinstance(answer, bool) or not isinstance(answer, int) or answer not in range(len(LETTERS)):
+    if isinstance(answer, bool) or not isinstance(answer, int | float) or answer not in range(len(LETTERS)):
         raise BadRecord("answer", f"must be the index of a choice, 0 to 3, is {kind(answer)}")
     subject = name(values, "subject")
     return make_row(
@@ -58,7 +58,7 @@ def read_mmlu(values: Values, place: Place) -> Row:
         task=TASK,
         domains=(subject,) if subject else (),
         metric="choice",
-        references=(LETTERS[answer],),
+        references=(LETTERS[int(answer)],),
     )
 
 

@@ -34,9 +34,8 @@ def read_gsm8k(values: Values, place: Place) -> Row:
 
 def _matches(values: Values) -> bool:
     answer = values.get("answer")
-    return (
-        isinstance(values.get("question"), str) and isinstance(answer, str) and f"\n{MARK}" in f"\n{answer}"
-    )
+    last = answer.strip().rpartition("\n")[2] if isinstance(answer, str) else ""
+    return isinstance(values.get("question"), str) and last.startswith(MARK)
 
 
 GSM8K = Shape(

@@ -18,6 +18,8 @@ _OF_ANSWERS = ("chosen", "rejected", "responses", "correct", "candidates", "rewa
 
 #: Columns of choices; a right answer that is the letter or the index of one says nothing without them.
 _CHOICES = ("choices", "options")
+#: Values that say nothing.
+_EMPTY: tuple[object, ...] = (None, "", [], {})
 #: Columns that each row of this module reads besides those of its request and its answers.
 _READ = (*IDS, "task", "source", "metadata")
 
@@ -130,11 +132,12 @@ def _is_plain(values: Values) -> bool:
 
 
 def _unread(values: Values, *read: str) -> Sequence[str]:
-    """Columns that the readers of this module pass over, and the answer after the request's messages."""
+    """Columns with content that the readers of this module pass over, and the answer after the request's messages."""
     known = {*_READ, *columns_of_request(values), *read}
     if not has(values, "documents") and not has(values, "context"):
         known.add("system")
-    return [*(column for column in values if column not in known and has(values, column)), *_ends(values)]
+    passed_over = [column for column, value in values.items() if column not in known and value not in _EMPTY]
+    return [*passed_over, *_ends(values)]
 
 
 def _ends(values: Values) -> Iterable[str]:

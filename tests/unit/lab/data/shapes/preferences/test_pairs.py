@@ -94,6 +94,17 @@ def test_scores_agree_with_the_choice(record: dict[str, Any], chosen: str, rejec
     assert refusal(record | {chosen: 1, rejected: 1}) == "no answer is better than another"
 
 
+def test_an_answer_at_the_end_of_the_messages_is_no_part_of_the_request() -> None:
+    for answer in (CHOSEN, REJECTED):
+        row = only({"messages": [*BEFORE, answer], "chosen": GOOD, "rejected": BAD})
+        assert (turns(row), row.texts) == (TURNS, (GOOD, BAD))
+    begun = [*BEFORE, {"role": "assistant", "content": "It was"}]
+    assert turns(only({"messages": begun, "chosen": " Ada.", "rejected": " Bo."}))[-1] == (
+        "assistant",
+        "It was",
+    )
+
+
 @pytest.mark.parametrize("column", ["prompt", "question"])
 def test_an_empty_request_is_refused(column: str) -> None:
     for empty in ("", " \n"):

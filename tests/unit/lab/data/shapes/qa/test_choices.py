@@ -32,6 +32,7 @@ def test_the_answer_of_mmlu_is_the_index_of_a_choice() -> None:
     assert (row.references, row.metric, row.domains) == (("B",), "choice", ("algebra",))
     assert row.request.question is not None
     assert "(B) 2\n" in row.request.question
+    assert only(MMLU_ROW | {"answer": 1.0}) == row, "pandas saves a column with nulls so"
 
 
 @pytest.mark.parametrize(

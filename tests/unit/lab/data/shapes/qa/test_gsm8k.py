@@ -18,6 +18,11 @@ def test_a_socratic_solution_ends_alike() -> None:
     assert only(GSM8K_ROW | {"answer": answer}).references == ("72,000",)
 
 
+@pytest.mark.parametrize("answer", ["#### 2 Parts\nIt has two.", "see #### 5"])
+def test_a_heading_in_an_answer_is_no_final_number(answer: str) -> None:
+    assert only(GSM8K_ROW | {"answer": answer}).references == (answer,)
+
+
 def test_a_solution_without_a_number_at_its_end_is_refused() -> None:
     with pytest.raises(BadRecord, match="answer: must end with #### and a number"):
         only(GSM8K_ROW | {"answer": "24\n#### unknown"})

@@ -36,8 +36,9 @@ def test_a_question_without_documents_is_its_own_source(documents: dict[str, Any
     assert (row.request.documents, row.source, row.gold) == ((), "who?", None)
 
 
-def test_a_context_is_one_document() -> None:
-    row = only({"question": "who?", "context": BUILT, "answers": ["Ada Thorn"]})
+@pytest.mark.parametrize("documents", [{}, {"documents": None}, {"documents": []}])
+def test_a_context_is_one_document(documents: dict[str, Any]) -> None:
+    row = only({"question": "who?", "context": BUILT, "answers": ["Ada Thorn"], **documents})
     assert [document.text for document in row.request.documents] == [BUILT]
 
 
@@ -113,6 +114,13 @@ def test_an_answer_that_names_one_of_some_choices_is_refused(column: str, choice
         only({"question": "which?", column: choices, "answer": "B"})
 
 
+@pytest.mark.parametrize("column", ["messages", "prompt"])
+@pytest.mark.parametrize("role", ["system", "assistant"])
+def test_messages_without_a_user_are_no_request(column: str, role: str) -> None:
+    with pytest.raises(BadRecord, match=f"{column}: holds no user's message"):
+        only({column: [{"role": role, "content": "hi"}]})
+
+
 def test_a_system_message_is_a_part_of_the_request() -> None:
     for request in ({"prompt": "hi"}, {"question": "hi", "answer": "hello"}):
         turns = only(request | {"system": "be kind"}).request.messages
@@ -128,6 +136,7 @@ def test_a_system_message_is_a_part_of_the_request() -> None:
         ({"question": "a?", "context": "c", "answer": "x", "system": "b"}, ["system"]),
         ({"question": "a?", "answers": ["x"], "answer": "y", "prompt": "z"}, ["answer", "prompt"]),
         ({"question": "a?", "documents": ["d"], "context": "c"}, ["context"]),
+        ({"question": "a?", "documents": [], "context": "c", "tools": {}}, []),
         (
             {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
             ["the answer at the end of messages"],
