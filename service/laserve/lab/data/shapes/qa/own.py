@@ -132,7 +132,7 @@ def _is_plain(values: Values) -> bool:
 
 
 def _unread(values: Values, *read: str) -> Sequence[str]:
-    """Columns with content that the readers of this module pass over, and the answer after the request's messages."""
+    """Columns with content that the readers of this module pass over, and an answer after the messages."""
     known = {*_READ, *columns_of_request(values), *read}
     if not has(values, "documents") and not has(values, "context"):
         known.add("system")
