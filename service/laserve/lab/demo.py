@@ -86,12 +86,7 @@ def _questions(data: Path | None, *, strict: bool) -> list[Row]:
     if data is None:
         return built_in()
     (file,) = reading.read([data], strict=strict)
-    questions, left_out = needs.usable(file, needs.asking)
-    counted = needs.counted(left_out)
-    if not questions:
-        raise ConfigError.at("--data", f"{data} has no row that can be asked: {counted}")
-    if left_out:
-        logger.warning("%s: left out: %s", data, counted)
+    questions, _ = needs.required(file, needs.asking, "be asked")
     return questions
 
 

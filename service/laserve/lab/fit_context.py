@@ -51,7 +51,9 @@ async def fit(settings: Settings, data: Sequence[Path], out: Path, *, strict: bo
     requests = [request for file in files for request in _requests(file)]
     different = len({request.query for request in requests})
     if different <= COMPONENTS:
-        raise ConfigError.at("--data", f"{different} different requests; more than {COMPONENTS} are needed")
+        paths = ", ".join(str(file.path) for file in files)
+        given = f"{paths}: {different} different requests"
+        raise ConfigError.at("--data", f"{given}; more than {COMPONENTS} are needed")
     encoder = make_encoder(settings)
     await encoder.load()
     try:

@@ -144,7 +144,7 @@ def _rows(data: Sequence[Path], cut: _Cut) -> tuple[list[RowFile], list[Row], Ma
     rows: list[Row] = []
     left_out: Counter[str] = Counter()
     for file in files:
-        usable, others = needs.usable(file, needs.selecting)
+        usable, others = needs.required(file, needs.selecting, "be replayed")
         rows += [
             cut_documents(row, documents=cut.documents, passages=cut.passages) for row in usable[: cut.rows]
         ]

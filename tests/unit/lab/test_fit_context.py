@@ -67,7 +67,9 @@ async def test_too_few_different_requests_are_refused_and_nothing_is_written(
     tmp_path: Path, count: int
 ) -> None:
     content = [{"prompt": f"question {number % COMPONENTS}", "id": str(number)} for number in range(count)]
-    with pytest.raises(ConfigError, match="--data: 32 different requests; more than 32 are needed"):
+    with pytest.raises(
+        ConfigError, match=r"--data: .*\.jsonl?: 32 different requests; more than 32 are needed"
+    ):
         await fit(SETTINGS, [saved(tmp_path / "rows.jsonl", content)], tmp_path / "out.safetensors")
     assert [file.name for file in tmp_path.iterdir()] == ["rows.jsonl"]
 

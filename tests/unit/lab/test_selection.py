@@ -229,9 +229,21 @@ def test_records_that_cannot_be_read_are_counted_or_refused_with_strict(tmp_path
 
 def test_rows_that_cannot_be_used_are_counted_by_their_reason(tmp_path: Path) -> None:
     rows = [*QA, {"id": "plain", "prompt": "greet me"}]
-    pool = tmp_path / "pool.parquet"
-    assert bench("--data", lines(tmp_path, "bridges.jsonl", rows), "--pool", str(pool)).exit_code == 0
+    data, pool = lines(tmp_path, "bridges.jsonl", rows), tmp_path / "pool.parquet"
+    result = bench("--data", data, "--pool", str(pool))
+    assert result.exit_code == 0
     assert read(pool).left_out == {"neither right answers nor two stored answers": 1}
+    assert f"{data}: left out: neither right answers nor two stored answers (1)" in result.output
+
+
+def test_a_file_without_a_usable_row_is_refused_by_name_and_nothing_is_left(tmp_path: Path) -> None:
+    good = lines(tmp_path, "bridges.jsonl", QA)
+    bad = lines(tmp_path, "requests.jsonl", [{"prompt": "greet me"}])
+    result = bench("--data", good, "--data", bad, "--pool", str(tmp_path / "pool.parquet"))
+    assert result.exit_code == 1
+    lacking = "neither right answers nor two stored answers (1)"
+    assert f"laserve: --data: {bad} has no row that can be replayed: {lacking}\n" in result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"bridges.jsonl", "requests.jsonl"}
 
 
 def test_documents_are_cut_before_the_pool_is_built(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """What each command needs of a row."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from laserve.errors import ConfigError
 from laserve.lab.data.reading import RowFile
 from laserve.lab.data.row import CORRECTNESS, PREFERENCE, Row
+
+logger = logging.getLogger(__name__)
 
 #: Command -> the reason why it cannot use a row; None if it can.
 Need = Callable[[Row], str | None]
@@ -72,6 +76,23 @@ def usable(file: RowFile, need: Need) -> tuple[list[Row], Counter[str]]:
     rows = [row for row, reason in zip(file.rows, reasons, strict=True) if reason is None]
     left_out = Counter(file.left_out) + Counter(reason for reason in reasons if reason is not None)
     return rows, left_out + Counter({"cannot be read": len(file.bad)})
+
+
+def required(file: RowFile, need: Need, use: str) -> tuple[list[Row], Counter[str]]:
+    """The same as `usable`; a warning counts the other records by reason.
+
+    Args:
+        use: what is done with a row, for the error, for example ``be asked``.
+
+    Raises:
+        ConfigError: the command can use no row.
+    """
+    rows, left_out = usable(file, need)
+    if not rows:
+        raise ConfigError.at("--data", f"{file.path} has no row that can {use}: {counted(left_out)}")
+    if left_out:
+        logger.warning("%s: left out: %s", file.path, counted(left_out))
+    return rows, left_out
 
 
 def counted(reasons: Mapping[str, int]) -> str:

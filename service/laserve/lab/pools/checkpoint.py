@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,8 @@ from laserve.lab.pools.pool import FORMAT, PoolQuestion, Recipe
 
 class Checkpoint:
     """A file of JSON lines: the recipe, then one question per line. `finish` removes it.
+
+    A file without questions is worth nothing: it is removed at the end, and its recipe is not compared.
 
     Args:
         pool: file of the finished pool.
@@ -29,7 +30,8 @@ class Checkpoint:
         """Open the file.
 
         Raises:
-            ConfigError: the file has another recipe, is not a checkpoint, or cannot be written.
+            ConfigError: the file has questions of another recipe, is not a checkpoint, or cannot be read or
+                written.
         """
         #: Finished questions by key.
         self.done = {question.key: question for question in self._read()} if self.path.exists() else {}
@@ -44,6 +46,8 @@ class Checkpoint:
     ) -> None:
         with suppress(OSError):  # of what `add` could not write
             self._file.close()
+        if not self.done:
+            self.finish()
 
     def add(self, question: PoolQuestion) -> None:
         """Keep a question. Raises ConfigError when the file cannot be written."""
@@ -56,16 +60,26 @@ class Checkpoint:
             raise ConfigError.at("--pool", reason) from error
 
     def finish(self) -> None:
-        self.path.unlink()
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)
 
-    def _read(self) -> Iterator[PoolQuestion]:
-        lines = self.path.read_text(encoding="utf-8").split("\n")
+    def _read(self) -> list[PoolQuestion]:
+        """The questions of the file, without an incomplete last line."""
         try:
-            head = json.loads(lines[0])
-            recipe = Recipe.from_json(head["recipe"])
-        except (ValueError, KeyError, TypeError) as error:
+            head, *lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
+            about = json.loads(head)
+            recipe = Recipe.from_json(about["recipe"])
+            if lines:
+                self._check(about["format"], recipe)
+            return [PoolQuestion.from_json(_with_nan(json.loads(line))) for line in lines]
+        except OSError as error:
+            raise ConfigError.at("--pool", f"{self.path} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError.at("--pool", f"{self.path} is not an unfinished pool; remove it") from error
-        if head["format"] != FORMAT or recipe.to_json() != self._recipe.to_json():
+
+    def _check(self, form: int, recipe: Recipe) -> None:
+        """Raise ConfigError if the questions of the file have another format or recipe."""
+        if form != FORMAT or recipe.to_json() != self._recipe.to_json():
             changed = [
                 name for name, value in recipe.to_json().items() if value != self._recipe.to_json()[name]
             ]
@@ -74,9 +88,6 @@ class Checkpoint:
                 f"{self.path} was made with another {', '.join(changed) or 'format'}; "
                 "continue with equal settings, or remove it",
             )
-        for line in lines[1:-1]:  # text after the last line break is an incomplete line
-            row = json.loads(line)
-            yield PoolQuestion.from_json({name: _nan(value) for name, value in row.items()})
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -88,6 +99,10 @@ def _null(value: Any) -> Any:
     if isinstance(value, list):
         return [None if isinstance(one, float) and not math.isfinite(one) else one for one in value]
     return value
+
+
+def _with_nan(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _nan(value) for name, value in row.items()}
 
 
 def _nan(value: Any) -> Any:

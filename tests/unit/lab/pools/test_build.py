@@ -195,19 +195,61 @@ async def test_a_run_that_broke_off_goes_on_and_gives_the_same_pool(
     assert not part.exists()
 
 
+async def broken_after(count: int, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that breaks off after some questions."""
+    question, requested = pool_building.Builder.question, iter(range(count))
+
+    async def broken(builder: pool_building.Builder, row: Row) -> Any:
+        if next(requested, None) is None:
+            raise EngineError("it has died")
+        return await question(builder, row)
+
+    with monkeypatch.context() as patched, pytest.raises(EngineError):
+        patched.setattr(pool_building.Builder, "question", broken)
+        await build(settings(), ROWS, out=out, at_once=1)
+
+
 async def test_a_run_of_other_settings_does_not_go_on_where_this_one_stood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "pool.parquet"
-
-    async def broken(*_: Any) -> Any:
-        raise EngineError("it has died")
-
-    with monkeypatch.context() as patched, pytest.raises(EngineError):
-        patched.setattr(pool_building.Builder, "question", broken)
-        await build(settings(), ROWS, out=out)
+    await broken_after(1, out, monkeypatch)
     with pytest.raises(ConfigError, match=r"pool\.parquet\.part was made with another sampling"):
         await build(settings(generation={"defaults": {"n": 3}}), ROWS, out=out)
+
+
+async def test_a_run_without_a_finished_question_leaves_nothing_that_blocks_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "pool.parquet"
+    await broken_after(0, out, monkeypatch)
+    assert list(tmp_path.iterdir()) == []
+    await broken_after(1, out, monkeypatch)
+    part = tmp_path / "pool.parquet.part"
+    head = part.read_text().partition("\n")[0]
+    part.write_text(head + "\n" + '{"id": "q0", "tor')  # the run was killed within its first question
+    await build(settings(generation={"defaults": {"n": 3}}), ROWS, out=out)
+    assert [path.name for path in tmp_path.iterdir()] == ["pool.parquet"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}\n", b"\xff\n", b"[]\n", b"3\n", b"HEAD{}\n", b"HEADtorn\n{}\n"]
+)
+async def test_a_file_that_is_no_unfinished_pool_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    out, part = tmp_path / "pool.parquet", tmp_path / "pool.parquet.part"
+    await broken_after(1, out, monkeypatch)
+    head = part.read_bytes().partition(b"\n")[0] + b"\n"
+    part.write_bytes(content.replace(b"HEAD", head))
+    with pytest.raises(ConfigError, match=r"^--pool: .*pool\.parquet\.part is not an unfinished pool"):
+        await build(settings(), ROWS, out=out)
+
+
+async def test_a_folder_in_place_of_the_unfinished_pool_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pool.parquet.part").mkdir()
+    with pytest.raises(ConfigError, match=r"^--pool: .*pool\.parquet\.part cannot be read: Is a directory"):
+        await build(settings(), ROWS, out=tmp_path / "pool.parquet")
 
 
 async def test_a_build_whose_disk_is_full_says_so_and_leaves_no_pool(
