@@ -155,9 +155,10 @@ def _rows(data: Sequence[Path], cut: _Cut) -> tuple[list[RowFile], list[Row], Ma
 def _print(figures: Mapping[str, Any]) -> None:
     """Print the findings, and the policies over the questions in F1, or over all if no question is in F1."""
     findings, *_ = sections(figures)
-    block = figures if figures["questions"] else figures["mixture"]
+    block, measured = (figures, "measured in F1") if figures["questions"] else (figures["mixture"], "in all")
+    title = f"Whole run, 95% intervals: {block['questions']:,} questions {measured}"
     show(
         replace(findings.tables[0], title=findings.title),
-        replace(summary(block), title="Whole run, 95%"),
+        replace(summary(block), title=title),
         figures["machine"],
     )

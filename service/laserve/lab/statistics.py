@@ -3,7 +3,9 @@
 The rows of one source, for example an article, are not independent, so a resample has all rows of a source,
 once or several times, or none. Means, ratios and their differences have the studentised intervals of
 `laserve.bandit.offpolicy.intervals.ClusterBootstrap`; `around` serves what is not a ratio of sums.
-``laserve bench coverage`` measures how often both contain the true value, by the number of sources.
+``laserve bench coverage`` measures how often both contain the true value, by the number of sources. A share
+of which no resample says anything, because all sources or all but a few have the least or the greatest
+value, has the binomial bounds of `_binomial`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from laserve.bandit.offpolicy.intervals import ClusterBootstrap
+from laserve.bandit.offpolicy.intervals import ClusterBootstrap, effective_sample
 from laserve.types import Vector
 
 Matrix = npt.NDArray[np.float64]
@@ -29,15 +31,18 @@ SHARE: Range = (0.0, 1.0)
 RESAMPLES = 2000
 #: Parts of the sources of which one at a time is held out.
 FOLDS = 5
+#: Least number of sources that bound a share.
+_FEW = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
     """A value with its 95% interval.
 
-    `low` and `high` are None where the sources bound nothing: always with one source; and with two or three,
-    or where fewer than four differ from the rest, if the values have no range of their own. With fewer than
-    some fifteen sources an interval is wide rather than too short.
+    `low` and `high` are None where the sources bound nothing: always with one source; and with two or three
+    that differ, or where fewer than four differ from the rest, if the values have no range of their own. With
+    fewer than some fifteen sources an interval is wide rather than too short. Values without a range that are
+    all equal, such as the differences of a policy to itself, have an interval of width 0.
     """
 
     value: float
@@ -55,8 +60,8 @@ class Sources:
     """
 
     def __init__(self, sources: Labels) -> None:
-        number, self.count = _numbered(sources)
-        self._bootstrap = ClusterBootstrap(number, resamples=RESAMPLES)
+        self._number, self.count = _numbered(sources)
+        self._bootstrap = ClusterBootstrap(self._number, resamples=RESAMPLES)
 
     def means(self, values: Matrix, *, within: Range = None, weights: Vector | None = None) -> list[Interval]:
         """Means of several values per row, each row of a value with the same weight.
@@ -75,19 +80,29 @@ class Sources:
         Args:
             parts: shape (M, rows), float64.
             whole: shape (rows,), float64, with a positive sum; a row may be negative.
-            within: range that the bounds are cut to.
+            within: range of the ratios of each row, to which the bounds are cut.
         """
         value = parts.sum(axis=1) / whole.sum()
         lows, highs = self._bootstrap.intervals(parts, whole)
+        weights = np.bincount(self._number, weights=whole).astype(np.float64)
         return [
-            self._interval(float(one), float(low), float(high), within)
+            self._interval(float(one), float(low), float(high), within, effective_sample(weights))
             for one, low, high in zip(value, lows, highs, strict=True)
         ]
 
-    def _interval(self, value: float, low: float, high: float, within: Range) -> Interval:
-        if within and self.count > 1:
+    def _interval(self, value: float, low: float, high: float, within: Range, effective: float) -> Interval:
+        """The interval of a value from the bounds of the bootstrap.
+
+        Args:
+            effective: effective number of sources, by their weights.
+        """
+        if within and 1 < self.count < _FEW:
+            low, high = within
+        elif within and self.count > 1:
+            if np.isinf(low) or (low == high and value in within):
+                low, high = _binomial(value, within, effective)
             low, high = max(low, within[0]), min(high, within[1])
-        bounded = np.isfinite(low) and np.isfinite(high)
+        bounded = np.isfinite([value, low, high]).all()
         return Interval(
             value=value,
             low=low if bounded else None,
@@ -124,6 +139,23 @@ def ratio(parts: Vector, wholes: Vector, sources: Sequence[str], *, within: Rang
     counted = Sources([source for source, here in zip(sources, rows, strict=True) if here])
     (result,) = counted.ratios(parts[None, rows], wholes[rows], within=within)
     return result
+
+
+def _binomial(value: float, within: tuple[float, float], effective: float) -> tuple[float, float]:
+    """95% interval of a mean within a range, as if each source had the least or the greatest value.
+
+    The bounds of Clopper and Pearson 1934 ("The use of confidence or fiducial limits illustrated in the case
+    of the binomial", Biometrika 26), for fractions of sources by the beta distribution. Of all values with
+    one mean and range these vary most, so the bounds are wide.
+
+    Args:
+        effective: effective number of sources, which need not be whole.
+    """
+    least, width = within[0], within[1] - within[0]
+    most = min(max((value - least) / width, 0.0), 1.0) * effective
+    low = stats.beta.ppf(0.025, most, effective - most + 1) if most > 0 else 0.0
+    high = stats.beta.ppf(0.975, most + 1, effective - most) if most < effective else 1.0
+    return least + width * float(low), least + width * float(high)
 
 
 def around(value: Vector, resampled: Matrix, sources: int) -> tuple[Vector, Vector]:

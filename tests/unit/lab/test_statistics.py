@@ -141,6 +141,39 @@ def test_two_or_three_sources_bound_a_share_by_its_range_alone_and_a_difference_
     assert (result.low, result.high, result.sources) == (None, None, count)
 
 
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_two_or_three_sources_bound_a_share_by_its_range_also_where_they_agree(
+    count: int, value: float
+) -> None:
+    sources = [str(index % count) for index in range(12)]
+    assert ends(mean(np.full(12, value), sources, within=SHARE)) == SHARE
+
+
+@pytest.mark.parametrize(("count", "bound"), [(4, 0.398), (8, 0.631), (40, 0.912), (1000, 0.9963)])
+def test_a_share_of_all_or_of_none_has_the_binomial_bound(count: int, bound: float) -> None:
+    sources = [str(index) for index in range(count)]
+    assert ends(mean(np.ones(count), sources, within=SHARE)) == pytest.approx((bound, 1.0), abs=5e-4)
+    assert ends(mean(np.zeros(count), sources, within=SHARE)) == pytest.approx((0.0, 1 - bound), abs=5e-4)
+
+
+def test_a_share_that_one_source_of_forty_misses_has_the_binomial_bounds() -> None:
+    values, sources = np.array([1.0] * 39 + [0.0]), [str(index) for index in range(40)]
+    assert ends(mean(values, sources, within=SHARE)) == pytest.approx((0.868, 0.999), abs=1e-3)
+
+
+def test_a_source_with_nearly_all_the_weight_leaves_a_share_unbounded() -> None:
+    weights = np.array([1e6, *[1.0] * 9])
+    (result,) = Sources(list(range(10))).means(np.ones((1, 10)), within=SHARE, weights=weights)
+    assert ends(result) == pytest.approx((0.025, 1.0), abs=1e-3)
+
+
+def test_what_is_not_a_number_has_no_interval() -> None:
+    result = mean(np.array([0.5, np.nan, 1.0, 0.0, 1.0]), list("abcde"), within=SHARE)
+    assert np.isnan(result.value)
+    assert (result.low, result.high) == (None, None)
+
+
 def test_values_that_never_vary_have_an_interval_of_width_0() -> None:
     assert ends(mean(np.full(12, 0.3), [str(index % 3) for index in range(12)])) == pytest.approx((0.3, 0.3))
 
@@ -156,6 +189,22 @@ def test_a_difference_that_one_source_of_ten_makes_has_no_bound() -> None:
 
 
 # coverage
+
+
+@pytest.mark.parametrize("chance", [0.02, 0.9, 0.99])
+@pytest.mark.parametrize("sources", [4, 12, 40])
+def test_intervals_of_shares_near_0_or_1_hold_the_truth_as_often_as_they_say(
+    sources: int, chance: float
+) -> None:
+    rng = np.random.default_rng(sources)
+    held = []
+    for _ in range(200):
+        size = rng.integers(1, 6, size=sources)
+        right = np.repeat(rng.random(sources) < chance, size)
+        names = np.repeat(np.arange(sources), size).astype(str).tolist()
+        low, high = ends(mean(right * 1.0, names, within=SHARE))
+        held.append(low <= chance <= high)
+    assert np.mean(held) >= 0.92
 
 
 @pytest.mark.parametrize(("sources", "least"), [(5, 0.88), (15, 0.9), (40, 0.92)])

@@ -21,6 +21,8 @@ _POINTS = 100
 _WINDOW = 0.1
 #: Number of first requests over which the gain from a prior is measured.
 _FIRST = 100
+#: Differences in quality below this one are rounding errors.
+_EQUAL = 1e-9
 
 
 def learning(replayed: Replayed) -> dict[str, Any]:
@@ -91,8 +93,8 @@ def best_of_k(pool: Pool) -> dict[str, Any]:
     """Quality against the number of candidates; a falling curve shows an over-optimised reward model.
 
     By task: ``k``; ``arms``, by name the exact mean quality of the best of k by that arm; ``possible``, the
-    mean quality of the truly best of k; and ``falls``, by arm the k of its highest value, if that is not the
-    last k.
+    mean quality of the truly best of k; and ``falls``, by arm the k of its highest value, if the last value
+    is lower.
 
     An arm's curve is over the questions with scores by the arm, up to the smallest number of candidates of a
     question.
@@ -133,6 +135,8 @@ def _best_of_k_of_task(arms: Sequence[str], questions: Sequence[PoolQuestion]) -
         "arms": {arm: values.tolist() for arm, values in curves.items()},
         "possible": possible.tolist(),
         "falls": {
-            arm: int(values.argmax()) + 1 for arm, values in curves.items() if values.argmax() + 1 < longest
+            arm: int(values.argmax()) + 1
+            for arm, values in curves.items()
+            if values.max() - values[-1] > _EQUAL
         },
     }

@@ -28,7 +28,7 @@ class Comparison(Interval):
     #: Part of the run.
     over: str
     #: "more" or "less" where the interval excludes 0, "equal" where the answers are always equally good;
-    #: otherwise that the sources cannot say.
+    #: otherwise that one cannot say; and the number of sources.
     verdict: str
 
 
@@ -80,13 +80,14 @@ def findings(study: Study) -> list[Finding]:
 
 def verdict(one: Interval) -> str:
     """What an interval of a difference says."""
+    sources = f"{one.sources:,} source" + ("" if one.sources == 1 else "s")
     if one.low is None or one.high is None:
-        return f"cannot say: no interval from {_counted(one.sources)}"
+        return f"cannot say: no interval from {sources}"
     if one.low > 0 or one.high < 0:
-        return "more" if one.low > 0 else "less"
+        return f"{'more' if one.low > 0 else 'less'}, with {sources}"
     if one.low == one.high:
-        return "equal"
-    return f"cannot say with {_counted(one.sources)}"
+        return f"equal, with {sources}"
+    return f"cannot say with {sources}"
 
 
 def _room(evidence: _Evidence) -> Finding:
@@ -116,7 +117,7 @@ def _full(evidence: _Evidence) -> Finding:
     of = evidence.late
     single = of.chosen(of.crossed_single)
     share = of.share(of.quality(evidence.full) - single, of.chosen(of.crossed_of_task) - single)
-    says = "Arms chosen on other sources show no room of which it could win a share."
+    says = f"Arms chosen on other sources show no room of which {evidence.full} could win a share."
     if share is not None:
         bounds = "no interval"
         if share.low is not None and share.high is not None:
@@ -177,7 +178,3 @@ def _compared(
         Comparison(**vars(one), of=name, against=against, over=over, verdict=verdict(one))
         for name, one in of.differences(policies, rival).items()
     ]
-
-
-def _counted(sources: int) -> str:
-    return f"{sources} source" + ("" if sources == 1 else "s")

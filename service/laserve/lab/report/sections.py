@@ -22,7 +22,8 @@ _HOW = (
     "Every learner starts cold and gets the questions in {orders} random orders; a question's figure is "
     "the mean over the orders. Intervals are 95%, studentised, from {resamples:,} resamples of the sources "
     "(such as articles). Below some fifteen sources they are wide; a difference over three or fewer, or to "
-    "which fewer than four contribute, has none.",
+    "which fewer than four contribute, has none; a mean over two or three may lie anywhere in its range; "
+    "and where nearly all sources have the least or the greatest value, bounds are binomial.",
     "The best single arm and the best arm of each task are those with the highest means over all questions, "
     "which overrates the best of several close arms; differences are to these arms. “Chosen on other "
     "sources” is what a choice made on four fifths of the sources gets on the other fifth.",
@@ -84,17 +85,23 @@ def _blocks(figures: Mapping[str, Any]) -> list[Section]:
     for metric, block in figures["metrics"].items():
         made.append(_block(block, f"Answers measured in {TITLES.get(metric, metric)}"))
     mixture = _block(figures["mixture"], "All questions")
-    note = "Quality is the reward of the learners: F1, or 1 and 0, as each question has it. It is not F1."
+    note = (
+        "Quality is what the learners learn from: F1, or another metric from 0 to 1, as each question has it."
+    )
     return [*made, Section(**{**vars(mixture), "says": (note, *mixture.says)})]
 
 
 def _block(block: Mapping[str, Any], title: str) -> Section:
     gap, metric = block["gap"], block["metric"]
-    says = (
-        f"{block['questions']:,} questions of {block['sources']:,} sources. The best arm of each task gains "
-        f"{difference(gap, metric).text} points over the best single arm, {block['best_single']['arm']}; "
-        f"with arms chosen on other sources, {difference(gap['cross_fitted'], metric).text}."
-    )
+    single, crossed = block["best_single"]["arm"], difference(gap["cross_fitted"], metric)
+    says = f"{_counted(block['questions'], 'question')} of {_counted(block['sources'], 'source')}. "
+    if len(block["best_arm"]["arms"]) > 1:
+        says += (
+            f"The best arm of each task gains {difference(gap, metric).text} points over the best single "
+            f"arm, {single}; with arms chosen on other sources, {crossed.text}."
+        )
+    else:
+        says += f"They are of one task, for which {single} is the best arm."
     return Section(
         title=title, says=(says,), charts=(pictures.differences(block),), tables=(policies(block),)
     )
@@ -238,4 +245,14 @@ def _made(figures: Mapping[str, Any]) -> Section:
 
 
 def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items() if value not in (None, [], ()))
+    """Names with their values, without those that are not set; the values of a list in parentheses."""
+    texts = {
+        name: f"({', '.join(map(str, value))})" if isinstance(value, list | tuple) else value
+        for name, value in values.items()
+        if value not in (None, [], ())
+    }
+    return ", ".join(f"{name} {text}" for name, text in texts.items())
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")

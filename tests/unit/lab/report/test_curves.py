@@ -1,8 +1,10 @@
 """Quality over the candidates, and what a prior is worth in the first requests."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from laserve.lab.report.curves import best_of_k
@@ -41,3 +43,13 @@ def test_curves_of_best_of_k_tell_where_they_fall() -> None:
     assert short["arms"]["short"][0] == pytest.approx(short["arms"]["lost"][0]), "k = 1 is a random candidate"
     assert all(p >= v for p, v in zip(short["possible"], short["arms"]["short"], strict=True))
     assert result["harmless"]["k"] == [1, 2]
+
+
+def test_a_curve_that_stays_level_does_not_fall() -> None:
+    pool = make_report_pool(40)
+    level = tuple(replace(one, qualities=np.full(len(one.qualities), 0.1)) for one in pool.questions)
+    result = best_of_k(replace(pool, questions=level))
+    assert all(curves["falls"] == {} for curves in result.values())
+    rising = tuple(replace(one, qualities=-one.scores["short"]) for one in pool.questions)
+    falling = best_of_k(replace(pool, questions=rising))
+    assert all(curves["falls"]["short"] == 1 for curves in falling.values())

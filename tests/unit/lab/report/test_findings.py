@@ -22,6 +22,13 @@ def by_subject(study: Study) -> dict[str, Finding]:
     return {finding.about.split()[0]: finding for finding in findings(study)}
 
 
+def word(one: Comparison) -> str:
+    """The verdict without its number of sources."""
+    said, _, number = one.verdict.partition(", with ")
+    assert number == f"{one.sources} sources"
+    return said
+
+
 def named(finding: Finding, of: str, against: str, over: str = "whole run") -> Comparison:
     (found,) = (
         one
@@ -57,9 +64,9 @@ def test_the_subjects_stand_in_order(study: Study) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "sources", "says"),
     [
-        (0.01, 0.02, 30, "more"),
-        (-0.02, -0.01, 30, "less"),
-        (0.0, 0.0, 30, "equal"),
+        (0.01, 0.02, 30, "more, with 30 sources"),
+        (-0.02, -0.01, 1300, "less, with 1,300 sources"),
+        (0.0, 0.0, 2, "equal, with 2 sources"),
         (-0.01, 0.02, 30, "cannot say with 30 sources"),
         (None, None, 3, "cannot say: no interval from 3 sources"),
         (None, None, 1, "cannot say: no interval from 1 source"),
@@ -74,9 +81,9 @@ def test_a_verdict_is_what_the_interval_says(
 def test_where_arms_differ_by_task_there_is_room_and_a_share_of_it_is_won(study: Study) -> None:
     result = by_subject(study)
     for of, against in ((ROOM, SINGLE), (f"{ROOM}, chosen on other sources", f"{SINGLE}, chosen on other")):
-        assert named(result["Room"], of, against).verdict == "more"
+        assert word(named(result["Room"], of, against)) == "more"
     full = findings(study)[1]
-    assert named(full, "linucb:full", SINGLE, "last third").verdict == "more"
+    assert word(named(full, "linucb:full", SINGLE, "last third")) == "more"
     assert re.search(r"linucb:full wins \d+% \(-?\d+% to \d+%\) of what", full.says)
 
 
@@ -95,16 +102,16 @@ def test_the_interval_of_the_room_is_to_the_kept_arms(study: Study) -> None:
 def test_where_arms_are_alike_there_is_no_room_and_what_limits_it_is_told() -> None:
     result = findings(run(alike(make_report_pool(80)), make_plan(orders=2)))
     room, full = result[0], result[1]
-    assert {one.verdict for one in room.comparisons} == {"equal"}
+    assert {word(one) for one in room.comparisons} == {"equal"}
     assert "On 100% of the questions all arms' answers are equally good" in room.says
-    assert "no room" in full.says
+    assert "no room of which linucb:full could win a share" in full.says
 
 
 def test_a_learner_that_sees_nothing_gains_nothing_by_the_context() -> None:
     blind = replace(make_report_pool(80), recipe=make_report_pool(0).recipe)
     questions = tuple(replace(one, x=np.array([1.0, 0, 0, 0, 0])) for one in blind.questions)
     result = by_subject(run(replace(blind, questions=questions), make_plan(orders=2)))
-    assert {one.verdict for one in result["What"].comparisons} == {"equal"}
+    assert {word(one) for one in result["What"].comparisons} == {"equal"}
     assert "gains" in result["Room"].says, "what limits it"
 
 
@@ -119,14 +126,14 @@ def test_each_way_of_learning_is_compared_with_the_best_single_arm(study: Study)
 
 def test_the_context_is_compared_with_the_bias_alone(study: Study) -> None:
     result = by_subject(study)["What"]
-    assert named(result, "linucb", "linucb-bias-only").verdict == "more"
-    assert named(result, "linucb:full", "linucb-bias-only:full").verdict == "more"
+    assert word(named(result, "linucb", "linucb-bias-only")) == "more"
+    assert word(named(result, "linucb:full", "linucb-bias-only:full")) == "more"
 
 
 def test_blend_is_compared_with_the_best_single_arm_and_both_ensembles(study: Study) -> None:
     result = by_subject(study)["Combining"]
     for rival in (SINGLE, "ensemble-mean", "ensemble-rank"):
-        assert named(result, "blend", rival).verdict == "more"
+        assert word(named(result, "blend", rival)) == "more"
 
 
 def test_blend_is_told_as_an_arm_as_well(study: Study) -> None:
@@ -143,7 +150,7 @@ def test_one_source_gives_values_without_intervals_and_says_so() -> None:
     assert "One source alone chooses and values the arm of" in result[0].says
     text = markdown(figures(study))
     assert "(no interval)" in text
-    assert "40 questions of 1 sources" in text
+    assert "40 questions of 1 source." in text
     assert page(figures(study))
 
 

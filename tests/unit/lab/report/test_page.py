@@ -9,12 +9,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from laserve.lab.data.row import CLASSIFICATION, CORRECTNESS, MEASURES, PREFERENCE, REWARD
 from laserve.lab.report import pictures
 from laserve.lab.report.figures import figures as all_figures
 from laserve.lab.report.markdown import markdown
 from laserve.lab.report.page import page
 from laserve.lab.report.sections import sections
 from laserve.lab.report.study import run
+from laserve.lab.report.tabular import TITLES
 from report_pools import make_plan, make_report_pool
 
 
@@ -151,6 +153,22 @@ def test_a_chart_of_shares_names_the_arms_that_its_learner_had(figures: dict[str
     ]
     assert ["long" in chart.colours for chart in charts] == [True] * len(charts)
     assert len(charts) == 4
+
+
+def test_every_metric_has_a_name_in_words() -> None:
+    assert {*MEASURES, CLASSIFICATION, PREFERENCE, CORRECTNESS, REWARD} <= set(TITLES)
+
+
+def test_questions_of_one_task_have_a_best_arm_and_no_best_arm_of_each_task(figures: dict[str, Any]) -> None:
+    text = markdown(figures)
+    assert text.count("They are of one task, for which") == len(figures["tasks"]) + len(figures["metrics"])
+    assert text.count("The best arm of each task gains") == 2, "F1 and all questions"
+
+
+def test_settings_that_are_lists_are_told_without_brackets_and_quotes(figures: dict[str, Any]) -> None:
+    context = {"context.encoder": "hash", "context.tasks": ["chat", "math"]}
+    text = markdown(figures | {"pool": figures["pool"] | {"context": context}})
+    assert "| context | context.encoder hash, context.tasks (chat, math) |" in text
 
 
 def test_texts_are_escaped(figures: dict[str, Any]) -> None:
