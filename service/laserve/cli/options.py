@@ -1,7 +1,9 @@
 """Options and decorators that commands share."""
 
+import errno
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
@@ -15,6 +17,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 #: Exit status after Ctrl-C.
 INTERRUPTED = 130
+#: Errors of a file, or of standard output, that has no room.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 #: Decorator that adds options to a command.
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -58,7 +62,10 @@ def strict(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def refusing(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn errors of laserve into a line on standard error and exit status 1, and Ctrl-C into status 130."""
+    """Turn errors of laserve into a line on standard error and exit status 1, and Ctrl-C into status 130.
+
+    A full disk is an error of this kind; errors of files that options name have their own words.
+    """
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -71,8 +78,21 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             click.echo("laserve: interrupted", err=True)
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _discard()
+            refuse(LaserveError(f"output cannot be written: {error.strerror}"))
 
     return wrapped
+
+
+def _discard() -> None:
+    """Discard what standard output still holds, since Python would try to write it again at its end."""
+    from laserve.lab.output import discard
+
+    with suppress(OSError, AttributeError):  # there is no standard output, or it is no file
+        discard()
 
 
 class NewFile(click.Path):

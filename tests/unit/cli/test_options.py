@@ -1,5 +1,10 @@
 """What commands share: the end of a command by an error or by Ctrl-C."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -24,3 +29,35 @@ def test_a_command_ends_with_one_line_and_a_status(error: BaseException, line: s
     result = CliRunner().invoke(command)
     assert result.stderr == f"laserve: {line}\n"
     assert result.exit_code == status
+
+
+COMMANDS = {
+    "a table": "data inspect {rows}",
+    "a line": "fit-context --profile fake --data {rows} --out {out}",
+}
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
+@pytest.mark.parametrize(
+    ("output", "status", "said"),
+    [
+        (">/dev/full", 1, "laserve: output cannot be written: No space left on device\n"),
+        (">&-", 0, ""),
+    ],
+)
+def test_standard_output_that_cannot_be_written_is_told_in_a_line(
+    tmp_path: Path, command: str, output: str, status: int, said: str, unbuffered: str
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"prompt": "question {number}"}}\n' for number in range(40)))
+    arguments = command.format(rows=rows, out=tmp_path / "constants")
+    # The shell's redirections are the subject.
+    done = subprocess.run(
+        f"{sys.executable} -m laserve {arguments} {output}",
+        shell=True,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (status, said)

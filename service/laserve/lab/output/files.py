@@ -43,13 +43,18 @@ def write_bytes(path: Path, content: bytes, option: str) -> None:
 def written(path: Path, option: str) -> Iterator[BinaryIO]:
     """A file to write in the block; it gets its name at the end, or is removed if the block fails.
 
-    A device or a pipe is written as it is.
+    A device, a pipe, or an open file of this process such as ``/dev/stdout``, is written as it is.
 
     Raises:
         ConfigError: the file cannot be written.
         BrokenPipeError: the reader has closed the pipe.
     """
     with _refusing(path, option):
+        if (number := _open_file(path)) is not None:
+            # Opened by its name, the file behind it would lose what it holds.
+            with os.fdopen(os.dup(number), "wb") as out:
+                yield out
+            return
         if path.exists() and not path.is_file():
             with path.open("wb") as out:
                 yield out
@@ -84,7 +89,7 @@ def check_writable(path: Path, option: str = JSON, *, parents: bool = False) -> 
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         if path.exists() and not os.access(path, os.W_OK):
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-        if path.is_file() or not path.exists():
+        if _open_file(path) is None and (path.is_file() or not path.exists()):
             part = _part(path.resolve())
             part.touch(exist_ok=False)
             part.unlink()
@@ -101,6 +106,14 @@ def _refusing(path: Path, option: str) -> Iterator[None]:
         raise ConfigError.at(option, f"{path} cannot be written: {path.parent} is no folder") from error
     except OSError as error:
         raise ConfigError.at(option, f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _open_file(path: Path) -> int | None:
+    """Number of the open file of this process that a path names; None for other paths."""
+    for one in (path, path.readlink()) if path.is_symlink() else (path,):
+        if one.name.isdecimal() and one.parent.resolve() == Path("/proc/self/fd").resolve():
+            return int(one.name)
+    return None
 
 
 def _part(target: Path) -> Path:

@@ -191,6 +191,8 @@ def _text(content: str, console: Console, style: str = "") -> Text:
 
 
 def _write(printed: str) -> None:
+    if sys.stdout is None:  # the caller has closed it
+        return
     try:
         sys.stdout.write(printed)
         sys.stdout.flush()

@@ -47,6 +47,10 @@ def prior(sets: Sequence[Qualities], *, limit: int = PRIOR_N) -> dict[str, Expec
 
 
 def write(path: Path, expected: Mapping[str, Expected]) -> None:
-    """Write ``{arm: {"reward": float, "n": float}}`` as JSON, which `laserve.config.read_prior` reads."""
+    """Write ``{arm: {"reward": float, "n": float}}`` as JSON, which `laserve.config.read_prior` reads.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     rows = {arm: one.model_dump() for arm, one in expected.items()}
-    write_json(path, rows)
+    write_json(path, rows, "--prior-out")

@@ -99,6 +99,22 @@ def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "link"])
+def test_an_open_file_of_the_process_keeps_what_it_holds(tmp_path: Path, name: str) -> None:
+    shown = tmp_path / "shown.txt"
+    with shown.open("w") as out:
+        out.write("a table\n")
+        out.flush()
+        path = Path(name.format(out.fileno()))
+        if name == "link":  # as /dev/stdout is
+            path = tmp_path / "link"
+            path.symlink_to(f"/proc/self/fd/{out.fileno()}")
+        check_writable(path)
+        write_bytes(path, b"figures\n", "--json")
+        out.write("more\n")
+    assert shown.read_text() == "a table\nfigures\nmore\n"
+
+
 REFUSED = {
     "no/figures.json": "no is no folder",
     "file/figures.json": "file is no folder",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from laserve.config import Expected
+from laserve.errors import ConfigError
 from laserve.lab.reward_models.prior import Qualities, prior, write
 
 
@@ -35,3 +36,8 @@ def test_an_arm_that_could_not_score_some_set_has_no_prior() -> None:
 def test_it_is_written_as_reward_and_count_by_arm(tmp_path: Path) -> None:
     write(tmp_path / "prior.json", {"a": Expected(reward=0.25, n=10)})
     assert json.loads((tmp_path / "prior.json").read_text()) == {"a": {"reward": 0.25, "n": 10}}
+
+
+def test_a_prior_that_cannot_be_written_is_refused_by_its_option() -> None:
+    with pytest.raises(ConfigError, match=r"^--prior-out: /dev/full cannot be written: No space left"):
+        write(Path("/dev/full"), {"a": Expected(reward=0.25, n=10)})
