@@ -4,6 +4,7 @@ Precedence, highest first: ``LASERVE_SECTION__NAME``; ``LASERVE_HOST`` and ``LAS
 ``PORT``. An empty variable is as good as none. Names that begin with the prefix may be in any case.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
 from laserve.config.messages import names
+from laserve.config.section import Steps
 from laserve.config.settings import Settings, schema
 from laserve.errors import ConfigError
 
@@ -39,8 +41,7 @@ def environment() -> list[Mapping[str, Any]]:
             continue
         if ours.setdefault(short, value) != value:
             raise ConfigError.at(name, f"is set in another spelling too ({PREFIX}{short}); keep one of them")
-    known = (*_SHORT, *Settings.model_fields)
-    unknown = [name for name in ours if name.partition("__")[0] not in map(str.upper, known)]
+    unknown = [name for name in ours if not _known(name)]
     if unknown:
         lines = [f"{PREFIX}{name}: no such setting{_near(name)}" for name in unknown]
         raise ConfigError("; ".join(lines), param=PREFIX + unknown[0])
@@ -54,11 +55,45 @@ def _of_kubernetes(short: str, value: str) -> bool:
     return bool(_FOREIGN.fullmatch(short) or (short.endswith("PORT") and _ADDRESS.match(value)))
 
 
+def variable(steps: Steps) -> str | None:
+    """The variable that sets a setting, or one around it."""
+    spelled = {name.upper(): name for name, value in os.environ.items() if value}
+    around = ["__".join(map(str, steps[:length])).upper() for length in range(len(steps), 0, -1)]
+    candidates = [PREFIX + name for name in around]
+    if steps[:1] == ("server",) and around[0].removeprefix("SERVER__") in _SHORT:
+        short = around[0].removeprefix("SERVER__")
+        candidates = [candidates[0], PREFIX + short, short, *candidates[1:]]
+    return next((spelled[name] for name in candidates if name in spelled), None)
+
+
+def _known(short: str) -> bool:
+    """Whether a variable names a section, a setting, or a name in one of the two."""
+    field, inside, _ = short.partition("__")
+    sections = {name.partition(".")[0].upper() for name in names(schema()) if "." in name}
+    return (
+        field in sections or field == "ARMS" or (not inside and field in (*_SHORT, "DATA_DIR", "CACHE_DIR"))
+    )
+
+
 def _near(short: str) -> str:
     """The nearest variables that name settings."""
     settings = [name.replace(".", "__").upper() for name in names(schema())]
     near = [PREFIX + name for name in get_close_matches(short, (*settings, *_SHORT), n=2)]
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+class _Twice(ValueError):
+    """A mapping in JSON has a name twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The mapping of names and values in JSON."""
+    mapping: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in mapping:
+            raise _Twice(f"{name} is given twice; write it once")
+        mapping[name] = value
+    return mapping
 
 
 class _Nested(EnvSettingsSource):
@@ -76,18 +111,21 @@ class _Nested(EnvSettingsSource):
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         self._decoded = value
-        return super().decode_complex_value(field_name, field, value)
+        return json.loads(value, object_pairs_hook=_once)
 
     def prepare_field_value(
         self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool
     ) -> Any:
         try:
             return super().prepare_field_value(field_name, field, value, value_is_complex)
-        except ValueError:  # the error's text may quote a secret
+        except (ValueError, RecursionError) as error:
             section = f"{PREFIX}{field_name}".upper()
             name = next(
                 name
                 for name, text in os.environ.items()
                 if name.upper().startswith(section) and text == self._decoded
             )
-            raise ConfigError.at(name, 'write JSON: a list ["..", ..] or a mapping {"name": ..}') from None
+            reason = 'write JSON: a list ["..", ..] or a mapping {"name": ..}'
+            if isinstance(error, _Twice):  # the text of another error may quote a secret
+                reason = str(error)
+            raise ConfigError.at(name, reason) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from laserve.config.environment import environment
+from laserve.config.environment import environment, variable
 from laserve.config.messages import problems
 from laserve.config.section import Steps, dotted
 from laserve.config.settings import Settings, schema
@@ -50,26 +50,27 @@ def load(
     """
     if profile is not None and profile not in PROFILES:
         raise ConfigError.at("--profile", f"no {profile!r}; there are: {', '.join(PROFILES)}")
-    above: list[Mapping[str, Any]] = [flags or {}, *environment()]
+    variables = environment()
     file = SettingsFile() if config is None else read(config)
     try:
-        return Settings.of([*above, file.content, PROFILES.get(profile or "", {})])
+        return Settings.of([flags or {}, *variables, file.content, PROFILES.get(profile or "", {})])
     except ValidationError as error:
-        raise _refused(error, above, file) from None
+        lines = {}  # a list that is too short has a problem for each missing item
+        for steps, sentence in problems(error, schema()):
+            origin = _origin(steps, flags or {}, variables, file)
+            lines[f"{dotted(steps)}: {sentence}" + (f" ({origin})" if origin else "")] = dotted(steps)
+        raise ConfigError("\n".join(lines), param=next(iter(lines.values()))) from None
 
 
-def _refused(error: ValidationError, above: Sequence[Mapping[str, Any]], file: SettingsFile) -> ConfigError:
-    """The error of all wrong settings, a line for each.
-
-    Args:
-        above: the sources that win over the file.
-    """
-    lines, wrong = [], []
-    for steps, sentence in problems(error, schema()):
-        wrong.append(dotted(steps))
-        position = None if any(_sets(source, steps) for source in above) else file.position(steps)
-        lines.append(f"{wrong[-1]}: {sentence}" + (f" ({position})" if position else ""))
-    return ConfigError("\n".join(lines), param=wrong[0])
+def _origin(
+    steps: Steps, flags: Mapping[str, Any], variables: Sequence[Mapping[str, Any]], file: SettingsFile
+) -> str | None:
+    """The variable, or the file, line and column, that a setting has its value from."""
+    if _sets(flags, steps):
+        return None
+    if any(_sets(source, steps) for source in variables):
+        return variable(steps)
+    return file.position(steps)
 
 
 def _sets(source: Any, steps: Steps) -> bool:

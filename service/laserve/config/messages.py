@@ -42,8 +42,8 @@ def problems(error: ValidationError, schema: Schema) -> Iterator[tuple[Steps, st
             yield steps, str(cause)
         elif kind == "extra_forbidden":
             yield steps, unknown(steps, schema)
-        elif steps[-1:] == (_KEY,):
-            yield steps[:-1], f"write before the colon {_NAME}"
+        elif steps[-1:] == (_KEY,):  # without the name, which is a secret where the two sides are swapped
+            yield steps[:-2], f"write before each colon {_NAME}"
         elif kind == "missing" and isinstance(steps[-1], int):  # the list is too short
             yield steps[:-1], f"write {_expected(_at(steps[:-1], schema), schema)}"
         elif kind == "missing":
@@ -139,8 +139,6 @@ def _expected(node: Schema, root: Schema) -> str:
             expected = _NAME
         case {"format": "path"}:
             expected = "a path"
-        case {"minLength": _}:
-            expected = "a text that is not empty"
     return expected
 
 

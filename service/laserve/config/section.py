@@ -121,11 +121,14 @@ def _as_scalar(value: Any, leaf: Any) -> Any:
     """A value that is no mapping and no list in the type that a setting asks for.
 
     YAML reads `on` as true and `1.10` as 1.1; a setting that asks for a text takes them as written. A setting
-    that asks for a number does not take true and false, which Python counts as 1 and 0.
+    that asks for a number does not take true and false, which Python counts as 1 and 0. An empty text is as
+    good as none: as a path it would be the current folder, as a host all addresses.
     """
     read = value.value if isinstance(value, Plain) else value
     if leaf is Any:
         return read
+    if read == "":
+        return None
     if leaf in (int, float):
         return Plain.of(str(value).lower(), read) if isinstance(read, bool) else read
     if isinstance(read, bool) and {"on", "off"} <= {*get_args(leaf)}:

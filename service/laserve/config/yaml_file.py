@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.composer import ComposerError
 
 from laserve.config.expansion import expand
 from laserve.config.section import Plain, Steps, dotted
@@ -27,15 +28,34 @@ _FLOAT = re.compile(
 )
 #: Part of a problem as PyYAML words it -> the remedy.
 _REMEDIES = {
-    "'\\t'": "a tab indents this line; indent by spaces",
+    "'\\t'": "a tab is here; write spaces",
     "undefined": "put a text that begins with * or ! in quotes",
+    "anchor without a value": "put a text that begins with & in quotes",
+    "cannot start any token": "put a text that begins with @, % or ` in quotes",
+    "'<stream end>'": "a bracket is not closed; put a text that begins with one in quotes",
+    "expected the node content": "put a text that begins with a comma or a bracket in quotes",
+    "indentation indicators": "put a text that begins with > or | in quotes",
+    "unknown escape": "put a text with \\ in single quotes",
+    "mapping values are not allowed": 'put a text with ": " in quotes; indent names of a mapping alike',
+    "sequence entries are not allowed": "begin a list below its name, with each - in one column",
+    "expected <block end>": "begin all names of a mapping, and each - of a list, in one column",
+    "could not find expected ':'": "write a name, a colon, a space and a value",
+    "'<document start>'": "write names of settings, each with a colon, a space and a value",
+    "unexpected end of stream": "a quote is not closed",
+    "for merging": "write after << the alias (*) of a mapping",
     "got '{'": 'inside { } and [ ], put a text with { in quotes, such as "${NAME}"',
     "another document": "begins a second document; write one",
 }
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader with the scalars of this module."""
+    """PyYAML's loader with the scalars of this module, which refuses a text that it takes for an anchor."""
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        if anchor is not None and node.style is None and not node.value:
+            raise ComposerError(None, None, "anchor without a value", node.start_mark)
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -159,8 +179,11 @@ class _Reader:
         return values
 
     def _name(self, key: Node, steps: Steps) -> str:
-        if not isinstance(key, ScalarNode) or not key.value:
-            raise self.refused(dotted(steps) or "--config", key, "write a name before the colon")
+        setting = dotted(steps) or "--config"
+        if not isinstance(key, ScalarNode):
+            raise self.refused(setting, key, "put a text that begins with a bracket in quotes")
+        if not key.value:
+            raise self.refused(setting, key, "write a name before the colon")
         return _joined(key.value)
 
     def _scalar(self, node: ScalarNode, steps: Steps) -> Any:
@@ -177,8 +200,10 @@ class _Reader:
         if tag in _TYPED:
             try:
                 return Plain.of(text, self._loader.construct_object(ScalarNode(tag, text)))
-            except (ValueError, LookupError):  # only where the file has this tag itself
-                raise self.refused(dotted(steps), node, "does not fit its tag; leave the tag out") from None
+            except (ValueError, LookupError):  # the file has this tag itself, or a number of 5000 digits
+                tagged = not _INT.match(text)
+                reason = "does not fit its tag; leave the tag out" if tagged else "has too many digits"
+                raise self.refused(dotted(steps), node, reason) from None
         if tag not in _TEXTS:
             raise self.refused(dotted(steps), node, "put a text that begins with ! in quotes")
         return _joined(text)

@@ -104,7 +104,7 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("server: {max_concurrent_requests: 0}", "server.max_concurrent_requests: "),
         ("server: {max_body_bytes: 10}", "server.max_body_bytes: "),
         ("server: {heartbeat_s: 0}", "server.heartbeat_s: "),
-        ("server: {api_keys: {'two words': x}}", "server.api_keys.two words"),
+        ("server: {api_keys: {'two words': x}}", "server.api_keys: write before each colon a name"),
         ("server: 5", "server: "),
         ("generation: {kind: gpt}", "generation.kind: write one of: vllm, openai, fake"),
         ("generation: {kind: openai}", "generation: url belongs to kind 'openai'"),
@@ -177,7 +177,7 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("data_dir: [5]", "data_dir: write a path, not a list"),
         ("[1, 2]", "--config: write a mapping of settings, not a list ({path}, line 1"),
         ("just words", "--config: write a mapping of settings, not a text ({path}, line 1"),
-        ("a: [", "--config: {path}, line 1, column 5: is not YAML"),
+        ("a: [", "--config: {path}, line 1, column 5: a bracket is not closed"),
         ("1: 2", "1: "),
     ],
 )
@@ -282,6 +282,7 @@ def test_settings_never_show_a_secret(show: Any, monkeypatch: pytest.MonkeyPatch
     [
         f"server: {{api_keys: [{SECRET}]}}",
         f"server: {{api_keys: {{'two words': {SECRET}}}}}",
+        f"server: {{api_keys: {{'{SECRET}=': ann}}}}",
         f"server: {{api_keys: {{ann: [{SECRET}]}}}}",
         f"storage: {{hash_key: [{SECRET}]}}",
         # The parser's own message quotes the wrong line.

@@ -116,6 +116,8 @@ def test_the_short_names_may_be_in_any_case_after_the_prefix(
         ("LASERVE_SERVER_PORT", "LASERVE_SERVER__PORT"),
         ("LASERVE_GENERATION_MODEL", "LASERVE_GENERATION__MODEL"),
         ("laserve_hosts", "LASERVE_HOST"),
+        ("LASERVE_DATA_DIR__PATH", "LASERVE_DATA_DIR"),
+        ("LASERVE_PORT__X", "LASERVE_PORT"),
         ("LASERVE_QQQ", ""),
     ],
 )
@@ -138,6 +140,7 @@ def test_an_unknown_variable_is_named_with_the_nearest_settings(
         ("LASERVE_STORAGE", "sqlite"),
         ("LASERVE_CONTEXT__TASKS", "chat"),
         ("laserve_server__api_keys", "s3cret"),
+        pytest.param("LASERVE_ARMS", "[" * 100_000, id="nested too deeply"),
     ],
 )
 def test_a_list_or_mapping_that_is_no_json_is_named_without_its_value(
@@ -150,3 +153,30 @@ def test_a_list_or_mapping_that_is_no_json_is_named_without_its_value(
         load()
     assert caught.value.message == f'{name}: write JSON: a list ["..", ..] or a mapping {{"name": ..}}'
     assert caught.value.param == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LASERVE_ARMS", '[{"name": "a", "kind": "fake", "name": "b"}]'),
+        ("LASERVE_LOG", '{"name": "info", "name": "debug"}'),
+        ("LASERVE_SERVER__API_KEYS", '{"name": "s3cret", "name": "s3cret"}'),
+    ],
+)
+def test_a_name_that_is_given_twice_in_json_is_refused(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert caught.value.message == f"{name}: name is given twice; write it once"
+
+
+@pytest.mark.parametrize("name", ["PORT", "LASERVE_PORT", "LASERVE_SERVER__PORT", "laserve_server__port"])
+def test_a_wrong_value_is_refused_with_the_name_of_its_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "tcp")
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert caught.value.message == (f"server.port: write a whole number from 0 to 65535, not a text ({name})")

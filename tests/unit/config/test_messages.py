@@ -176,12 +176,7 @@ def test_numbers_in_options_must_be_finite(
             "write a list of one or more mappings ([{name: .., kind: .., options: .., ..}]), not a",
         ),
         ("arms", [], "write a list of one or more mappings"),
-        ("server.api_keys.ann", "", "write a text that is not empty"),
-        (
-            "server.api_keys.two words",
-            "x",
-            "write before the colon a name of letters, digits, '.', '_' and '-' (at most 64",
-        ),
+        ("server.api_keys.ann", "", "is empty; write a text"),
     ],
 )
 def test_a_sentence_says_what_to_write_bounds_included(
@@ -199,7 +194,9 @@ def test_a_number_from_the_environment_in_place_of_a_text_is_to_be_quoted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LASERVE_ARMS", '[{"name": "a", "kind": 5}]')
-    with pytest.raises(ConfigError, match=r"^arms\.0\.kind: write a text in quotes, not a number$"):
+    with pytest.raises(
+        ConfigError, match=r"^arms\.0\.kind: write a text in quotes, not a number \(LASERVE_ARMS\)$"
+    ):
         load()
 
 

@@ -188,6 +188,32 @@ def test_an_empty_section_list_or_mapping_is_the_default(empty: str, yaml_file: 
     assert read(yaml_file, empty) == load()
 
 
+@pytest.mark.parametrize(
+    "section", ["storage: {path: ''}", "storage: {hash_key: ''}", "generation: {url: ''}"]
+)
+def test_an_empty_text_is_unset_where_a_setting_may_be(section: str, yaml_file: Path) -> None:
+    assert read(yaml_file, section) == load()
+
+
+@pytest.mark.parametrize(
+    ("content", "setting"),
+    [
+        ("server: {host: ''}", "server.host"),
+        ("server: {port: ''}", "server.port"),
+        ("data_dir: ''", "data_dir"),
+        ("log: {level: ''}", "log.level"),
+        ("scoring: {allow_urls: ['']}", "scoring.allow_urls.0"),
+        ("server: {api_keys: {ann: ''}}", "server.api_keys.ann"),
+    ],
+)
+def test_an_empty_text_is_refused_where_a_setting_has_to_be(
+    content: str, setting: str, yaml_file: Path
+) -> None:
+    yaml_file.write_text(content)
+    with pytest.raises(ConfigError, match=f"^{setting}: is empty; write "):
+        load(config=yaml_file)
+
+
 def test_an_empty_section_leaves_the_profile_s(yaml_file: Path) -> None:
     yaml_file.write_text("storage:\narms:")
     settings = load(config=yaml_file, profile="fake")
@@ -228,7 +254,8 @@ def test_a_file_may_be_in_utf_8_or_utf_16(encoding: str, yaml_file: Path) -> Non
         (b"data_dir: a\x07b", "{path} has the character #x0007, which YAML does not allow"),
         (b"[1, 2]", "write a mapping of settings, not a list ({path}, line 1, column 1)"),
         (b"\njust words", "write a mapping of settings, not a text ({path}, line 2, column 1)"),
-        (b"log:\n\tlevel: debug", "{path}, line 2, column 1: a tab indents this line; indent by spaces"),
+        (b"log:\n\tlevel: debug", "{path}, line 2, column 1: a tab is here; write spaces"),
+        (b"log: {}\t", "{path}, line 1, column 8: a tab is here; write spaces"),
         (b"a: 1\n---\nb: 2", "{path}, line 2, column 1: begins a second document; write one"),
         (b"a: *password", "{path}, line 1, column 4: put a text that begins with * or ! in quotes"),
         (b"a: !pass!word x", "{path}, line 1, column 4: put a text that begins with * or ! in quotes"),
@@ -237,7 +264,23 @@ def test_a_file_may_be_in_utf_8_or_utf_16(encoding: str, yaml_file: Path) -> Non
             "{path}, line 1, column 15: inside {{ }} and [ ], put a text with {{ in quotes",
         ),
         (b"[" * 2000, "{path} is nested too deeply"),
-        (b"? [a]\n: 1", "write a name before the colon ({path}, line 1, column 3)"),
+        (b"a: &password", "{path}, line 1, column 4: put a text that begins with & in quotes"),
+        (b"a: @password", "{path}, line 1, column 4: put a text that begins with @, % or ` in quotes"),
+        (b"a: `password", "{path}, line 1, column 4: put a text that begins with @, % or ` in quotes"),
+        (b"a: %password", "{path}, line 1, column 4: put a text that begins with @, % or ` in quotes"),
+        (b"a: ,password", "{path}, line 1, column 4: put a text that begins with a comma or a bracket in"),
+        (b"a: >password", "{path}, line 1, column 5: put a text that begins with > or | in quotes"),
+        (b'a: "pass\\word"', "{path}, line 1, column 10: put a text with \\ in single quotes"),
+        (b"a: 'password", "{path}, line 1, column 13: a quote is not closed"),
+        (b"a: {password", "{path}, line 1, column 13: a bracket is not closed"),
+        (b"a: pass: word", '{path}, line 1, column 8: put a text with ": " in quotes'),
+        (b"a: - b", "{path}, line 1, column 4: begin a list below its name, with each - in one column"),
+        (b"a:\n   b: 1\n  c: 1", "{path}, line 3, column 3: begin all names of a mapping, and each - of"),
+        (b"a: 1\nb:1\n", "{path}, line 3, column 1: write a name, a colon, a space and a value"),
+        (b"[server]\nport=1", "{path}, line 2, column 1: write names of settings, each with a colon"),
+        (b"a: {<<: }", "{path}, line 1, column 8: write after << the alias (*) of a mapping"),
+        (b"? [a]\n: 1", "put a text that begins with a bracket in quotes ({path}, line 1, column 3)"),
+        (b"a: {{ b }}", "put a text that begins with a bracket in quotes ({path}, line 1, column 5)"),
         (b"a: {'': 1}", "write a name before the colon ({path}, line 1, column 5)"),
     ],
 )
@@ -255,6 +298,7 @@ def test_a_file_that_is_no_settings_is_refused_in_a_sentence(data: bytes, said: 
         ("!secret", "put a text that begins with ! in quotes"),
         ("!!int abc", "does not fit its tag; leave the tag out"),
         ("!!bool abc", "does not fit its tag; leave the tag out"),
+        ("9" * 5000, "has too many digits"),
         ("&self [*self]", "contains itself by an alias (*)"),
     ],
 )
@@ -287,7 +331,7 @@ def test_options_in_json_are_read_as_they_are(options: dict[str, Any], yaml_file
     assert arm.options == options
 
 
-def test_an_error_names_file_line_and_column_unless_another_source_set_the_value(
+def test_an_error_names_the_variable_or_file_line_and_column_that_set_the_value(
     yaml_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     yaml_file.write_text("log: {level: loud}\nserver:\n  port: 70000\narms:\n- name: a")
@@ -302,4 +346,17 @@ def test_an_error_names_file_line_and_column_unless_another_source_set_the_value
     monkeypatch.setenv("LASERVE_ARMS", '[{"name": "a"}]')
     with pytest.raises(ConfigError) as caught:
         load(config=yaml_file, flags={"log": {"level": "quiet"}})
-    assert str(yaml_file) not in caught.value.message
+    assert caught.value.message.splitlines() == [
+        "server.port: write a whole number from 0 to 65535 (LASERVE_SERVER__PORT)",
+        "arms.0.kind: is missing; write a text (LASERVE_ARMS)",
+        "log.level: write one of: debug, info, warning, error",
+    ]
+
+
+def test_a_list_of_too_few_items_has_one_line(yaml_file: Path) -> None:
+    yaml_file.write_text("feedback: {reward_range: []}")
+    with pytest.raises(ConfigError) as caught:
+        load(config=yaml_file)
+    assert caught.value.message == (
+        f"feedback.reward_range: write a list of 2 numbers ({yaml_file}, line 1, column 12)"
+    )
