@@ -48,6 +48,12 @@ def name(values: Values, column: str) -> str | None:
     return text(values, column) or None if values.get(column) is not None else None
 
 
+def optional(values: Values, column: str) -> tuple[str, ...]:
+    """An optional text as a tuple, empty where `name` gives None. Raises BadRecord."""
+    given = name(values, column)
+    return (given,) if given else ()
+
+
 def texts(values: Values, column: str) -> tuple[str, ...]:
     """A list of one text or more. Raises BadRecord."""
     value = decoded(required(values, column))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from laserve.lab.data.row import CORRECTNESS, MEASURES, REWARD, Answer, Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
-from laserve.lab.data.shapes.columns import decoded, kind, name, number, text, texts
-from laserve.lab.data.shapes.requests import items, make_row, nested, request_of
+from laserve.lab.data.shapes.columns import decoded, name, number, optional, text, texts, truth
+from laserve.lab.data.shapes.requests import items, make_row, nested, objects, request_of
 
 #: Metric of a feedback with references that names none.
 _DEFAULT_METRIC = "f1"
@@ -22,7 +22,7 @@ def read_judged(values: Values, place: Place) -> Row:
         BadRecord: a column has another form.
     """
     given = [text({path: one}, path) for path, one in items(values, "responses")]
-    right = [_right(one, path) for path, one in items(values, "correct")]
+    right = [float(truth({path: one}, path)) for path, one in items(values, "correct")]
     _check_length("correct", right, given)
     models: Sequence[str | None] = [None] * len(given)
     if decoded(values.get("models")):
@@ -43,17 +43,6 @@ def read_judged(values: Values, place: Place) -> Row:
     )
 
 
-def _right(value: object, path: str) -> float:
-    if not isinstance(value, bool | int | float) or value not in (0, 1):
-        raise BadRecord(path, f"must be true, false, 1 or 0, is {_shown(value)}")
-    return float(value)
-
-
-def _shown(value: object) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value)[:40] if is_number else kind(value)
-
-
 def _check_length(column: str, values: Sequence[object], answers: Sequence[object]) -> None:
     if len(values) != len(answers):
         raise BadRecord(
@@ -72,7 +61,7 @@ def read_rewarded(values: Values, place: Place) -> Row:
     Raises:
         BadRecord: a column has another form.
     """
-    candidates = [(path, nested(one, path)) for path, one in items(values, "candidates")]
+    candidates = objects(values, "candidates")
     rewards = [one for _, one in items(values, "rewards")]
     _check_length("rewards", rewards, candidates)
     answers = [
@@ -85,13 +74,13 @@ def read_rewarded(values: Values, place: Place) -> Row:
         if rewards[index] is not None
     ]
     references, metric = _references(values)
-    domain = name(values, "domain")
+    domains = optional(values, "domain")
     return make_row(
         values,
         place,
         request=request_of(values),
-        task=name(values, "task") or domain,
-        domains=(domain,) if domain else (),
+        task=name(values, "task") or next(iter(domains), None),
+        domains=domains,
         metric=metric if references else REWARD,
         answers=tuple(answers),
         references=references,

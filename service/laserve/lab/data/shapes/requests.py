@@ -105,6 +105,11 @@ def nested(value: object, path: str) -> Values:
     return {f"{path}.{field}": inner for field, inner in value.items()}
 
 
+def objects(values: Values, column: str) -> list[tuple[str, Values]]:
+    """Fields of the objects in a list, as `nested` gives them, with the objects' paths. Raises BadRecord."""
+    return [(path, nested(one, path)) for path, one in items(values, column)]
+
+
 def make_row(
     values: Values,
     place: Place,

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from laserve.lab.data.row import CORRECTNESS, REWARD, Answer, Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
-from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
-from laserve.lab.data.shapes.requests import items, make_request, make_row, nested, request_of
+from laserve.lab.data.shapes.columns import decoded, optional, required, text, truth
+from laserve.lab.data.shapes.requests import items, make_request, make_row, nested, objects, request_of
 
 #: Rating of a step of PRM800K -> quality: wrong, right without progress, right.
 _QUALITIES: Mapping[float, float] = {-1: 0.0, 0: 0.5, 1: 1.0}
@@ -52,18 +52,17 @@ def read_prm800k(values: Values, place: Place) -> list[Row] | LeftOut:
 def _steps(label: Values) -> Iterator[tuple[Answer, ...]]:
     """Solutions up to each step, one for each of its completions of known rating."""
     before: list[str] = []
-    for path, step in items(label, "label.steps"):
-        inner = nested(step, path)
+    for path, step in objects(label, "label.steps"):
         column = f"{path}.completions"
-        completions = items(inner, column) if inner.get(column) is not None else []
-        texts = [text(nested(one, at), f"{at}.text").strip() for at, one in completions]
-        ratings = [_rating(nested(one, at), f"{at}.rating") for at, one in completions]
+        completions = objects(step, column) if step.get(column) is not None else []
+        texts = [text(one, f"{at}.text").strip() for at, one in completions]
+        ratings = [_rating(one, f"{at}.rating") for at, one in completions]
         yield tuple(
             Answer(text="\n".join([*before, one]), quality=quality)
             for one, quality in zip(texts, ratings, strict=True)
             if quality is not None
         )
-        chosen = _chosen(inner, path, texts)
+        chosen = _chosen(step, path, texts)
         if chosen is None:
             return
         before.append(chosen)
@@ -108,14 +107,13 @@ def read_math_shepherd(values: Values, place: Place) -> Row | LeftOut:
         return UNDIVIDED
     problem = given[: first.start()].replace(MARK, "").strip()
     signs = _signs(given, label)[given[: first.start()].count(MARK) :]
-    task = name(values, "task")
     solution = re.sub(rf"[ \t]*{MARK}", "", given[first.start() :]).strip()
     return make_row(
         values,
         place,
         request=make_request(prompt=problem),
         task="math",
-        domains=(task,) if task else (),
+        domains=optional(values, "task"),
         metric=CORRECTNESS,
         answers=(Answer(text=solution, quality=float("-" not in signs)),),
     )
@@ -140,7 +138,7 @@ def read_stepwise(values: Values, place: Place) -> Row:
         BadRecord: a column has another form.
     """
     steps = [text({path: one}, path) for path, one in items(values, "completions")]
-    labels = [_label(one, path) for path, one in items(values, "labels")]
+    labels = [truth({path: one}, path) for path, one in items(values, "labels")]
     if len(labels) != len(steps):
         raise BadRecord("labels", f"must have an entry for each of the {len(steps)} steps, has {len(labels)}")
     if not steps:
@@ -152,12 +150,6 @@ def read_stepwise(values: Values, place: Place) -> Row:
         metric=CORRECTNESS,
         answers=(Answer(text="\n".join(steps), quality=float(all(labels))),),
     )
-
-
-def _label(value: object, path: str) -> bool:
-    if not isinstance(value, bool | int | float) or value not in (0, 1):
-        raise BadRecord(path, f"must be true or false, is {kind(value)}")
-    return bool(value)
 
 
 def _is_prm800k(values: Values) -> bool:

@@ -120,7 +120,7 @@ def test_a_stepwise_solution_is_right_if_each_step_is() -> None:
     ("changes", "message"),
     [
         ({"labels": [True]}, "labels: must have an entry for each of the 2 steps, has 1"),
-        ({"labels": [True, 0.5]}, r"labels\[1\]: must be true or false, is a number"),
+        ({"labels": [True, 0.5]}, r"labels\[1\]: must be true, false, 1 or 0, is 0.5"),
         ({"completions": [], "labels": []}, "completions: is empty"),
         ({"completions": [1, 2]}, r"completions\[0\]: must be a text, is a number"),
         ({"prompt": None}, "has no request"),

@@ -4,7 +4,7 @@ import re
 
 from laserve.lab.data.row import REWARD, Answer, Row
 from laserve.lab.data.shapes.base import Place, Shape, Values
-from laserve.lab.data.shapes.columns import name, number, text
+from laserve.lab.data.shapes.columns import number, optional, text
 from laserve.lab.data.shapes.conversations import asked, turns_of
 from laserve.lab.data.shapes.preferences.answers import by_strength, pair
 from laserve.lab.data.shapes.requests import make_request, make_row
@@ -71,14 +71,13 @@ def read_third(values: Values, place: Place) -> Row:
         BadRecord: a column has another form.
         Unusable: the answers are equal, or a message cannot be held.
     """
-    domain = name(values, "domain")
     return pair(
         values,
         place,
         request=make_request(messages=asked(turns_of(values, "context"), "context")),
         texts=[text(values, "response1"), text(values, "response2")],
         qualities=by_strength(values, "overall_preference"),
-        domains=(domain,) if domain else (),
+        domains=optional(values, "domain"),
     )
 
 

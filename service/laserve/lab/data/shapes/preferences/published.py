@@ -6,7 +6,7 @@ from laserve.lab.data.row import REWARD, Answer, Row
 from laserve.lab.data.shapes.base import Place, Shape, Unusable, Values
 from laserve.lab.data.shapes.columns import decoded, name, number, required, text, truth
 from laserve.lab.data.shapes.preferences.answers import FIRST, SECOND, TIE, pair, prompt_of, user
-from laserve.lab.data.shapes.requests import items, make_row, nested
+from laserve.lab.data.shapes.requests import make_row, nested, objects
 
 #: End of the name of a forum in SHP.
 _SPLIT = re.compile(r"_(train|validation|test)\Z")
@@ -78,14 +78,10 @@ def read_ranked(values: Values, place: Place) -> Row:
         BadRecord: a column has another form.
         Unusable: there are fewer than two answers.
     """
-    answers = [nested(one, path) for path, one in items(values, "answers")]
+    answers = objects(values, "answers")
     if len(answers) < 2:
         raise Unusable("fewer than two answers")
-    paths = [f"answers[{index}]" for index in range(len(answers))]
-    ranks = [
-        number(answer, f"{path}.rank", low=1, high=len(answers))
-        for answer, path in zip(answers, paths, strict=True)
-    ]
+    ranks = [number(one, f"{path}.rank", low=1, high=len(answers)) for path, one in answers]
     request = prompt_of(values)
     return make_row(
         values,
@@ -95,11 +91,11 @@ def read_ranked(values: Values, place: Place) -> Row:
         metric=REWARD,
         answers=tuple(
             Answer(
-                text=text(answer, f"{path}.answer"),
+                text=text(one, f"{path}.answer"),
                 quality=(len(answers) - rank) / (len(answers) - 1),
-                model=name(answer, f"{path}.model"),
+                model=name(one, f"{path}.model"),
             )
-            for answer, path, rank in zip(answers, paths, ranks, strict=True)
+            for (path, one), rank in zip(answers, ranks, strict=True)
         ),
     )
 

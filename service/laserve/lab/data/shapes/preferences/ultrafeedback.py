@@ -2,7 +2,7 @@
 
 from laserve.lab.data.row import REWARD, Answer, Row
 from laserve.lab.data.shapes.base import Place, Shape, Unusable, Values
-from laserve.lab.data.shapes.columns import name, number, text
+from laserve.lab.data.shapes.columns import name, number, optional, text
 from laserve.lab.data.shapes.conversations import messages_in
 from laserve.lab.data.shapes.preferences.answers import (
     BOTH,
@@ -12,7 +12,7 @@ from laserve.lab.data.shapes.preferences.answers import (
     two_names,
     user,
 )
-from laserve.lab.data.shapes.requests import items, make_row, nested
+from laserve.lab.data.shapes.requests import make_row, objects
 
 #: Column of a completion's rating -> lowest and highest rating.
 _FINE, _OVERALL = "fine-grained_score", "overall_score"
@@ -30,11 +30,10 @@ def read_rated(values: Values, place: Place) -> Row:
         BadRecord: a column has another form, or a completion has no rating.
         Unusable: there are no completions.
     """
-    completions = [nested(one, path) for path, one in items(values, "completions")]
+    completions = objects(values, "completions")
     if not completions:
         raise Unusable("no answers")
-    paths = [f"completions[{index}]" for index in range(len(completions))]
-    rated = all(one.get(f"{path}.{_FINE}") is not None for one, path in zip(completions, paths, strict=True))
+    rated = all(one.get(f"{path}.{_FINE}") is not None for path, one in completions)
     request = user(text(values, "instruction"))
     return make_row(
         values,
@@ -42,11 +41,8 @@ def read_rated(values: Values, place: Place) -> Row:
         request=request,
         source=request.query,
         metric=REWARD,
-        domains=_domain(values),
-        answers=tuple(
-            _answer(one, path, _FINE if rated else _OVERALL)
-            for one, path in zip(completions, paths, strict=True)
-        ),
+        domains=optional(values, "source"),
+        answers=tuple(_answer(one, path, _FINE if rated else _OVERALL) for path, one in completions),
     )
 
 
@@ -57,11 +53,6 @@ def _answer(completion: Values, path: str, rating: str) -> Answer:
         quality=(number(completion, f"{path}.{rating}", low=low, high=high) - low) / (high - low),
         model=name(completion, f"{path}.model"),
     )
-
-
-def _domain(values: Values) -> tuple[str, ...]:
-    domain = name(values, "source")
-    return (domain,) if domain else ()
 
 
 def read_binarized(values: Values, place: Place) -> Row:
@@ -94,7 +85,7 @@ def read_argilla(values: Values, place: Place) -> Row:
         request=request,
         texts=answers,
         models=_models(values),
-        domains=_domain(values),
+        domains=optional(values, "source"),
     )
 
 

@@ -6,7 +6,7 @@ from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
 from laserve.lab.data.shapes.qa.own import NO_ANSWERS, answers_in, right_answers
-from laserve.lab.data.shapes.requests import items, make_request, make_row, nested
+from laserve.lab.data.shapes.requests import make_request, make_row, nested, objects
 from laserve.types import Document
 
 #: Columns of TriviaQA's documents, and the field of their texts.
@@ -54,7 +54,7 @@ def _objects(values: Values, column: str) -> list[tuple[str, Values]]:
             {field: entries[index] for field, entries in lists.items() if index < len(entries)}
             for index in range(max(map(len, lists.values()), default=0))
         ]
-    return [(path, nested(one, path)) for path, one in items({column: value}, column)]
+    return objects({column: value}, column)
 
 
 def read_hotpot_qa(values: Values, place: Place) -> Row | LeftOut:
