@@ -142,12 +142,12 @@ class Run:
 
     def problems(self) -> list[str]:
         """What makes the whole fail; a budget does so in CI alone."""
-        found = [f"{self.lane.name}: {test.name} failed" for test in self.tests() if test.failed]
+        problems = [f"{self.lane.name}: {test.name} failed" for test in self.tests() if test.failed]
         if self.process.returncode:
-            found.append(f"lane {self.lane.name} failed with status {self.process.returncode}")
+            problems.append(f"lane {self.lane.name} failed with status {self.process.returncode}")
         if self.minutes > self.lane.budget_min and os.environ.get("CI"):
-            found.append(f"lane {self.lane.name} took longer than its budget")
-        return found
+            problems.append(f"lane {self.lane.name} took longer than its budget")
+        return problems
 
 
 def start(lane: Lane, log: Path | None, files: ExitStack) -> Run:

@@ -18,8 +18,8 @@ def expand(text: str) -> str:
     return _DOLLAR.sub(_value, text)
 
 
-def _value(found: re.Match[str]) -> str:
-    inside, closed = found.groups()
+def _value(dollar: re.Match[str]) -> str:
+    inside, closed = dollar.groups()
     if inside is None:
         return "$"
     variable = _VARIABLE.fullmatch(inside)

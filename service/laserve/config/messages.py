@@ -64,11 +64,11 @@ def unknown(steps: Steps, schema: Schema) -> str:
 
 def names(schema: Schema) -> list[str]:
     """Names of all settings with their sections, such as ``server.port``, but not those of list items."""
-    found = []
+    dotted = []
     for name, node in schema.get("properties", {}).items():
         inner = names({**_resolved(node, schema), "$defs": schema.get("$defs", {})})
-        found += [f"{name}.{each}" for each in inner] or [name]
-    return found
+        dotted += [f"{name}.{each}" for each in inner] or [name]
+    return dotted
 
 
 def _resolved(node: Schema, root: Schema) -> Schema:

@@ -64,8 +64,8 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_asked(cls, given: Any) -> Any:
-        """Each value in the type that its setting asks for; empty sections, lists and mappings are unset."""
+    def _typed(cls, given: Any) -> Any:
+        """Each value in the type of its setting; empty sections, lists and mappings are unset."""
         if not isinstance(given, Mapping):
             return given
         fields: dict[str, Any] = {
@@ -118,11 +118,11 @@ def _as_leaf(value: Any, leaf: Any) -> Any:
 
 
 def _as_scalar(value: Any, leaf: Any) -> Any:
-    """A value that is no mapping and no list in the type that a setting asks for.
+    """A value that is no mapping and no list in the type of its setting.
 
-    YAML reads `on` as true and `1.10` as 1.1; a setting that asks for a text takes them as written. A setting
-    that asks for a number does not take true and false, which Python counts as 1 and 0. An empty text is as
-    good as none: as a path it would be the current folder, as a host all addresses.
+    YAML reads `on` as true and `1.10` as 1.1; a text is taken as written. A number is neither true nor
+    false, which Python counts as 1 and 0. An empty text is as good as none: as a path it would be the current
+    folder, as a host all addresses.
     """
     read = value.value if isinstance(value, Plain) else value
     if leaf is Any:

@@ -226,7 +226,7 @@ def _as_yaml(data: bytes) -> bytes | str:
 
 
 def _problem(problem: str) -> str:
-    """The remedy of a problem that PyYAML found; no sentence quotes the file."""
+    """The remedy of one of PyYAML's problems; no sentence quotes the file."""
     for part, sentence in _REMEDIES.items():
         if part in problem:
             return sentence

@@ -65,7 +65,10 @@ class LineChart:
         drawn = _plot(axes, self.lines)
         axes.set_xlabel(self.across)
         axes.set_ylabel(self.up)
-        (_logarithmic if self.logarithmic else _linear)(axes, self.lines)
+        if self.logarithmic:
+            _logarithmic(axes, self.lines)
+        else:
+            _linear(axes)
         order = sorted(drawn, key=lambda name: self.lines[name].y[-1], reverse=True)
         legend(axes, [drawn[name] for name in order], order)
 
@@ -103,7 +106,7 @@ class PanelChart:
             drawn = _plot(axes, panel.lines)
             axes.set_title(f"{title}\n{textwrap.fill(panel.says, _SAYS)}", loc="left", fontsize="medium")
             axes.set_xlabel(self.across)
-            _linear(axes, panel.lines)
+            _linear(axes)
             axes.set_ylim(bottom=0)
         names = [wrapped(name) for name in drawn]
         figure.legend(list(drawn.values()), names, loc="outside lower left", ncols=6)
@@ -123,7 +126,7 @@ def _plot(axes: "Axes", lines: Mapping[str, Line]) -> dict[str, "Line2D"]:
     return drawn
 
 
-def _linear(axes: "Axes", lines: Mapping[str, Line]) -> None:
+def _linear(axes: "Axes") -> None:
     """Whole numbers across, and the line of zero where there are values on both sides of it."""
     from matplotlib.ticker import MaxNLocator
 

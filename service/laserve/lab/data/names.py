@@ -24,7 +24,12 @@ def labels(paths: Sequence[Path]) -> list[str]:
 def names(paths: Sequence[Path]) -> list[str]:
     """The name of each file without suffixes; where several have one name, with suffixes and folders."""
     resolved = [path.resolve() for path in paths]
-    return _unique([path.name.split(".", maxsplit=1)[0] or path.name for path in resolved], resolved)
+    return _unique([stem(path.name) for path in resolved], resolved)
+
+
+def stem(name: str) -> str:
+    """The name of a file without suffixes; whole if it begins with a point."""
+    return name.split(".", maxsplit=1)[0] or name
 
 
 def _unique(names: Sequence[str], paths: Sequence[Path]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from laserve.errors import ConfigError
+from laserve.lab.data.names import stem
 from laserve.lab.data.reading import RowFile
 from laserve.lab.data.row import Row
 from laserve.lab.pools.pool import Pool
@@ -83,11 +84,7 @@ def _common(name: str, path: PurePath) -> int:
     common = 0
     while common < min(len(parts), len(path.parts)) and parts[-common - 1] == path.parts[-common - 1]:
         common += 1
-    return common if common or _stem(parts[-1]) == _stem(path.name) else -1
-
-
-def _stem(name: str) -> str:
-    return name.split(".", maxsplit=1)[0] or name
+    return common if common or stem(parts[-1]) == stem(path.name) else -1
 
 
 def _listed(names: Iterable[str]) -> str:

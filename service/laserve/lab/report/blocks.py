@@ -77,7 +77,7 @@ def _calls(part: Part, weights: Vector) -> dict[str, float]:
 def _hindsight(whole: Estimates, late: Estimates, metric: str) -> dict[str, Any]:
     """Figures of the best candidate and of the arms that are chosen with hindsight."""
 
-    def told(intervals: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
+    def as_figures(intervals: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
         return {name: with_interval(one, metric) for name, one in intervals.items()}
 
     qualities = {
@@ -87,9 +87,9 @@ def _hindsight(whole: Estimates, late: Estimates, metric: str) -> dict[str, Any]
         "crossed_of_task": whole.chosen(whole.crossed_of_task),
         "candidate": whole.table.best_candidate,
     }
-    values, last = told(whole.means(qualities)), told(late.means(qualities))
+    values, last = as_figures(whole.means(qualities)), as_figures(late.means(qualities))
     gap, crossed_gap = (
-        told(whole.differences({"gap": qualities[of_task]}, qualities[single]))["gap"]
+        as_figures(whole.differences({"gap": qualities[of_task]}, qualities[single]))["gap"]
         for of_task, single in (("of_task", "single"), ("crossed_of_task", "crossed_single"))
     )
     (single_folds,) = whole.crossed_single.folds.values()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from laserve.lab.output import Table
 from laserve.lab.replay.learning import BLEND
 from laserve.lab.report import pictures
 from laserve.lab.report.blocks import QUALITY
@@ -14,7 +15,6 @@ from laserve.lab.report.tabular import (
     estimate,
     learned,
     policies,
-    tabular,
 )
 from laserve.lab.statistics import RESAMPLES
 
@@ -76,7 +76,7 @@ def _findings(figures: Mapping[str, Any]) -> Section:
     ]
     says = tuple(finding["says"] for finding in figures["findings"] if finding["says"])
     columns = ("", "compared", "points (95%)", "")
-    return Section(title="Findings", says=says, tables=(tabular(columns, rows, texts=True),))
+    return Section(title="Findings", says=says, tables=(Table(columns=columns, rows=rows, texts=True),))
 
 
 def _blocks(figures: Mapping[str, Any]) -> list[Section]:
@@ -118,7 +118,10 @@ def _learning(figures: Mapping[str, Any]) -> Section:
     return Section(
         title="Learning",
         charts=(*pictures.learned(figures), *drawn),
-        tables=(learned(figures), tabular(("learner", "task", *(f"{arm} %" for arm in arms)), rows, names=2)),
+        tables=(
+            learned(figures),
+            Table(columns=("learner", "task", *(f"{arm} %" for arm in arms)), rows=rows, names=2),
+        ),
     )
 
 
@@ -150,7 +153,7 @@ def _best_of(figures: Mapping[str, Any]) -> Section:
         title="Quality against the number of candidates",
         says=(says,),
         charts=tuple(pictures.best_of(figures)),
-        tables=(tabular(("task", "arm", "k = 1", "2", "4", "8"), rows, names=2),),
+        tables=(Table(columns=("task", "arm", "k = 1", "2", "4", "8"), rows=rows, names=2),),
     )
 
 
@@ -166,7 +169,7 @@ def _prior(figures: Mapping[str, Any]) -> Section:
             f"Over the first {figures['requests']} requests of each order, learning from the answer's own "
             "reward. Rows that the prior was made from overstate its gain.",
         ),
-        tables=(tabular(("", "points of quality (95%)"), rows),),
+        tables=(Table(columns=("", "points of quality (95%)"), rows=rows),),
     )
 
 
@@ -195,8 +198,8 @@ def _limits(figures: Mapping[str, Any]) -> Section:
             "be won by choosing.",
         ),
         tables=(
-            tabular(
-                (
+            Table(
+                columns=(
                     "task",
                     "questions",
                     bounds["best_single"],
@@ -204,7 +207,7 @@ def _limits(figures: Mapping[str, Any]) -> Section:
                     "gain",
                     "gain, arms chosen on other sources",
                 ),
-                rows,
+                rows=rows,
             ),
         ),
     )
@@ -241,7 +244,7 @@ def _made(figures: Mapping[str, Any]) -> Section:
             f"laserve {pool['laserve']}" + (f"; {figures['machine']}" if "machine" in figures else ""),
         ),
     ]
-    return Section(title="Data and settings", tables=(tabular(("", ""), rows, texts=True),))
+    return Section(title="Data and settings", tables=(Table(columns=("", ""), rows=rows, texts=True),))
 
 
 def _listed(values: Mapping[str, Any]) -> str:

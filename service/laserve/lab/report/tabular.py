@@ -1,6 +1,6 @@
 """Tables and sections of a report, independent of Markdown and HTML."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,13 +41,6 @@ TITLES = {
 }
 
 
-def tabular(
-    columns: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, names: int = 1, texts: bool = False
-) -> Table:
-    """A table of texts and cells."""
-    return Table(columns=columns, rows=rows, names=names, texts=texts)
-
-
 def policies(block: Mapping[str, Any]) -> Table:
     """All policies of a block, whole run and last third, in points of its metric."""
     metric, questions = block["metric"], block["questions"]
@@ -80,7 +73,7 @@ def policies(block: Mapping[str, Any]) -> Table:
             )
         )
     rows += [(name, *cells, *("-",) * 4) for name, cells in _bounds(block)]
-    return tabular(columns, rows)
+    return Table(columns=columns, rows=rows)
 
 
 def summary(block: Mapping[str, Any]) -> Table:
@@ -97,7 +90,7 @@ def summary(block: Mapping[str, Any]) -> Table:
     ]
     bounds = [(name, f"{100 * row[metric]:.1f}", "-", "-") for name, row in _hindsight(block)]
     columns = (f"{block['sources']} sources", TITLES.get(metric, metric), "to random", "to best single")
-    return tabular(columns, [*rows, *bounds])
+    return Table(columns=columns, rows=[*rows, *bounds])
 
 
 def learned(figures: Mapping[str, Any]) -> Table:
@@ -109,9 +102,8 @@ def learned(figures: Mapping[str, Any]) -> Table:
         (name, *(f"{100 * values[index]:+.1f}" for index in shown))
         for name, values in curves["policies"].items()
     ]
-    return tabular(
-        ("points above random after", *(f"{curves['position'][index]:,}" for index in shown)), rows
-    )
+    positions = (f"{curves['position'][index]:,}" for index in shown)
+    return Table(columns=("points above random after", *positions), rows=rows)
 
 
 def _hindsight(block: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

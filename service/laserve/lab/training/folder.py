@@ -38,8 +38,8 @@ def last_checkpoint(work: Path) -> Path | None:
         for path in checkpoints(work).glob("checkpoint-*")
         if (step := path.name.rpartition("-")[2]).isdecimal()
     }
-    found = [by_step[step] for step in sorted(by_step, reverse=True)]
-    return next(filter(_is_complete, found), None)
+    newest_first = [by_step[step] for step in sorted(by_step, reverse=True)]
+    return next(filter(_is_complete, newest_first), None)
 
 
 def progress_of(out: Path) -> str:

@@ -45,7 +45,7 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Outcome:
     """Intervals of one sample; each is compared with its true value."""
 
     case: Case
@@ -53,7 +53,7 @@ class Told:
     truths: Sequence[float]
 
 
-def simulate(*, samples: int, seed: int) -> Iterator[Told]:
+def simulate(*, samples: int, seed: int) -> Iterator[Outcome]:
     """All cases, `samples` times each, strengths a tenth of that; by seed and number of samples alone."""
     for number, sources in enumerate(SOURCES):
         rng = np.random.default_rng([seed, 1, number])
@@ -63,7 +63,7 @@ def simulate(*, samples: int, seed: int) -> Iterator[Told]:
         yield from of_world(world, samples=samples, seed=seed)
 
 
-def of_world(world: str, *, samples: int, seed: int) -> Iterator[Told]:
+def of_world(world: str, *, samples: int, seed: int) -> Iterator[Outcome]:
     """The cases of one of `WORLDS`."""
     number, lead = list(WORLDS).index(world), WORLDS[world]
     yield from _of_best_arms(np.random.default_rng([seed, 2, number]), world, lead, samples)
@@ -106,7 +106,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def rows_of(told: Sequence[Told]) -> list[dict[str, Any]]:
+def rows_of(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     """Figures of each case.
 
     Keys: those of `Case`; ``samples``; ``coverage``, the share of intervals that contain the true value, an
@@ -115,7 +115,7 @@ def rows_of(told: Sequence[Told]) -> list[dict[str, Any]]:
     ``mean_error`` of the values.
     """
     cases: dict[Case, list[tuple[Interval, float]]] = {}
-    for one in told:
+    for one in outcomes:
         cases.setdefault(one.case, []).extend(zip(one.intervals, one.truths, strict=True))
     return [vars(case) | _figures(pairs) for case, pairs in cases.items()]
 
@@ -137,23 +137,23 @@ def _figures(pairs: Sequence[tuple[Interval, float]]) -> dict[str, Any]:
     }
 
 
-def _of_means(rng: np.random.Generator, sources: int, samples: int) -> Iterator[Told]:
+def _of_means(rng: np.random.Generator, sources: int, samples: int) -> Iterator[Outcome]:
     """The mean quality of an arm, and the difference of two arms."""
     intervals, resampled = Sources(range(sources)), _resamples(sources, RESAMPLES)
     world, truth = Qualities(np.array([_BEST, _BEST + _GAIN])), {"mean": _BEST, "difference": _GAIN}
     for _ in range(samples):
         sums, count = world.sums(rng, sources)
         for figure, part, within in (("mean", sums[0], SHARE), ("difference", sums[1] - sums[0], None)):
-            told = {
+            by_name = {
                 "percentile": _percentile((resampled @ part) / (resampled @ count), part.sum() / count.sum()),
                 "studentised": intervals.ratios(part[None], count, within=within)[0],
             }
-            for name, one in told.items():
+            for name, one in by_name.items():
                 case = Case(figure=figure, world="", sources=sources, interval=name)
-                yield Told(case=case, intervals=[one], truths=[truth[figure]])
+                yield Outcome(case=case, intervals=[one], truths=[truth[figure]])
 
 
-def _of_best_arms(rng: np.random.Generator, world: str, lead: float, samples: int) -> Iterator[Told]:
+def _of_best_arms(rng: np.random.Generator, world: str, lead: float, samples: int) -> Iterator[Outcome]:
     """The gain of a policy over the best of six arms."""
     intervals, resampled = Sources(range(OF_WORLDS)), _resamples(OF_WORLDS, RESAMPLES)
     means = [_BEST, *[_BEST - lead] * (_ARMS - 1), _BEST + _GAIN]
@@ -167,7 +167,7 @@ def _of_best_arms(rng: np.random.Generator, world: str, lead: float, samples: in
         yield from _three(case, intervals.ratios(parts, count), anew, _GAIN)
 
 
-def _of_room(rng: np.random.Generator, world: str, lead: float, samples: int) -> Iterator[Told]:
+def _of_room(rng: np.random.Generator, world: str, lead: float, samples: int) -> Iterator[Outcome]:
     """The gain of the best arm of each task over the best single arm; each task has equal weight."""
     every = _TASKS * OF_WORLDS
     intervals, resampled = Sources(range(every)), _resamples(every, RESAMPLES)
@@ -190,12 +190,12 @@ def _of_room(rng: np.random.Generator, world: str, lead: float, samples: int) ->
         yield from _three(case, intervals.ratios(np.array([kept, crossed]), count), anew, truth)
 
 
-def _three(case: Case, intervals: Sequence[Interval], anew: Floats, truth: float) -> Iterator[Told]:
+def _three(case: Case, intervals: Sequence[Interval], anew: Floats, truth: float) -> Iterator[Outcome]:
     """The intervals with the arms kept, with arms chosen on other sources, and with arms chosen anew."""
     studentised, crossed = intervals
     percentile = _percentile(anew, studentised.value)
     for name, one in {"percentile": percentile, "studentised": studentised, "cross-fitted": crossed}.items():
-        yield Told(case=replace(case, interval=name), intervals=[one], truths=[truth])
+        yield Outcome(case=replace(case, interval=name), intervals=[one], truths=[truth])
 
 
 def _kept(sums: Floats) -> Floats:
@@ -209,7 +209,7 @@ def _crossed(sums: Floats, part: Integers) -> Floats:
     return np.asarray(sums[best[part], np.arange(sums.shape[1])])
 
 
-def _of_strengths(rng: np.random.Generator, sources: int, samples: int) -> Iterator[Told]:
+def _of_strengths(rng: np.random.Generator, sources: int, samples: int) -> Iterator[Outcome]:
     """Bradley-Terry strengths of models that meet two or three times in each source."""
     resampled, count = _resamples(sources, FITS), len(MODELS)
     truth = strengths(expected_wins() * 1e6)
@@ -220,11 +220,11 @@ def _of_strengths(rng: np.random.Generator, sources: int, samples: int) -> Itera
         ends = {"percentile": np.percentile(drawn, [2.5, 97.5], axis=0), "t": around(value, drawn, sources)}
         for name, (low, high) in ends.items():
             case = Case(figure="strength", world="", sources=sources, interval=name)
-            told = [
+            of_models = [
                 Interval(value=one, low=bottom, high=top, sources=sources)
                 for one, bottom, top in zip(value.tolist(), low.tolist(), high.tolist(), strict=True)
             ]
-            yield Told(case=case, intervals=told, truths=truth.tolist())
+            yield Outcome(case=case, intervals=of_models, truths=truth.tolist())
 
 
 def _resamples(sources: int, count: int) -> Floats:

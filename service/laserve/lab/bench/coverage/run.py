@@ -67,16 +67,16 @@ def run(*, logs: int, seed: int, out: Path | None) -> None:
         for judged in simulate(logs=logs, seed=seed):
             cells[judged.kind, judged.estimator].append(judged)
             report.advance()
-        told = []
+        outcomes = []
         for one in reports.simulate(samples=logs, seed=seed):
-            told.append(one)
+            outcomes.append(one)
             report.advance()
     rows = [
         {"log": kind, "estimator": name, "decisions": DECISIONS[kind], **figures_of(cell)}
         for (kind, name), cell in cells.items()
     ]
     spent = time.perf_counter() - began
-    figures: dict[str, Any] = {"rows": rows, "reports": reports.rows_of(told)}
+    figures: dict[str, Any] = {"rows": rows, "reports": reports.rows_of(outcomes)}
     figures |= {"seed": seed, "seconds": spent, "machine": (made_on := machine())}
     show(_table(rows), reports.table(figures["reports"]), made_on)
     if out:

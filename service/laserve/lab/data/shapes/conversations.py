@@ -138,7 +138,7 @@ def transcript_prompt(prompt: str) -> Turns:
     return turns[:-1] if is_open else turns if turns[0].role == "user" else ()
 
 
-def asked(turns: Turns, column: str) -> Turns:
+def request_turns(turns: Turns, column: str) -> Turns:
     """The turns of a request, of which one must be a user's. Raises BadRecord."""
     if not any(turn.role == "user" for turn in turns):
         raise BadRecord(column, "holds no user's message before the answer")
@@ -155,7 +155,7 @@ def answered(turns: Turns, column: str) -> tuple[Turns, str]:
     *before, last = turns
     if last.role != "assistant":
         raise Unusable(NO_ANSWER)
-    return asked(tuple(before), column), last.content
+    return request_turns(tuple(before), column), last.content
 
 
 def common(conversations: Mapping[str, Turns]) -> tuple[Turns, tuple[str, ...]]:

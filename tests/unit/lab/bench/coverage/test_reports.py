@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from laserve.lab.bench.coverage.questions import MODELS, Qualities, expected_wins, wins_by_source
-from laserve.lab.bench.coverage.reports import SOURCES, WORLDS, Case, Told, count, of_world, rows_of, simulate
+from laserve.lab.bench.coverage.reports import (
+    SOURCES,
+    WORLDS,
+    Case,
+    Outcome,
+    count,
+    of_world,
+    rows_of,
+    simulate,
+)
 from laserve.lab.reward_models.ppe.rankings import strengths
 from laserve.lab.statistics import Interval
 
@@ -36,11 +45,11 @@ def test_the_true_strengths_are_those_of_many_comparisons() -> None:
 def test_figures_count_the_intervals_that_miss_the_truth_on_each_side() -> None:
     case = Case(figure="mean", world="", sources=5, interval="studentised")
     ends = [(0.1, 0.2), (0.4, 0.6), (0.7, 0.8), (None, None)]
-    told = [
-        Told(case=case, intervals=[Interval(value=0.6, low=low, high=high, sources=5)], truths=[0.5])
+    outcomes = [
+        Outcome(case=case, intervals=[Interval(value=0.6, low=low, high=high, sources=5)], truths=[0.5])
         for low, high in ends
     ]
-    assert rows_of(told) == [
+    assert rows_of(outcomes) == [
         {
             "figure": "mean",
             "world": "",
@@ -55,13 +64,13 @@ def test_figures_count_the_intervals_that_miss_the_truth_on_each_side() -> None:
             "mean_error": pytest.approx(0.1),
         }
     ]
-    assert rows_of(told[3:])[0]["mean_width"] is None
+    assert rows_of(outcomes[3:])[0]["mean_width"] is None
 
 
 def test_every_figure_is_told_for_every_number_of_sources_and_in_every_world() -> None:
-    told = list(simulate(samples=2, seed=1))
-    assert len(told) == count(2)
-    rows = rows_of(told)
+    outcomes = list(simulate(samples=2, seed=1))
+    assert len(outcomes) == count(2)
+    rows = rows_of(outcomes)
     json.dumps(rows, allow_nan=False)
     by_sources = {(row["figure"], row["sources"], row["interval"]) for row in rows if not row["world"]}
     assert by_sources == {

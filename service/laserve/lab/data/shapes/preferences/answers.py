@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from laserve.lab.data.row import PREFERENCE, Answer, Row
 from laserve.lab.data.shapes.base import BadRecord, Place, Unusable, Values
 from laserve.lab.data.shapes.columns import name, number, required, text
-from laserve.lab.data.shapes.conversations import Turns, asked, common, messages_in, turns_of
+from laserve.lab.data.shapes.conversations import Turns, common, messages_in, request_turns, turns_of
 from laserve.lab.data.shapes.requests import make_request, make_row, prompt_request
 from laserve.types import Message, Request
 
@@ -126,7 +126,7 @@ def compared(values: Values, columns: Sequence[str]) -> tuple[Request, tuple[str
 def prompt_of(values: Values) -> Request:
     """The request of ``prompt``, messages or a text. Raises BadRecord or Unusable."""
     if messages_in(required(values, "prompt")):
-        return make_request(messages=asked(turns_of(values, "prompt"), "prompt"))
+        return make_request(messages=request_turns(turns_of(values, "prompt"), "prompt"))
     return prompt_request(text(values, "prompt"))
 
 

@@ -57,14 +57,14 @@ def domains(values: Values) -> tuple[str, ...]:
     tags: dict[str, Any] = {}
     for group in groups.values() if isinstance(groups, Mapping) else ():
         tags |= group if isinstance(group, Mapping) else {}
-    found = ["is_code"] if flag(values, "is_code") else []
-    found += [domain for tag, domain in _TAGS.items() if flag(tags, tag)]
+    named = ["is_code"] if flag(values, "is_code") else []
+    named += [domain for tag, domain in _TAGS.items() if flag(tags, tag)]
     if sum(flag(tags, tag) for tag in CRITERIA) >= _HARD:
-        found.append("hard_prompt")
+        named.append("hard_prompt")
     language = values.get("language")
     if isinstance(language, str) and language.lower() not in ("", "unknown", "und"):
-        found.append("english" if language.lower() in ("english", "en") else "not_english")
-    return tuple(found)
+        named.append("english" if language.lower() in ("english", "en") else "not_english")
+    return tuple(named)
 
 
 def read_55k(values: Values, place: Place) -> Row:

@@ -5,7 +5,7 @@ import re
 from laserve.lab.data.row import REWARD, Answer, Row
 from laserve.lab.data.shapes.base import Place, Shape, Values
 from laserve.lab.data.shapes.columns import number, optional, text
-from laserve.lab.data.shapes.conversations import asked, turns_of
+from laserve.lab.data.shapes.conversations import request_turns, turns_of
 from laserve.lab.data.shapes.preferences.answers import by_strength, pair
 from laserve.lab.data.shapes.requests import make_request, make_row
 from laserve.types import Message, Request
@@ -74,7 +74,7 @@ def read_third(values: Values, place: Place) -> Row:
     return pair(
         values,
         place,
-        request=make_request(messages=asked(turns_of(values, "context"), "context")),
+        request=make_request(messages=request_turns(turns_of(values, "context"), "context")),
         texts=[text(values, "response1"), text(values, "response2")],
         qualities=by_strength(values, "overall_preference"),
         domains=optional(values, "domain"),
