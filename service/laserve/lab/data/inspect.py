@@ -1,6 +1,5 @@
 """``laserve data inspect``: what files are taken for, and which commands can use them."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.lab.data.excerpts import json_of, lines_of
 from laserve.lab.data.names import check_once, labels, names
-from laserve.lab.data.needs import NEEDS
+from laserve.lab.data.needs import NEEDS, fitting
 from laserve.lab.data.reading import NAMED, RowFile, read_file
 from laserve.lab.data.row import Row
 from laserve.lab.data.shapes.known import NO_SHAPE, SHAPES, listed
@@ -65,9 +64,8 @@ def uses(rows: Sequence[Row]) -> dict[str, Use]:
     """Command with its option -> what it can do with rows."""
     made = {}
     for command, need in NEEDS.items():
-        reasons = Counter(need(row) for row in rows)
-        usable = reasons.pop(None, 0)
-        made[command] = Use(rows=usable, refused={reason: n for reason, n in reasons.items() if reason})
+        fit, reasons = fitting(rows, need)
+        made[command] = Use(rows=len(fit), refused=reasons)
     return made
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from laserve.errors import ConfigError
 from laserve.lab.data.reading import RowFile
@@ -70,11 +70,22 @@ NEEDS: Mapping[str, Need] = {
 }
 
 
+def fitting(rows: Iterable[Row], need: Need) -> tuple[list[Row], Counter[str]]:
+    """The rows that meet a need, and reason -> number of the others."""
+    fit: list[Row] = []
+    reasons: Counter[str] = Counter()
+    for row in rows:
+        if (reason := need(row)) is None:
+            fit.append(row)
+        else:
+            reasons[reason] += 1
+    return fit, reasons
+
+
 def usable(file: RowFile, need: Need) -> tuple[list[Row], Counter[str]]:
     """Rows of a file that a command can use, and reason -> number of its other records."""
-    reasons = [need(row) for row in file.rows]
-    rows = [row for row, reason in zip(file.rows, reasons, strict=True) if reason is None]
-    left_out = Counter(file.left_out) + Counter(reason for reason in reasons if reason is not None)
+    rows, reasons = fitting(file.rows, need)
+    left_out = Counter(file.left_out) + reasons
     return rows, left_out + Counter({"cannot be read": len(file.bad)})
 
 

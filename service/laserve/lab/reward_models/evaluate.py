@@ -126,8 +126,8 @@ def _held(
         ConfigError: no row is held out, or none of these can be used.
     """
     train, held = split(file.rows, hold_out)
-    usable = [row for row in held if need(row) is None]
-    reasons = Counter(file.left_out) + Counter(reason for row in held if (reason := need(row)))
+    usable, others = needs.fitting(held, need)
+    reasons = Counter(file.left_out) + others
     if not usable and reasons:
         raise ConfigError.at(option, f"{file.path} has no row to score: {needs.counted(reasons)}")
     if not usable:
@@ -135,7 +135,7 @@ def _held(
         raise ConfigError(f"{file.path} has no row to score; {why}", param="--hold-out")
     if reasons:
         logger.warning("%s: left out: %s", file.path, needs.counted(reasons))
-    return [row for row in train if need(row) is None], usable[:count]
+    return needs.fitting(train, need)[0], usable[:count]
 
 
 def joined(files: Sequence[Scored]) -> Scored:

@@ -46,15 +46,14 @@ def training_rows(
         if references:
             ours = [row.with_reference() for row in ours]
         train += first(_usable(file, ours), count)
-        held[file.label] = [row for row in theirs if needs.training(row) is None]
+        held[file.label], _ = needs.fitting(theirs, needs.training)
     return TrainingRows(train=train, held=held)
 
 
 def _usable(file: RowFile, rows: Sequence[Row]) -> list[Row]:
     """The rows to learn from, of those that are not held out. Raises ConfigError if there is none."""
-    reasons = Counter(file.left_out)
-    reasons += Counter(reason for row in rows if (reason := needs.training(row)))
-    usable = [row for row in rows if needs.training(row) is None]
+    usable, others = needs.fitting(rows, needs.training)
+    reasons = Counter(file.left_out) + others
     if not usable:
         reasons += Counter({"cannot be read": len(file.bad)})
         why = needs.counted(reasons) if reasons else "all are held out; give a smaller --hold-out"
