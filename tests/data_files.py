@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ Rows = Sequence[Mapping[str, Any]]
 #: Name of a compression -> its function.
 COMPRESSIONS: Mapping[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
-    "gzip": gzip.compress,
+    "gzip": partial(gzip.compress, mtime=0),
     "bzip2": bz2.compress,
     "xz": lzma.compress,
     "zstd": zstandard.ZstdCompressor().compress,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import LeftOut, Place, Shape
+from laserve.lab.data.shapes.base import LeftOut, Location, Shape
 from laserve.lab.data.shapes.known import shape_of
 from laserve.lab.data.shapes.labelled import JUDGED, REWARDED
 from laserve.lab.data.shapes.qa.choices import LONG_BENCH_V2, MMLU
@@ -194,12 +194,12 @@ QUESTION_EXAMPLES: dict[str, tuple[Shape, dict[str, Any]]] = {
 
 def made(values: dict[str, Any], *, file: str = "clocks", position: str = "line 7") -> list[Row] | LeftOut:
     """What the shape of a record makes of it."""
-    return shape_of(values).rows(values, Place(file=file, position=position))
+    return shape_of(values).rows(values, Location(file=file, position=position))
 
 
-def only(values: dict[str, Any], **place: str) -> Row:
+def only(values: dict[str, Any], **location: str) -> Row:
     """The one row that the shape of a record makes of it."""
-    rows = made(values, **place)
+    rows = made(values, **location)
     assert not isinstance(rows, LeftOut)
     (row,) = rows
     return row

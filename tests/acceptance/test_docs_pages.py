@@ -14,7 +14,7 @@ from data_questions import QUESTION_EXAMPLES
 from laserve.cli import main
 from laserve.lab.data.needs import NEEDS
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import LeftOut, Place, Shape
+from laserve.lab.data.shapes.base import LeftOut, Location, Shape
 from laserve.lab.data.shapes.known import SHAPES
 from laserve.lab.report.figures import figures
 from laserve.lab.report.study import run
@@ -81,7 +81,7 @@ def rows_of(shape: Shape) -> Iterator[Row]:
     """Rows of the shape's example records; where records are joined, with a better and a worse answer."""
     for example, record in (PAIR_EXAMPLES | QUESTION_EXAMPLES).values():
         if example is shape and not isinstance(
-            made := shape.rows(record, Place(file="a", position="line 1")), LeftOut
+            made := shape.rows(record, Location(file="a", position="line 1")), LeftOut
         ):
             for row in made:
                 both = (*row.answers, *(replace(one, quality=1 - one.quality) for one in row.answers))

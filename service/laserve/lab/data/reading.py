@@ -10,7 +10,7 @@ from laserve.errors import InvalidRequest
 from laserve.lab.data.formats.opening import open_records
 from laserve.lab.data.names import check_once, labels, names
 from laserve.lab.data.row import Answer, Row
-from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Values
+from laserve.lab.data.shapes.base import BadRecord, LeftOut, Location, Values
 from laserve.lab.data.shapes.known import listed, shape_of
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class _Reader:
             return
         try:
             shape = shape_of(values)
-            made = shape.rows(values, Place(file=self._file, position=position))
+            made = shape.rows(values, Location(file=self._file, position=position))
         except BadRecord as error:
             self.bad.append(Bad(position=position, reason=str(error)))
             return

@@ -37,7 +37,7 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Location:
     """File and position of a record, for its row."""
 
     #: Name of the file, unique among the files of one command.
@@ -62,16 +62,16 @@ class Shape:
     #: Whether a record has this shape, by its columns and the types of their values; never raises.
     matches: Callable[[Values], bool]
     #: Rows of one record: one as a rule, several for steps. Raises `BadRecord` or `Unusable`.
-    read: Callable[[Values, Place], Row | LeftOut | Sequence[Row]]
+    read: Callable[[Values, Location], Row | LeftOut | Sequence[Row]]
     #: Whether records hold one answer each, so that rows with equal requests are joined to one.
     joined: bool = False
     #: Columns of a record, with content, that the reader passes over, for shapes that any record may have.
     unread: Callable[[Values], Sequence[str]] = lambda values: ()
 
-    def rows(self, values: Values, place: Place) -> list[Row] | LeftOut:
+    def rows(self, values: Values, location: Location) -> list[Row] | LeftOut:
         """Rows of one record, or why it is left out. Raises BadRecord."""
         try:
-            made = self.read(values, place)
+            made = self.read(values, location)
         except Unusable as error:
             return LeftOut(reason=str(error))
         return made if isinstance(made, LeftOut) else [made] if isinstance(made, Row) else list(made)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from laserve.lab.data.row import CORRECTNESS, MEASURES, REWARD, Answer, Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, name, number, optional, text, texts, truth
 from laserve.lab.data.shapes.requests import items, make_row, nested, objects, request_of
 
@@ -11,7 +11,7 @@ from laserve.lab.data.shapes.requests import items, make_row, nested, objects, r
 _DEFAULT_METRIC = "f1"
 
 
-def read_judged(values: Values, place: Place) -> Row:
+def read_judged(values: Values, location: Location) -> Row:
     """The row of answers that are right (quality 1) or wrong (0).
 
     The columns are a request; ``responses`` and ``correct``, one entry an answer; and optionally ``models``,
@@ -31,10 +31,10 @@ def read_judged(values: Values, place: Place) -> Row:
     domain = name(values, "domain")
     return make_row(
         values,
-        place,
+        location,
         request=request_of(values),
         task=name(values, "task") or domain,
-        domains=(domain or place.file,),
+        domains=(domain or location.file,),
         metric=CORRECTNESS,
         answers=tuple(
             Answer(text=one, quality=quality, model=model)
@@ -50,7 +50,7 @@ def _check_length(column: str, values: Sequence[object], answers: Sequence[objec
         )
 
 
-def read_rewarded(values: Values, place: Place) -> Row:
+def read_rewarded(values: Values, location: Location) -> Row:
     """The row of candidates whose reward is known, as `laserve export` writes it; there may be none.
 
     The columns are a request; ``candidates``, objects with ``text`` and optionally ``logprob``; ``rewards``,
@@ -77,7 +77,7 @@ def read_rewarded(values: Values, place: Place) -> Row:
     domains = optional(values, "domain")
     return make_row(
         values,
-        place,
+        location,
         request=request_of(values),
         task=name(values, "task") or next(iter(domains), None),
         domains=domains,

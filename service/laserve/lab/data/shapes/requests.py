@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from laserve.lab.data.row import BARE, TIMEOUT_S, Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Values
 from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
-from laserve.lab.data.shapes.conversations import asked, messages_in, transcript_prompt, turns_of
+from laserve.lab.data.shapes.conversations import messages_in, request_turns, transcript_prompt, turns_of
 from laserve.types import Document, Message, Request
 
 #: Columns of ids, in the order in which they are tried.
@@ -45,11 +45,11 @@ def request_of(values: Values) -> Request:
             raise BadRecord("question", "is empty")
         return make_request(question=question, documents=documents_of(values))
     if decoded(values.get("messages")):
-        return make_request(messages=asked(turns_of(values, "messages"), "messages"))
+        return make_request(messages=request_turns(turns_of(values, "messages"), "messages"))
     if values.get("prompt") is None:
         raise BadRecord("", "has no request: question, messages or prompt")
     if messages_in(values["prompt"]):
-        return make_request(messages=asked(turns_of(values, "prompt"), "prompt"))
+        return make_request(messages=request_turns(turns_of(values, "prompt"), "prompt"))
     return prompt_request(text(values, "prompt"))
 
 
@@ -112,7 +112,7 @@ def objects(values: Values, column: str) -> list[tuple[str, Values]]:
 
 def make_row(
     values: Values,
-    place: Place,
+    location: Location,
     *,
     request: Request,
     source: str | None = None,
@@ -131,9 +131,9 @@ def make_row(
         BadRecord: the record's id, source or task has another form.
     """
     return Row(
-        id=id_of(values, place),
-        file=place.file,
-        position=place.position,
+        id=id_of(values, location),
+        file=location.file,
+        position=location.position,
         request=request,
         source=source or source_of(values, request),
         task=task or name(values, "task"),
@@ -142,7 +142,7 @@ def make_row(
     )
 
 
-def id_of(values: Values, place: Place) -> str:
+def id_of(values: Values, location: Location) -> str:
     """Id of a record, a text or a whole number; its position where it has none. Raises BadRecord."""
     for column in IDS:
         value = values.get(column)
@@ -152,7 +152,7 @@ def id_of(values: Values, place: Place) -> str:
             raise BadRecord(column, f"must be a text or a whole number, is {kind(value)}")
         if value is not None and value != "":
             return str(value)
-    return place.id
+    return location.id
 
 
 def source_of(values: Values, request: Request) -> str:

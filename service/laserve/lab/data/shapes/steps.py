@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from laserve.lab.data.row import CORRECTNESS, REWARD, Answer, Row
-from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, LeftOut, Location, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, optional, required, text, truth
 from laserve.lab.data.shapes.requests import items, make_request, make_row, nested, objects, request_of
 
@@ -18,7 +18,7 @@ _FIRST_STEP = re.compile(r"step 1:", re.IGNORECASE)
 UNDIVIDED = LeftOut(reason="Math-Shepherd: no step 1 after the problem")
 
 
-def read_prm800k(values: Values, place: Place) -> list[Row] | LeftOut:
+def read_prm800k(values: Values, location: Location) -> list[Row] | LeftOut:
     """A row for each step with two completions or more of known rating (Lightman et al., 2023).
 
     An answer is the solution so far and one completion, since people judged a step in view of the steps
@@ -35,8 +35,8 @@ def read_prm800k(values: Values, place: Place) -> list[Row] | LeftOut:
         return BAD_PROBLEM
     rows = [
         make_row(
-            {"id": f"{place.id}.{number}"},
-            place,
+            {"id": f"{location.id}.{number}"},
+            location,
             request=make_request(prompt=problem),
             source=problem,
             task="math",
@@ -91,7 +91,7 @@ def _chosen(step: Values, path: str, texts: Sequence[str]) -> str | None:
     return text(nested(human, f"{path}.human_completion"), f"{path}.human_completion.text")
 
 
-def read_math_shepherd(values: Values, place: Place) -> Row | LeftOut:
+def read_math_shepherd(values: Values, location: Location) -> Row | LeftOut:
     """The row of one solution; records of one problem are joined (Wang et al., 2024, arXiv 2312.08935).
 
     A solution is right if each of its steps is, since the data set judges a step by whether it can still
@@ -110,7 +110,7 @@ def read_math_shepherd(values: Values, place: Place) -> Row | LeftOut:
     solution = re.sub(rf"[ \t]*{MARK}", "", given[first.start() :]).strip()
     return make_row(
         values,
-        place,
+        location,
         request=make_request(prompt=problem),
         task="math",
         domains=optional(values, "task"),
@@ -129,7 +129,7 @@ def _signs(given: str, label: str) -> list[str]:
     return list(match.groups())
 
 
-def read_stepwise(values: Values, place: Place) -> Row:
+def read_stepwise(values: Values, location: Location) -> Row:
     """The row of one solution; records of one prompt are joined.
 
     A solution is right if each of its steps is. Its text has a line for each step, as TRL joins them.
@@ -145,7 +145,7 @@ def read_stepwise(values: Values, place: Place) -> Row:
         raise BadRecord("completions", "is empty")
     return make_row(
         values,
-        place,
+        location,
         request=request_of(values),
         metric=CORRECTNESS,
         answers=(Answer(text="\n".join(steps), quality=float(all(labels))),),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from data_questions import DOCUMENTS, only
-from laserve.lab.data.shapes.base import BadRecord, Place
+from laserve.lab.data.shapes.base import BadRecord, Location
 from laserve.lab.data.shapes.requests import documents_of, id_of, request_of, source_of
 from laserve.types import Document, Message
 
@@ -77,13 +77,13 @@ def test_a_bad_request_is_named_by_its_column(given: dict[str, Any], message: st
     ],
 )
 def test_a_record_without_an_id_has_that_of_its_line(given: dict[str, Any], name: str) -> None:
-    assert id_of(given, Place(file="f", position="line 7")) == name
+    assert id_of(given, Location(file="f", position="line 7")) == name
 
 
 @pytest.mark.parametrize("value", [True, 1.5, ["a"], {"a": 1}])
 def test_an_id_is_a_text_or_a_whole_number(value: object) -> None:
     with pytest.raises(BadRecord, match="id: must be a text or a whole number"):
-        id_of({"id": value}, Place(file="f", position="line 7"))
+        id_of({"id": value}, Location(file="f", position="line 7"))
 
 
 def test_a_source_is_given_or_the_documents_or_the_query() -> None:

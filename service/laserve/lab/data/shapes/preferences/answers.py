@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from laserve.lab.data.row import PREFERENCE, Answer, Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Unusable, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Unusable, Values
 from laserve.lab.data.shapes.columns import name, number, required, text
 from laserve.lab.data.shapes.conversations import Turns, common, messages_in, request_turns, turns_of
 from laserve.lab.data.shapes.requests import make_request, make_row, prompt_request
@@ -67,7 +67,7 @@ def turns_in(request: Request) -> Turns:
 
 def pair(
     values: Values,
-    place: Place,
+    location: Location,
     *,
     request: Request,
     texts: Sequence[str],
@@ -93,7 +93,7 @@ def pair(
         raise Unusable(EQUAL)
     return make_row(
         values,
-        place,
+        location,
         request=request,
         source=source or request.query,
         metric=PREFERENCE,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Unusable, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Shape, Unusable, Values
 from laserve.lab.data.shapes.columns import decoded, flag, kind, name, truth
 from laserve.lab.data.shapes.conversations import NO_ANSWER, Turns, common, turns_of
 from laserve.lab.data.shapes.preferences.answers import FIRST, SECOND, TIE, pair, two_names, winner
@@ -27,7 +27,7 @@ _HARD = 6
 _SIDES = {"conversation_a": "response_a", "conversation_b": "response_b"}
 
 
-def read(values: Values, place: Place) -> Row:
+def read(values: Values, location: Location) -> Row:
     """The row of a vote on two conversations, ``conversation_a`` and ``conversation_b``.
 
     Its domains are ``is_code``, those of ``category_tag``, and ``english`` or ``not_english``. Votes of one
@@ -41,7 +41,7 @@ def read(values: Values, place: Place) -> Row:
     turns, answers = common({column: turns_of(values, column) for column in _SIDES})
     return pair(
         values,
-        place,
+        location,
         request=make_request(messages=turns),
         texts=answers,
         qualities=winner(values),
@@ -67,7 +67,7 @@ def domains(values: Values) -> tuple[str, ...]:
     return tuple(named)
 
 
-def read_55k(values: Values, place: Place) -> Row:
+def read_55k(values: Values, location: Location) -> Row:
     """The row of a vote whose ``prompt``, ``response_a`` and ``response_b`` are JSON lists, a text a turn.
 
     Raises:
@@ -77,7 +77,7 @@ def read_55k(values: Values, place: Place) -> Row:
     turns, answers = common({column: _interleaved(values, column) for column in _SIDES.values()})
     return pair(
         values,
-        place,
+        location,
         request=make_request(messages=turns),
         texts=answers,
         qualities=_verdict(values),

@@ -3,7 +3,7 @@
 import re
 
 from laserve.lab.data.row import REWARD, Answer, Row
-from laserve.lab.data.shapes.base import Place, Shape, Values
+from laserve.lab.data.shapes.base import Location, Shape, Values
 from laserve.lab.data.shapes.columns import number, optional, text
 from laserve.lab.data.shapes.conversations import request_turns, turns_of
 from laserve.lab.data.shapes.preferences.answers import by_strength, pair
@@ -17,7 +17,7 @@ _TURN = re.compile(r"\s*<extra_id_1>(User|Assistant)\n")
 _ROLES = {"User": "user", "Assistant": "assistant"}
 
 
-def read_rated(values: Values, place: Place) -> Row:
+def read_rated(values: Values, location: Location) -> Row:
     """The row of a prompt and one response, whose quality is ``helpfulness``, 0..4, divided by 4.
 
     Raises:
@@ -27,7 +27,7 @@ def read_rated(values: Values, place: Place) -> Row:
     quality = number(values, "helpfulness", low=0, high=_BEST) / _BEST
     return make_row(
         values,
-        place,
+        location,
         request=request,
         source=request.query,
         metric=REWARD,
@@ -46,7 +46,7 @@ def _request(prompt: str) -> Request:
     return make_request(messages=turns)
 
 
-def read_compared(values: Values, place: Place) -> Row:
+def read_compared(values: Values, location: Location) -> Row:
     """The row of HelpSteer 2's preferences: ``preference_strength`` is below 0 if the first answer is better.
 
     Raises:
@@ -55,14 +55,14 @@ def read_compared(values: Values, place: Place) -> Row:
     """
     return pair(
         values,
-        place,
+        location,
         request=_request(text(values, "prompt")),
         texts=[text(values, "response_1"), text(values, "response_2")],
         qualities=by_strength(values, "preference_strength"),
     )
 
 
-def read_third(values: Values, place: Place) -> Row:
+def read_third(values: Values, location: Location) -> Row:
     """The row of HelpSteer 3's preferences: ``overall_preference`` is below 0 if the first answer is better.
 
     The request is ``context``, messages; ``domain`` is the domain.
@@ -73,7 +73,7 @@ def read_third(values: Values, place: Place) -> Row:
     """
     return pair(
         values,
-        place,
+        location,
         request=make_request(messages=request_turns(turns_of(values, "context"), "context")),
         texts=[text(values, "response1"), text(values, "response2")],
         qualities=by_strength(values, "overall_preference"),

@@ -1,14 +1,14 @@
 """Pairs whose request is an instruction: Orca DPO pairs, and those of Alpaca's columns."""
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Shape, Values
 from laserve.lab.data.shapes.columns import name, text
 from laserve.lab.data.shapes.preferences.answers import BOTH, REQUEST, has, pair, with_system
 from laserve.lab.data.shapes.requests import make_request
 from laserve.types import Message, Request
 
 
-def read(values: Values, place: Place) -> Row:
+def read(values: Values, location: Location) -> Row:
     """The row of ``chosen`` and ``rejected``, texts, in answer to an instruction.
 
     The request is ``question``, or ``instruction`` and what it is about, the optional ``input``, or ``input``
@@ -20,7 +20,7 @@ def read(values: Values, place: Place) -> Row:
     """
     return pair(
         values,
-        place,
+        location,
         request=with_system(values, _request(values)),
         texts=[text(values, column) for column in BOTH],
     )

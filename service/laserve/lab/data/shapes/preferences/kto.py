@@ -1,13 +1,13 @@
 """Single answers that people accepted or not, as Hugging Face's TRL reads them for KTO."""
 
 from laserve.lab.data.row import CORRECTNESS, Answer, Row
-from laserve.lab.data.shapes.base import Place, Shape, Values
+from laserve.lab.data.shapes.base import Location, Shape, Values
 from laserve.lab.data.shapes.columns import truth
 from laserve.lab.data.shapes.preferences.answers import compared
 from laserve.lab.data.shapes.requests import make_row
 
 
-def read(values: Values, place: Place) -> Row:
+def read(values: Values, location: Location) -> Row:
     """The row of a prompt and one completion, texts or messages, whose ``label`` says whether it is accepted.
 
     Raises:
@@ -18,7 +18,7 @@ def read(values: Values, place: Place) -> Row:
     quality = float(truth(values, "label"))
     return make_row(
         values,
-        place,
+        location,
         request=request,
         source=request.query,
         metric=CORRECTNESS,

@@ -1,7 +1,7 @@
 """Pairs of a chosen and a rejected answer: laserve's own, transcripts, message lists, and OpenAI's files."""
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Shape, Values
 from laserve.lab.data.shapes.columns import name, required, text
 from laserve.lab.data.shapes.conversations import Turns, common, messages_in, transcript, turns_of
 from laserve.lab.data.shapes.preferences.answers import (
@@ -18,7 +18,7 @@ from laserve.lab.data.shapes.requests import make_request, nested, request_of, s
 from laserve.types import Message
 
 
-def read_own(values: Values, place: Place) -> Row:
+def read_own(values: Values, location: Location) -> Row:
     """The row of a pair in laserve's own form.
 
     The columns are a request, ``chosen`` and ``rejected``, each a text or the message of an answer, or a
@@ -43,11 +43,11 @@ def read_own(values: Values, place: Place) -> Row:
     request = with_system(values, request)
     return pair(
         values,
-        place,
+        location,
         request=request,
         texts=answers,
         models=two_names(values, "chosen_model", "rejected_model"),
-        domains=(name(values, "domain") or place.file,),
+        domains=(name(values, "domain") or location.file,),
         source=source_of(values, request),
     )
 
@@ -67,7 +67,7 @@ def _answer(values: Values, column: str) -> str:
     return turns[0].content
 
 
-def read_transcripts(values: Values, place: Place) -> Row:
+def read_transcripts(values: Values, location: Location) -> Row:
     """The row of two transcripts of a human and an assistant, such as those of Anthropic's HH-RLHF.
 
     The turns before the last are the request; they must be the same in both.
@@ -77,7 +77,7 @@ def read_transcripts(values: Values, place: Place) -> Row:
         Unusable: the answers are equal, or the conversations differ before, or do not end with an answer.
     """
     turns, answers = common({column: _transcript(values, column) for column in BOTH})
-    return pair(values, place, request=make_request(messages=turns), texts=answers)
+    return pair(values, location, request=make_request(messages=turns), texts=answers)
 
 
 def _transcript(values: Values, column: str) -> Turns:
@@ -94,7 +94,7 @@ def _are_transcripts(values: Values) -> bool:
     )
 
 
-def read_messages(values: Values, place: Place) -> Row:
+def read_messages(values: Values, location: Location) -> Row:
     """The row of two conversations, as Hugging Face's TRL reads them, or of two answers to ``prompt``.
 
     The prompt may also be the column ``conversations``.
@@ -106,23 +106,23 @@ def read_messages(values: Values, place: Place) -> Row:
     request, answers = compared({**values, "prompt": prompt}, BOTH)
     return pair(
         values,
-        place,
+        location,
         request=request,
         texts=answers,
         models=two_names(values, "chosen_model", "rejected_model"),
     )
 
 
-def read_sourced(values: Values, place: Place) -> Row:
+def read_sourced(values: Values, location: Location) -> Row:
     """The row of two conversations whose ``source`` is a data set, as in Skywork-Reward-Preference.
 
     The data set is the row's domain. Raises as `read_messages`.
     """
     request, answers = compared(values, BOTH)
-    return pair(values, place, request=request, texts=answers, domains=(text(values, "source"),))
+    return pair(values, location, request=request, texts=answers, domains=(text(values, "source"),))
 
 
-def read_openai(values: Values, place: Place) -> Row:
+def read_openai(values: Values, location: Location) -> Row:
     """The row of OpenAI's files for preference fine-tuning.
 
     The columns are ``input``, an object with ``messages``, and ``preferred_output`` and
@@ -135,7 +135,7 @@ def read_openai(values: Values, place: Place) -> Row:
     turns = turns_of(nested(required(values, "input"), "input"), "input.messages")
     columns = ("preferred_output", "non_preferred_output")
     request, answers = common({column: (*turns, *turns_of(values, column)) for column in columns})
-    return pair(values, place, request=make_request(messages=request), texts=answers)
+    return pair(values, location, request=make_request(messages=request), texts=answers)
 
 
 def _are_messages(values: Values) -> bool:

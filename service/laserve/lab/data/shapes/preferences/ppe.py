@@ -1,7 +1,7 @@
 """Preference Proxy Evaluations (PPE): people's preferences, and best-of-K sets of right and wrong answers."""
 
 from laserve.lab.data.row import CORRECTNESS, Answer, Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Shape, Values
 from laserve.lab.data.shapes.columns import flag, name, truth
 from laserve.lab.data.shapes.preferences.answers import compared, has, pair, two_names, winner
 from laserve.lab.data.shapes.requests import id_of, items, make_row
@@ -10,7 +10,7 @@ from laserve.lab.data.shapes.requests import id_of, items, make_row
 _DOMAINS = ("hard_prompt", "easy_prompt", "if_prompt", "is_code", "math_prompt")
 
 
-def read_preference(values: Values, place: Place) -> Row:
+def read_preference(values: Values, location: Location) -> Row:
     """The row of a vote on ``response_1``, of ``model_a``, and ``response_2``, of ``model_b``.
 
     The true-or-false columns ``hard_prompt``, ``easy_prompt``, ``if_prompt``, ``is_code`` and ``math_prompt``
@@ -23,7 +23,7 @@ def read_preference(values: Values, place: Place) -> Row:
     request, answers = compared(values, ["response_1", "response_2"])
     return pair(
         values,
-        place,
+        location,
         request=request,
         texts=answers,
         qualities=winner(values),
@@ -32,7 +32,7 @@ def read_preference(values: Values, place: Place) -> Row:
     )
 
 
-def read_best_of(values: Values, place: Place) -> Row:
+def read_best_of(values: Values, location: Location) -> Row:
     """The row of ``response_1`` to ``response_K``, of ``model_name``, that ``scores`` call right or wrong.
 
     The domain is ``domain``, by default the file's name. Questions repeat from model to model, so that the
@@ -50,12 +50,12 @@ def read_best_of(values: Values, place: Place) -> Row:
     request, answers = compared(values, [f"response_{index + 1}" for index in range(len(scores))])
     model = name(values, "model_name")
     return make_row(
-        {**values, "id": " ".join(part for part in (id_of(values, place), model) if part)},
-        place,
+        {**values, "id": " ".join(part for part in (id_of(values, location), model) if part)},
+        location,
         request=request,
         source=request.query,
         metric=CORRECTNESS,
-        domains=(name(values, "domain") or place.file,),
+        domains=(name(values, "domain") or location.file,),
         answers=tuple(
             Answer(text=answer, quality=float(right), model=model)
             for answer, right in zip(answers, scores, strict=True)

@@ -3,7 +3,7 @@
 import re
 
 from laserve.lab.data.row import REWARD, Answer, Row
-from laserve.lab.data.shapes.base import Place, Shape, Unusable, Values
+from laserve.lab.data.shapes.base import Location, Shape, Unusable, Values
 from laserve.lab.data.shapes.columns import decoded, name, number, required, text, truth
 from laserve.lab.data.shapes.preferences.answers import FIRST, SECOND, TIE, pair, prompt_of, user
 from laserve.lab.data.shapes.requests import make_row, nested, objects
@@ -12,7 +12,7 @@ from laserve.lab.data.shapes.requests import make_row, nested, objects
 _SPLIT = re.compile(r"_(train|validation|test)\Z")
 
 
-def read_web_gpt(values: Values, place: Place) -> Row:
+def read_web_gpt(values: Values, location: Location) -> Row:
     """The row of ``answer_0`` and ``answer_1``; the better one has a ``score_0`` or ``score_1`` above 0.
 
     The request is ``full_text`` of ``question``, and ``dataset`` of it is the domain.
@@ -26,7 +26,7 @@ def read_web_gpt(values: Values, place: Place) -> Row:
     domain = name(question, "question.dataset")
     return pair(
         values,
-        place,
+        location,
         request=user(text(question, "question.full_text")),
         texts=[text(values, "answer_0"), text(values, "answer_1")],
         qualities=FIRST if score > 0 else SECOND if score < 0 else TIE,
@@ -34,7 +34,7 @@ def read_web_gpt(values: Values, place: Place) -> Row:
     )
 
 
-def read_shp(values: Values, place: Place) -> Row:
+def read_shp(values: Values, location: Location) -> Row:
     """The row of two comments on a post, ``history``; ``labels`` is 1 if the first is better, else 0.
 
     The post is the source, and the forum, ``domain`` without its split, the domain.
@@ -46,7 +46,7 @@ def read_shp(values: Values, place: Place) -> Row:
     domain = name(values, "domain")
     return pair(
         values,
-        place,
+        location,
         request=user(text(values, "history")),
         texts=[text(values, "human_ref_A"), text(values, "human_ref_B")],
         qualities=FIRST if truth(values, "labels") else SECOND,
@@ -55,7 +55,7 @@ def read_shp(values: Values, place: Place) -> Row:
     )
 
 
-def read_safe(values: Values, place: Place) -> Row:
+def read_safe(values: Values, location: Location) -> Row:
     """The row of ``response_0`` and ``response_1``; ``better_response_id`` is the more helpful one.
 
     Raises:
@@ -64,14 +64,14 @@ def read_safe(values: Values, place: Place) -> Row:
     """
     return pair(
         values,
-        place,
+        location,
         request=prompt_of(values),
         texts=[text(values, "response_0"), text(values, "response_1")],
         qualities=SECOND if truth(values, "better_response_id") else FIRST,
     )
 
 
-def read_ranked(values: Values, place: Place) -> Row:
+def read_ranked(values: Values, location: Location) -> Row:
     """The row of ``answers`` with ranks; the quality falls evenly from 1 for rank 1 to 0 for the last rank.
 
     Raises:
@@ -85,7 +85,7 @@ def read_ranked(values: Values, place: Place) -> Row:
     request = prompt_of(values)
     return make_row(
         values,
-        place,
+        location,
         request=request,
         source=request.query,
         metric=REWARD,

@@ -1,7 +1,7 @@
 """RewardBench and RewardBench 2."""
 
 from laserve.lab.data.row import CORRECTNESS, Answer, Row
-from laserve.lab.data.shapes.base import Place, Shape, Unusable, Values
+from laserve.lab.data.shapes.base import Location, Shape, Unusable, Values
 from laserve.lab.data.shapes.columns import decoded, name, text, texts
 from laserve.lab.data.shapes.preferences.answers import (
     BOTH,
@@ -14,7 +14,7 @@ from laserve.lab.data.shapes.preferences.answers import (
 from laserve.lab.data.shapes.requests import id_of, make_row
 
 
-def read_first(values: Values, place: Place) -> Row:
+def read_first(values: Values, location: Location) -> Row:
     """The row of a pair whose ``subset`` is its domain, and part of its id.
 
     Raises:
@@ -24,8 +24,8 @@ def read_first(values: Values, place: Place) -> Row:
     subset = text(values, "subset")
     request, answers = compared(values, BOTH)
     return pair(
-        {**values, "id": f"{subset}/{id_of(values, place)}"},
-        place,
+        {**values, "id": f"{subset}/{id_of(values, location)}"},
+        location,
         request=request,
         texts=answers,
         models=two_names(values, "chosen_model", "rejected_model"),
@@ -33,7 +33,7 @@ def read_first(values: Values, place: Place) -> Row:
     )
 
 
-def read_second(values: Values, place: Place) -> Row:
+def read_second(values: Values, location: Location) -> Row:
     """The row of right answers, ``chosen``, and wrong ones, ``rejected``; ``subset`` is the domain.
 
     The subset Ties has several right answers. The column ``models`` is not read, since it does not say which
@@ -50,7 +50,7 @@ def read_second(values: Values, place: Place) -> Row:
     subset = name(values, "subset")
     return make_row(
         values,
-        place,
+        location,
         request=request,
         source=request.query,
         metric=CORRECTNESS,

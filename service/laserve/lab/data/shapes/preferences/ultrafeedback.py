@@ -1,7 +1,7 @@
 """UltraFeedback: as published, and as pairs by Hugging Face H4 and by Argilla."""
 
 from laserve.lab.data.row import REWARD, Answer, Row
-from laserve.lab.data.shapes.base import Place, Shape, Unusable, Values
+from laserve.lab.data.shapes.base import Location, Shape, Unusable, Values
 from laserve.lab.data.shapes.columns import name, number, optional, text
 from laserve.lab.data.shapes.conversations import messages_in
 from laserve.lab.data.shapes.preferences.answers import (
@@ -19,7 +19,7 @@ _FINE, _OVERALL = "fine-grained_score", "overall_score"
 _BOUNDS = {_FINE: (1.0, 5.0), _OVERALL: (1.0, 10.0)}
 
 
-def read_rated(values: Values, place: Place) -> Row:
+def read_rated(values: Values, location: Location) -> Row:
     """The row of an ``instruction`` and its rated ``completions``; its domain is ``source``, a data set.
 
     The quality is the mean rating of four aspects, ``fine-grained_score``, 1..5, mapped to 0..1. If one
@@ -37,7 +37,7 @@ def read_rated(values: Values, place: Place) -> Row:
     request = user(text(values, "instruction"))
     return make_row(
         values,
-        place,
+        location,
         request=request,
         source=request.query,
         metric=REWARD,
@@ -55,7 +55,7 @@ def _answer(completion: Values, path: str, rating: str) -> Answer:
     )
 
 
-def read_binarized(values: Values, place: Place) -> Row:
+def read_binarized(values: Values, location: Location) -> Row:
     """The row of Hugging Face H4's pairs, whose ``messages`` repeat the chosen conversation.
 
     Raises:
@@ -63,10 +63,10 @@ def read_binarized(values: Values, place: Place) -> Row:
         Unusable: the scores or the answers are equal, or the conversations differ before the answer.
     """
     request, answers = compared(values, BOTH)
-    return pair(values, place, request=request, texts=answers)
+    return pair(values, location, request=request, texts=answers)
 
 
-def read_argilla(values: Values, place: Place) -> Row:
+def read_argilla(values: Values, location: Location) -> Row:
     """The row of Argilla's pairs, of ``chosen`` and ``rejected`` or of ``chosen_response`` and its like.
 
     The request is ``instruction`` or ``prompt``, a user's turn; ``source``, a data set, is the domain.
@@ -81,7 +81,7 @@ def read_argilla(values: Values, place: Place) -> Row:
     request, answers = compared({**values, "prompt": turns}, columns)
     return pair(
         values,
-        place,
+        location,
         request=request,
         texts=answers,
         models=_models(values),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, kind, name, plain, required, text
 from laserve.lab.data.shapes.requests import items, make_request, make_row
 from laserve.types import Document
@@ -14,7 +14,7 @@ _COLUMNS = tuple(f"choice_{letter}" for letter in LETTERS)
 _INSTRUCTION = 'Answer with the letter of the right choice, like "The correct answer is (A)".'
 
 
-def read_long_bench_v2(values: Values, place: Place) -> Row:
+def read_long_bench_v2(values: Values, location: Location) -> Row:
     """The row of a question on a long text with four choices; the metric is `choice`.
 
     Raises:
@@ -26,7 +26,7 @@ def read_long_bench_v2(values: Values, place: Place) -> Row:
     context, domain = text(values, "context"), name(values, "domain")
     return make_row(
         values,
-        place,
+        location,
         request=make_request(
             question=question_of(text(values, "question"), [text(values, column) for column in _COLUMNS]),
             documents=(Document(text=context),),
@@ -38,7 +38,7 @@ def read_long_bench_v2(values: Values, place: Place) -> Row:
     )
 
 
-def read_mmlu(values: Values, place: Place) -> Row:
+def read_mmlu(values: Values, location: Location) -> Row:
     """The row of a question with four choices, of which ``answer`` is the index; the metric is `choice`.
 
     Raises:
@@ -53,7 +53,7 @@ def read_mmlu(values: Values, place: Place) -> Row:
     subject = name(values, "subject")
     return make_row(
         values,
-        place,
+        location,
         request=make_request(question=question_of(text(values, "question"), choices)),
         task=TASK,
         domains=(subject,) if subject else (),

@@ -3,7 +3,7 @@
 import re
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, Location, Shape, Values
 from laserve.lab.data.shapes.columns import text
 from laserve.lab.data.shapes.requests import make_request, make_row
 
@@ -11,7 +11,7 @@ from laserve.lab.data.shapes.requests import make_request, make_row
 MARK = "####"
 
 
-def read_gsm8k(values: Values, place: Place) -> Row:
+def read_gsm8k(values: Values, location: Location) -> Row:
     """The row of a problem; the reference is the final number, and the metric is `final_number`.
 
     The problem is a plain prompt, since the service's form of a question asks for an answer without working.
@@ -24,7 +24,7 @@ def read_gsm8k(values: Values, place: Place) -> Row:
         raise BadRecord("answer", f"must end with {MARK} and a number")
     return make_row(
         values,
-        place,
+        location,
         request=make_request(prompt=text(values, "question")),
         task="math",
         metric="final_number",

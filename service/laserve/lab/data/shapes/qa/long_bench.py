@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from laserve.lab.data.row import CLASSIFICATION, Row
-from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, LeftOut, Location, Shape, Values
 from laserve.lab.data.shapes.columns import text, texts
 from laserve.lab.data.shapes.requests import digest, make_request, make_row
 from laserve.types import Document, Request
@@ -63,7 +63,7 @@ DATASETS: Mapping[str, Dataset] = {
 CHINESE = ("multifieldqa_zh", "dureader", "vcsum", "lsht", "passage_retrieval_zh")
 
 
-def read_long_bench(values: Values, place: Place) -> Row | LeftOut:
+def read_long_bench(values: Values, location: Location) -> Row | LeftOut:
     """The row of one record; records with equal contexts have one source.
 
     Raises:
@@ -79,7 +79,7 @@ def read_long_bench(values: Values, place: Place) -> Row | LeftOut:
     context = text(values, "context")
     return make_row(
         values,
-        place,
+        location,
         request=_request(dataset, context, text(values, "input")),
         source=digest((Document(text=context),)),
         task=dataset.task,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, LeftOut, Location, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, kind, name, required, text
 from laserve.lab.data.shapes.qa.own import NO_ANSWERS, answers_in, right_answers
 from laserve.lab.data.shapes.requests import make_request, make_row, nested, objects
@@ -13,7 +13,7 @@ from laserve.types import Document
 _PAGES = (("entity_pages", "wiki_context"), ("search_results", "search_context"))
 
 
-def read_trivia_qa(values: Values, place: Place) -> Row | LeftOut:
+def read_trivia_qa(values: Values, location: Location) -> Row | LeftOut:
     """The row of a question whose ``answer`` holds a value and its aliases; the metric is token F1.
 
     The documents are the pages of Wikipedia and of the web that the record holds.
@@ -30,7 +30,7 @@ def read_trivia_qa(values: Values, place: Place) -> Row | LeftOut:
         return NO_ANSWERS
     return make_row(
         values,
-        place,
+        location,
         request=make_request(question=text(values, "question"), documents=tuple(_pages(values))),
         references=tuple(dict.fromkeys(references)),
     )
@@ -57,7 +57,7 @@ def _objects(values: Values, column: str) -> list[tuple[str, Values]]:
     return objects({column: value}, column)
 
 
-def read_hotpot_qa(values: Values, place: Place) -> Row | LeftOut:
+def read_hotpot_qa(values: Values, location: Location) -> Row | LeftOut:
     """The row of a question on several articles; the metric is token F1.
 
     The column ``context`` is ``{title, sentences}`` with two lists in rows, ``[[title, sentences]]`` in the
@@ -71,7 +71,7 @@ def read_hotpot_qa(values: Values, place: Place) -> Row | LeftOut:
         return NO_ANSWERS
     return make_row(
         values,
-        place,
+        location,
         request=make_request(question=text(values, "question"), documents=tuple(_articles(values))),
         task="multi-doc-qa",
         references=references,

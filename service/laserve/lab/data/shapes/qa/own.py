@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, LeftOut, Location, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, kind, plain
 from laserve.lab.data.shapes.conversations import messages_in
 from laserve.lab.data.shapes.preferences.answers import REQUEST, has, with_system
@@ -24,7 +24,7 @@ _EMPTY: tuple[object, ...] = (None, "", [], {})
 _READ = (*IDS, "task", "source", "metadata")
 
 
-def read_question(values: Values, place: Place) -> Row | LeftOut:
+def read_question(values: Values, location: Location) -> Row | LeftOut:
     """The row of a question with right answers; the metric is token F1 against the closest one.
 
     The columns are ``question``; optionally ``documents``, or one document as the text ``context``;
@@ -47,7 +47,7 @@ def read_question(values: Values, place: Place) -> Row | LeftOut:
         return NO_ANSWERS
     return make_row(
         values,
-        place,
+        location,
         request=request,
         references=references,
         gold=_gold(values, len(request.documents)),
@@ -99,14 +99,14 @@ def _gold(values: Values, documents: int) -> int | None:
     return int(value)
 
 
-def read_plain(values: Values, place: Place) -> Row:
+def read_plain(values: Values, location: Location) -> Row:
     """The row of a request without answers; an assistant's turns at the end of its messages are left out.
 
     Raises:
         BadRecord: the request has another form.
         Unusable: as of `request_of`.
     """
-    return make_row(values, place, request=_open_request(values))
+    return make_row(values, location, request=_open_request(values))
 
 
 def _open_request(values: Values) -> Request:

@@ -1,7 +1,7 @@
 """SQuAD, versions 1.1 and 2.0 (Rajpurkar et al., 2016 and 2018), as its JSON document or as rows."""
 
 from laserve.lab.data.row import Row
-from laserve.lab.data.shapes.base import BadRecord, LeftOut, Place, Shape, Values
+from laserve.lab.data.shapes.base import BadRecord, LeftOut, Location, Shape, Values
 from laserve.lab.data.shapes.columns import decoded, kind, name, required, text, texts
 from laserve.lab.data.shapes.requests import make_request, make_row, nested
 from laserve.types import Document
@@ -9,7 +9,7 @@ from laserve.types import Document
 IMPOSSIBLE = LeftOut(reason="SQuAD: is_impossible")
 
 
-def read_squad(values: Values, place: Place) -> Row | LeftOut:
+def read_squad(values: Values, location: Location) -> Row | LeftOut:
     """The row of a question on a paragraph; the metric is token F1, and an article is one source.
 
     The columns are ``title``, ``context``, ``question`` and ``answers``: ``[{text, answer_start}]`` in the
@@ -25,7 +25,7 @@ def read_squad(values: Values, place: Place) -> Row | LeftOut:
         return IMPOSSIBLE
     return make_row(
         values,
-        place,
+        location,
         request=make_request(
             question=question, documents=(Document(title=title.replace("_", " "), text=context),)
         ),
