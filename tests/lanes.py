@@ -45,7 +45,7 @@ class Lane:
 PARALLEL = Lane(
     name="parallel",
     folders=("unit", "contract"),
-    budget_min=5,
+    budget_min=6,
     options=("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal"),
     environment=(("OMP_NUM_THREADS", "1"),),
 )
@@ -58,7 +58,7 @@ ENGINE = Lane(
         ("OMP_WAIT_POLICY", "PASSIVE"),
     ),  # threads of an engine that wait leave the cores to the servers
 )
-TIMED = Lane(name="timed", folders=("acceptance", "integration"), budget_min=4)
+TIMED = Lane(name="timed", folders=("acceptance", "integration"), budget_min=3)
 LANES = {lane.name: lane for lane in (PARALLEL, SERVER, ENGINE, TIMED)}
 #: Fixtures that start an engine.
 ENGINES = {"engine", "vllm_servers"}

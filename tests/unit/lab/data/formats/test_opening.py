@@ -184,7 +184,7 @@ def _arrow() -> bytes:
         (b"Dear reader,\nthis is no table.\n", "holds no rows; expected JSON lines"),
         (bytes(range(128, 256)), "holds no rows"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "file",
+    ids=lambda value: "" if isinstance(value, bytes) else value,  # archives hold the time of their making
 )
 def test_another_kind_of_file_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     path = saved(tmp_path, content)
