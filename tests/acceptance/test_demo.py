@@ -1,7 +1,9 @@
 """`laserve demo` on files of the user's own."""
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,33 @@ def test_a_right_answer_that_is_one_text_is_sent_back_whole(server: Server, tmp_
     sent = {row["metadata"]["id"]: [word["value"] for word in row["feedback"]] for row in rows}
     assert sent == {"q1907": [["1907"]], "q1911": [["1911"]]}
     assert server.client.get("/policy").json()["learn_from"] == "references"
+
+
+class Page(BaseHTTPRequestHandler):
+    """A server that is no laserve."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_another_server_is_told_in_one_line(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Page) as other:
+        threading.Thread(target=other.handle_request).start()
+        url = f"http://127.0.0.1:{other.server_port}"
+        result = demo(url, "--data", lines(tmp_path, QUESTIONS))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"laserve: --url: no laserve at {url}: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_table_counts_the_answers_that_were_learned_from(server: Server, tmp_path: Path) -> None:
+    first = demo(server.url, "--data", lines(tmp_path, QUESTIONS), "-n", "2")
+    assert "2 questions, n = 2, 2 learned from" in first.stdout
+    second = demo(server.url, "--data", lines(tmp_path, PROBLEMS), "-n", "2")
+    assert "1 question, n = 2, 0 learned from" in second.stdout
 
 
 def test_questions_of_several_metrics_are_all_learned_and_other_rows_counted(

@@ -48,6 +48,7 @@ def train_rm(
 ) -> None:
     """Train a reward model, as a LoRA adapter that `POST /arms` can load."""
     from laserve.config import load
+    from laserve.lab.output import counted
     from laserve.lab.training.folder import progress_of
     from laserve.lab.training.train import run, with_defaults
     from laserve.serve import logging as logs
@@ -64,10 +65,11 @@ def train_rm(
         sys.exit(INTERRUPTED)
     for name, row in report["held_out"].items():
         ours, length = row["accuracy"], row["length_only"]
+        pairs, sources = counted(ours["pairs"], "held-out pair"), counted(ours["sources"], "source")
         bounds = "no interval" if ours["low"] is None else f"95% {ours['low']:.3f} to {ours['high']:.3f}"
         click.echo(
-            f"{name}: accuracy {ours['value']:.3f} ({bounds}) on {ours['pairs']} held-out pairs of "
-            f"{ours['sources']} sources; length alone {length['value']:.3f}"
+            f"{name}: accuracy {ours['value']:.3f} ({bounds}) on {pairs} of {sources}; "
+            f"length alone {length['value']:.3f}"
         )
     click.echo(f"{out}: the adapter, for options.adapter of an arm of kind vllm")
 

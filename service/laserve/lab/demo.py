@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from laserve.lab.data import needs, reading
 from laserve.lab.data.built_in import built_in
 from laserve.lab.data.documents import cut
 from laserve.lab.data.row import Row
-from laserve.lab.output import Table, show, write_json
+from laserve.lab.output import Table, counted, show, write_json
 from laserve_client import Arm, AsyncClient, ConnectionFailed, LaserveClientError
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,9 @@ async def _check_ready(client: AsyncClient, url: str) -> None:
         message = f"no service at {url}: {error}; start one: laserve serve"
         raise ConfigError.at("--url", public_text(message)) from error
     except LaserveClientError as error:
-        raise ConfigError.at("--url", public_text(f"no laserve at {url}: {error}")) from error
+        raise ConfigError.at(
+            "--url", public_text(f"no laserve at {url}: {shorten(str(error), 200)}")
+        ) from error
     if readiness.status != "ready":
         why = "; ".join(f"{part}: {reason}" for part, reason in readiness.why.items()) or readiness.status
         raise ConfigError.at("--url", public_text(f"the service at {url} is not ready: {why}"))
@@ -154,8 +157,9 @@ def _percent(value: float | None) -> str:
 def _tables(figures: dict[str, Any], arms: Sequence[Arm]) -> list[Table]:
     learned = {arm.name: arm.mean_reward for arm in arms}
     measure = "F1" if {*figures["metrics"]} == {"f1"} else "quality"
+    asked = counted(figures["questions"], "question")
     by_arm = Table(
-        title=f"{figures['questions']} questions, n = {figures['n']}, {figures['events']} events learned",
+        title=f"{asked}, n = {figures['n']}, {figures['learned']} learned from",
         columns=(
             "arm",
             "share %",

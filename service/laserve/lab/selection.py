@@ -14,7 +14,7 @@ from laserve.lab.data import needs, reading
 from laserve.lab.data.documents import cut as cut_documents
 from laserve.lab.data.reading import RowFile
 from laserve.lab.data.row import Row
-from laserve.lab.output import check_writable, machine, show, write_json, write_text
+from laserve.lab.output import check_writable, counted, machine, show, write_json, write_text
 from laserve.lab.pools.build import build
 from laserve.lab.pools.held_out import Seen, cross_fitted, held_out
 from laserve.lab.pools.pool import Pool, check_pyarrow, read
@@ -156,7 +156,7 @@ def _print(figures: Mapping[str, Any]) -> None:
     """Print the findings, and the policies over the questions in F1, or over all if no question is in F1."""
     findings, *_ = sections(figures)
     block, measured = (figures, "measured in F1") if figures["questions"] else (figures["mixture"], "in all")
-    title = f"Whole run, 95% intervals: {block['questions']:,} questions {measured}"
+    title = f"Whole run, 95% intervals: {counted(block['questions'], 'question')} {measured}"
     show(
         replace(findings.tables[0], title=findings.title),
         replace(summary(block), title=title),

@@ -2,12 +2,13 @@
 
 from laserve.lab.output.files import check_writable, write_bytes, write_json, write_text, written
 from laserve.lab.output.machine import machine
-from laserve.lab.output.tables import Cell, Table, discard, show
+from laserve.lab.output.tables import Cell, Table, counted, discard, show
 
 __all__ = [
     "Cell",
     "Table",
     "check_writable",
+    "counted",
     "discard",
     "machine",
     "show",

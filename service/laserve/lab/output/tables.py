@@ -61,6 +61,11 @@ class Table:
         return [[cell if isinstance(cell, Cell) else Cell(text=cell) for cell in row] for row in self.rows]
 
 
+def counted(number: int, what: str) -> str:
+    """A number with its noun, which gets an s unless the number is 1."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
 def discard() -> None:
     """Discard all further standard output, whose reader has closed the pipe."""
     # Without this, the text that is still buffered would fail again when Python ends.

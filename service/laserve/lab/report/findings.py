@@ -7,6 +7,7 @@ of its range.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from laserve.lab.output import counted
 from laserve.lab.replay.estimates import Estimates
 from laserve.lab.replay.learners import BLENDING, BLIND
 from laserve.lab.replay.learning import BLEND, FULL
@@ -80,7 +81,7 @@ def findings(study: Study) -> list[Finding]:
 
 def verdict(one: Interval) -> str:
     """What an interval of a difference says."""
-    sources = f"{one.sources:,} source" + ("" if one.sources == 1 else "s")
+    sources = counted(one.sources, "source")
     if one.low is None or one.high is None:
         return f"cannot say: no interval from {sources}"
     if one.low > 0 or one.high < 0:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from laserve.lab.output import Table
+from laserve.lab.output import Table, counted
 from laserve.lab.replay.learning import BLEND
 from laserve.lab.report import pictures
 from laserve.lab.report.blocks import QUALITY
@@ -94,7 +94,7 @@ def _blocks(figures: Mapping[str, Any]) -> list[Section]:
 def _block(block: Mapping[str, Any], title: str) -> Section:
     gap, metric = block["gap"], block["metric"]
     single, crossed = block["best_single"]["arm"], difference(gap["cross_fitted"], metric)
-    says = f"{_counted(block['questions'], 'question')} of {_counted(block['sources'], 'source')}. "
+    says = f"{counted(block['questions'], 'question')} of {counted(block['sources'], 'source')}. "
     if len(block["best_arm"]["arms"]) > 1:
         says += (
             f"The best arm of each task gains {difference(gap, metric).text} points over the best single "
@@ -255,7 +255,3 @@ def _listed(values: Mapping[str, Any]) -> str:
         if value not in (None, [], ())
     }
     return ", ".join(f"{name} {text}" for name, text in texts.items())
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")

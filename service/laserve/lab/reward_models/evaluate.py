@@ -17,7 +17,7 @@ from laserve.lab.data.needs import Need
 from laserve.lab.data.reading import RowFile, read
 from laserve.lab.data.row import Row
 from laserve.lab.data.splits import split
-from laserve.lab.output import Table, show, write_json
+from laserve.lab.output import Table, counted, show, write_json
 from laserve.lab.reward_models.accuracy import length_only, measure
 from laserve.lab.reward_models.ppe import evaluate as ppe
 from laserve.lab.reward_models.ppe.evaluate import CORRECTNESS, PREFERENCES
@@ -239,7 +239,7 @@ def _tables(name: str, figures: Mapping[str, Any]) -> list[Table]:
 
 
 def _counted(figures: Mapping[str, Any]) -> str:
-    return f"{figures['groups']} groups of {figures['sources']} sources"
+    return f"{counted(figures['groups'], 'group')} of {counted(figures['sources'], 'source')}"
 
 
 def _interval(row: Mapping[str, float | None], scale: float = 1) -> str:

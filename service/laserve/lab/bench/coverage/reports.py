@@ -102,7 +102,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
             )
             for row in rows
         ],
-        names=2,
+        names=3,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from laserve.lab.output import Table
+from laserve.lab.output import Table, counted
 from laserve.lab.reward_models.ppe.domains import plain
 from laserve.lab.reward_models.ppe.evaluate import CORRECTNESS, LONGEST, PREFERENCES, Kind
 
@@ -51,9 +51,9 @@ def _overall(kind: Kind, figures: Mapping[str, Any]) -> Table:
         for reason in dict.fromkeys(overall["missing"].values()):
             lacking = [metric for metric, why in overall["missing"].items() if why == reason]
             notes.append(f"{', '.join(_titles(lacking))}: {reason}")
-    notes += [f"{arm}: {count} rows not scored" for arm, count in figures["unscored"].items()]
+    notes += [f"{arm}: {counted(count, 'row')} not scored" for arm, count in figures["unscored"].items()]
     return Table(
-        title=f"{kind.name}: {figures['rows']} rows of {figures['sources']} sources",
+        title=f"{kind.name}: {counted(figures['rows'], 'row')} of {counted(figures['sources'], 'source')}",
         columns=("arm", *_titles(kind.metrics), f"{_TITLES[main]}, 95%"),
         rows=rows,
         notes=tuple(dict.fromkeys(notes)),

@@ -15,6 +15,7 @@ from laserve.lab.bench.coverage.reports import (
     of_world,
     rows_of,
     simulate,
+    table,
 )
 from laserve.lab.reward_models.ppe.rankings import strengths
 from laserve.lab.statistics import Interval
@@ -72,6 +73,8 @@ def test_every_figure_is_told_for_every_number_of_sources_and_in_every_world() -
     assert len(outcomes) == count(2)
     rows = rows_of(outcomes)
     json.dumps(rows, allow_nan=False)
+    shown = table(rows)
+    assert len({tuple(row[: shown.names]) for row in shown.rows}) == len(rows), "each part of a folded table"
     by_sources = {(row["figure"], row["sources"], row["interval"]) for row in rows if not row["world"]}
     assert by_sources == {
         (figure, sources, interval)
