@@ -18,7 +18,9 @@ _TRUTH = {"true": True, "false": False}
 class Cell(str):
     """The text of one cell; a reader that expects another value asks for it."""
 
-    __slots__ = ()
+    __slots__ = ("_content",)
+
+    _content: list[Any] | dict[str, Any] | None
 
     def plain(self) -> object:
         """The number or truth value that the text is, as JSON or as Python writes it; else the text."""
@@ -35,6 +37,11 @@ class Cell(str):
         """The list or object that the text is, as JSON, or as Python writes it and pandas saves it."""
         if self.lstrip()[:1] not in ("[", "{"):
             return None
+        if not hasattr(self, "_content"):  # the shapes that are tried ask again
+            self._content = self._decoded()
+        return self._content
+
+    def _decoded(self) -> list[Any] | dict[str, Any] | None:
         for decode in (json.loads, literal_eval):
             try:
                 value = decode(self)
