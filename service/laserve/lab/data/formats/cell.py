@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from ast import literal_eval
 from typing import Any
 
@@ -42,7 +43,7 @@ class Cell(str):
         return self._content
 
     def _decoded(self) -> list[Any] | dict[str, Any] | None:
-        for decode in (json.loads, literal_eval):
+        for decode in (json.loads, _of_python):
             try:
                 value = decode(self)
             except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -55,3 +56,9 @@ class Cell(str):
     def is_numpy(self) -> bool:
         """Whether the text is a list as NumPy prints it, whose entries cannot be told apart for sure."""
         return _NUMPY.fullmatch(self) is not None and self.listed() is None
+
+
+def _of_python(text: str) -> object:
+    """The value of a literal of Python; the compiler's warnings about the text are nothing to a reader."""
+    with warnings.catch_warnings(action="ignore"):
+        return literal_eval(text)

@@ -45,6 +45,12 @@ def test_lists_and_objects_are_read_as_json_and_as_python_writes_them(text: str,
     assert Cell(text).listed() == value
 
 
+@pytest.mark.parametrize("text", ["[1if 2 else 3]", r"['\d']"])
+def test_a_text_that_is_almost_python_warns_of_nothing(text: str, recwarn: pytest.WarningsRecorder) -> None:
+    assert Cell(text).listed() is None
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
