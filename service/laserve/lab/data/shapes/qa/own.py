@@ -36,15 +36,11 @@ def read_question(values: Values, location: Location) -> Row | LeftOut:
         BadRecord: a column has another form, or the answer is one of several choices.
         Unusable: as of `request_of`.
     """
-    for column in _CHOICES:
-        if isinstance(decoded(values.get(column)), list | dict):
-            raise BadRecord(
-                column, "are not read beside such an answer: MMLU has four, and an index as answer"
-            )
     request = _open_request(values)
     references = right_answers(values)
     if not references:
         return NO_ANSWERS
+    _check_open(values, references)
     return make_row(
         values,
         location,
@@ -52,6 +48,15 @@ def read_question(values: Values, location: Location) -> Row | LeftOut:
         references=references,
         gold=_gold(values, len(request.documents)),
     )
+
+
+def _check_open(values: Values, references: Sequence[str]) -> None:
+    """Raise BadRecord if the answer is one of several choices, in a list or in columns like ``option_a``."""
+    letters = {column.lower().rpartition("_")[2]: column for column in values}
+    columns = [column for column in _CHOICES if isinstance(decoded(values.get(column)), list | dict)]
+    columns += [letters[one.lower()] for one in references if len(one) == 1 and one.lower() in letters]
+    if columns:
+        raise BadRecord(columns[0], "is not read beside such an answer: MMLU has four choices and an index")
 
 
 def right_answers(values: Values) -> tuple[str, ...]:

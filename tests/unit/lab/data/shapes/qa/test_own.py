@@ -107,10 +107,12 @@ def test_a_prompt_or_messages_may_be_the_request_of_right_answers(column: str) -
         ("options", '["a", "b"]'),
         ("options", {"A": "a", "B": "b"}),
         ("choices", {"text": ["a", "b"], "label": ["A", "B"]}),
+        ("B", "the second one"),
+        ("option_b", "the second one"),
     ],
 )
 def test_an_answer_that_names_one_of_some_choices_is_refused(column: str, choices: object) -> None:
-    with pytest.raises(BadRecord, match=f"{column}: are not read beside"):
+    with pytest.raises(BadRecord, match=f"{column}: is not read beside"):
         only({"question": "which?", column: choices, "answer": "B"})
 
 
