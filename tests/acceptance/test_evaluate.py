@@ -58,10 +58,16 @@ def test_what_cannot_be_judged_is_refused_by_its_field(
     assert ErrorBody.model_validate(answer.json()).error.param == param
 
 
-def ope(folder: Path, *options: str) -> str:
+def run_ope(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "laserve", "ope", "--profile", "fake", "--policy", "random", *options]
     env = os.environ | {"LASERVE_DATA_DIR": str(folder), "LASERVE_STORAGE__KIND": "sqlite"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def ope(folder: Path, *options: str) -> str:
+    result = run_ope(folder, *options)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def test_decisions_from_before_another_generator_are_told_apart(tmp_path: Path) -> None:
@@ -88,3 +94,15 @@ def test_the_command_says_the_same_beside_the_running_service(main: Service, tmp
     (value,) = json.loads(out.read_text())["values"]
     assert value["policy"] == "random"
     assert value["decisions"] >= 1
+
+
+def test_the_command_refuses_a_policy_by_its_option(main: Service) -> None:
+    result = run_ope(main.folder, "--policy", "fixed:nobody")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("laserve: --policy: no arm 'nobody' in the log")
+
+
+def test_the_command_shows_no_empty_table(main: Service) -> None:
+    shown = ope(main.folder, "--task", "unheard-of")
+    assert "no decision has feedback" in " ".join(shown.split())
+    assert "answer rate" not in shown

@@ -24,10 +24,14 @@ from laserve.cli.options import NewFile, configured, json_out, refusing
 def export(config: Path | None, profile: str | None, out: Path | None, **wanted: Any) -> None:
     """Export the log as JSON lines: one decision each, with the reward of every candidate."""
     from laserve.config import load
+    from laserve.errors import ConfigError
     from laserve.history.export import export_store
     from laserve.lab.output import discard, written
     from laserve.serve.wiring import make_store
     from laserve.storage.base import Wanted
+
+    if out is None and sys.stdout is None:
+        raise ConfigError.at("--out", "needed, since standard output is closed")
 
     def open_output() -> AbstractContextManager[BinaryIO]:
         return nullcontext(sys.stdout.buffer) if out is None else written(out, "--out")

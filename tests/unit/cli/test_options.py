@@ -62,3 +62,15 @@ def test_standard_output_that_cannot_be_written_is_told_in_a_line(
         text=True,
     )
     assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_export_without_standard_output_needs_a_file() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m laserve export --profile fake >&-",
+        shell=True,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    said = "laserve: --out: needed, since standard output is closed\n"
+    assert (done.returncode, done.stderr) == (1, said)
