@@ -72,6 +72,7 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
         from laserve.errors import LaserveError
 
         try:
+            _check_distinct(click.get_current_context())
             return command(*args, **kwargs)
         except LaserveError as error:
             refuse(error)
@@ -85,6 +86,25 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
             refuse(LaserveError(f"output cannot be written: {error.strerror}"))
 
     return wrapped
+
+
+def _check_distinct(context: click.Context) -> None:
+    """Raise ConfigError if a file to write is that of another option as well, which would be lost."""
+    from laserve.errors import ConfigError
+
+    paths = [
+        (option, path)
+        for option in context.command.params
+        for given in [context.params.get(option.name or "")]
+        for path in (given if isinstance(given, tuple) else (given,))
+        if isinstance(path, Path)
+    ]
+    for option, path in paths:
+        if isinstance(option.type, NewFile) and (path.is_file() or not path.exists()):
+            for other, taken in paths:
+                if other is not option and taken.resolve() == path.resolve():
+                    name = other.human_readable_name if isinstance(other, click.Argument) else other.opts[0]
+                    raise ConfigError.at(option.opts[0], f"{path} is the file of {name} as well")
 
 
 def _discard() -> None:

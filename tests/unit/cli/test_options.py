@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from laserve.cli import main
 from laserve.cli.options import refusing
 from laserve.errors import ConfigError
 
@@ -74,3 +75,26 @@ def test_export_without_standard_output_needs_a_file() -> None:
     )
     said = "laserve: --out: needed, since standard output is closed\n"
     assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("evaluate-rm --data {rows} --json {rows}", "--json: {rows} is the file of --data as well"),
+        (
+            "evaluate-rm --data {rows} --json {new} --prior-out {new}",
+            "--json: {new} is the file of --prior-out as well",
+        ),
+        ("data inspect {rows} --json {rows}", "--json: {rows} is the file of FILES as well"),
+        ("fit-context --data {rows} --out {rows}", "--out: {rows} is the file of --data as well"),
+        ("bench selection --pool {new} --json {new}", "--json: {new} is the file of --pool as well"),
+    ],
+)
+def test_a_file_to_write_is_that_of_one_option(tmp_path: Path, arguments: str, said: str) -> None:
+    paths = {"rows": tmp_path / "rows.jsonl", "new": tmp_path / "new"}
+    paths["rows"].write_text('{"prompt": "greet me"}')
+    result = CliRunner().invoke(main, arguments.format(**paths).split())
+    assert (result.exit_code, result.stderr) == (1, f"laserve: {said.format(**paths)}\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("rows.jsonl", '{"prompt": "greet me"}')
+    ]
