@@ -95,11 +95,13 @@ class Evaluator:
     Args:
         store: store of the log.
         policy: the configured policy, of which a log position names a state.
+        param: name of the field or option with the names of policies, for errors.
     """
 
-    def __init__(self, *, store: Store, policy: Policy | Ensemble) -> None:
+    def __init__(self, *, store: Store, policy: Policy | Ensemble, param: str = "policies") -> None:
         self._store = store
         self._policy = policy
+        self._param = param
 
     async def report(self, names: Sequence[str], wanted: Wanted) -> Report:
         """Values of policies: ``fixed:ARM``, ``random``, or a log position for the state there.
@@ -133,9 +135,8 @@ class Evaluator:
     async def _target(self, name: str) -> _Target:
         if name.isdecimal():
             if isinstance(self._policy, Ensemble):
-                raise InvalidRequest(
-                    f"policies: {self._policy.name} does not learn, so no log position names a state of it",
-                    param="policies",
+                raise self._refused(
+                    f"{self._policy.name} does not learn, so no log position names a state of it"
                 )
             state = await self._state(int(name))
             return _Target(name=name, policy=self._policy, state=state, behind=int(name))
@@ -146,14 +147,10 @@ class Evaluator:
             case ("fixed", ":", arm) if arm in state.arms:
                 return _Target(name=name, policy=FixedArm(arm), state=state)
             case ("fixed", ":", arm):
-                raise InvalidRequest(
-                    f"policies: no arm {arm!r} in the log; there are: {', '.join(state.arms)}",
-                    param="policies",
-                )
-        raise InvalidRequest(
-            f"policies: {name!r} is not frozen; give fixed:ARM, random, or a log position, which stands for "
-            f"{self._policy.name} with its state there",
-            param="policies",
+                raise self._refused(f"no arm {arm!r} in the log; there are: {', '.join(state.arms)}")
+        raise self._refused(
+            f"{name!r} is not frozen; give fixed:ARM, random, or a log position, which stands for "
+            f"{self._policy.name} with its state there"
         )
 
     async def _state(self, position: int | None) -> BanditState:
@@ -164,11 +161,11 @@ class Evaluator:
                 break
             state.apply(event)
         if position is not None and state.position < max(position, 1):
-            raise InvalidRequest(
-                f"policies: the log has no event {position}; its last is {state.position}",
-                param="policies",
-            )
+            raise self._refused(f"the log has no event {position}; its last is {state.position}")
         return state
+
+    def _refused(self, reason: str) -> InvalidRequest:
+        return InvalidRequest(f"{self._param}: {reason}", param=self._param)
 
 
 def _report(targets: Sequence[_Target], history: History, changes: tuple[ModelChange, ...]) -> Report:

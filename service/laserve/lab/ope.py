@@ -10,7 +10,6 @@ from pathlib import Path
 
 from laserve.bandit.offpolicy.estimators import ESTIMATORS, CannotSay, Estimate
 from laserve.config import Settings
-from laserve.errors import ConfigError, InvalidRequest
 from laserve.history.offpolicy import Evaluator, ModelChange, Report
 from laserve.lab.output import Table, show, write_json
 from laserve.serve.wiring import make_policies, make_store
@@ -28,7 +27,8 @@ async def run(
         out: where to write the figures.
 
     Raises:
-        ConfigError: there is no store, or a policy is unknown or not frozen.
+        ConfigError: there is no store.
+        InvalidRequest: a policy is unknown or not frozen.
         StoreError: the database refused.
     """
     store = make_store(settings, read_only=True)
@@ -36,10 +36,8 @@ async def run(
         await store.open()
         arms = [arm.name for arm in settings.arms]
         policy = make_policies(settings.policy, lambda: arms).get(settings.policy.name)
-        evaluator = Evaluator(store=store, policy=policy)
+        evaluator = Evaluator(store=store, policy=policy, param="--policy")
         report = await evaluator.report(policies, Wanted(since=since, task=task))
-    except InvalidRequest as error:
-        raise ConfigError.at("--policy", error.message.removeprefix(f"{error.param}: ")) from error
     finally:
         await store.close()
     left_out = [f"left out: {count} decisions {why}" for why, count in report.left_out.items()]
