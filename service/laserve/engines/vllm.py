@@ -19,8 +19,13 @@ logger = logging.getLogger(__name__)
 #: Seconds until the processes of an engine are killed; they ignore weaker signals, and have no state to save.
 _STOP_S = 0.1
 #: Default environment variables of every engine's processes. No process outlives this one; Python's resource
-#: tracker frees the memory of a killed process, and without the filter it would warn of a leak.
-_ENVIRONMENT = {MARK: "1", "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"}
+#: tracker frees the memory of a killed process, and without the filter it would warn of a leak. vLLM's log
+#: goes to standard error, since standard output is for the tables of commands.
+_ENVIRONMENT = {
+    MARK: "1",
+    "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+}
 #: Seconds between two checks whether a start that waits for its turn has been interrupted.
 _TURN_S = 0.1
 

@@ -102,3 +102,15 @@ def test_what_a_killed_engine_held_is_freed_without_a_warning(monkeypatch: pytes
     start(None)
     assert seen["PYTHONWARNINGS"] == "ignore::UserWarning:multiprocessing.resource_tracker"
     assert "PYTHONWARNINGS" not in os.environ
+
+
+def test_vllm_writes_its_log_to_standard_error_which_leaves_standard_output_to_tables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("VLLM_LOGGING_STREAM", raising=False)
+    seen: dict[str, str] = {}
+    start = VllmStart({}, section="generation")
+    monkeypatch.setattr(start, "_first", lambda: seen.update(os.environ))
+    start(None)
+    assert seen["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
+    assert "VLLM_LOGGING_STREAM" not in os.environ
