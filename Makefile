@@ -16,7 +16,7 @@ export HF_HUB_OFFLINE ?= 1
 export VLLM_NO_USAGE_STATS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install models serve test format check bench dist lock clean
+.PHONY: help install models serve test format check docs bench dist lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,10 @@ check: install ## Format, lint, types and import layers.
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+docs: install ## The documentation as a site, in docs/_build/html.
+	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "$(abspath docs/_build/html/index.html)"
 
 bench: install ## The benchmarks; results in bench-results/.
 	@mkdir -p bench-results
