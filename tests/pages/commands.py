@@ -36,7 +36,7 @@ def commands(text: str) -> Iterator[list[str]]:
             if words is not None:
                 yield words
             words, begins = None, True
-        elif words is not None and not word.rpartition("/")[2] == "laserve":
+        elif words is not None and word.rpartition("/")[2] != "laserve":
             words.append(word)
         elif begins and word.rpartition("/")[2] == "laserve":
             words = []

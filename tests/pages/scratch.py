@@ -1,6 +1,6 @@
 """The folder in which the blocks of one page run, and the service that they speak to.
 
-Programs in `bin` stand before the system's: `laserve` with the fake profile by default, whose `serve` leaves its
+Some programs stand before the system's: `laserve` with the fake profile by default, whose `serve` leaves its
 arguments for `Scratch`, which starts the service; `make`, of which only `make serve` runs; `curl`, which
 fails where the answer is an error; and what no test may run, such as `pip`.
 """
@@ -27,8 +27,11 @@ TIMEOUT_S = 120.0
 _URL = re.compile(r"(?:http://)?(?:127\.0\.0\.1|localhost):8000")
 _ID = re.compile(r'"decision_id":\s*"([^"]+)"')
 _PASTED = "PASTE-THE-DECISION-ID"
-#: Commands that need a service that runs, or the log that it began.
-_SPEAKS = re.compile(r"\blaserve (demo|ope|export|state)\b")
+#: A command that needs a service that runs, and those that need the log that a service has begun.
+_DEMO = re.compile(r"\blaserve demo\b")
+_LOG = re.compile(r"\blaserve (ope|export|state)\b")
+#: `laserve serve` returns at once here, and its arguments must be there when the block has ended.
+_BACKGROUND = re.compile(r"(\b(?:laserve|make) serve\b(?:[^\n&]|\\\n)*)&[ \t]*$", re.MULTILINE)
 
 _LASERVE = f"""#!{sys.executable}
 import json, os, sys
@@ -148,11 +151,12 @@ class Scratch:
 
     def run(self, program: list[str], text: str) -> Ran:
         """Run a program on a block; a `laserve serve` in it has become a service when this returns."""
-        if _URL.search(text) or _SPEAKS.search(text):
+        begun = (self._data / "laserve.db").exists()
+        if _URL.search(text) or _DEMO.search(text) or (_LOG.search(text) and not begun):
             self.start()
         if _PASTED in text and self.decision is None:
             raise AssertionError(f"{_PASTED}: no block before this one printed a decision_id")
-        ran = self._execute(program, self.filled(text))
+        ran = self._execute(program, _BACKGROUND.sub(r"\1", self.filled(text)))
         for decision in _ID.findall(ran.out):
             self.decision = decision
         if self._refused.exists():  # also where the shell went on, as behind `&&`

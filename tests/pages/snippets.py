@@ -1,7 +1,7 @@
 """The blocks of a page, run in order; CONTRIBUTING.md says what a block may be.
 
-Comments directly before a block: ``not run: REASON`` (then the block is only read), ``fails: TEXT`` (it ends with an
-error that prints TEXT), ``before: COMMAND`` (run first), ``stop the service``.
+Comments directly before a block: ``not run: REASON`` (then the block is only read), ``fails: TEXT`` (it ends
+with an error that prints TEXT), ``before: COMMAND`` (run first), ``stop the service``.
 """
 
 import json
@@ -46,7 +46,7 @@ class SnippetError(AssertionError):
 
 
 def run_page(page: Page, folder: Path) -> None:
-    """Run or read every block of a page, in a folder that is empty. Raises SnippetError for the first wrong one."""
+    """Run or read every block of a page, in an empty folder. Raises SnippetError for the first wrong one."""
     blocks = [block for block in page.blocks() if block.language not in PLAIN]
     if not blocks:
         return
