@@ -17,7 +17,8 @@ router = APIRouter(tags=["arms"])
 NameDep = Annotated[str, Path(description="Name of the arm.", max_length=64)]
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorBody, "description": "No arm has this name."}
+    404: {"model": ErrorBody, "description": "No arm has this name."},
+    422: {"model": ErrorBody, "description": "The request is invalid; `param` names the field."},
 }
 _CHANGES: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorBody, "description": "The settings under `scoring` do not allow this arm."},

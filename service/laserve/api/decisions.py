@@ -14,6 +14,7 @@ router = APIRouter(tags=["decisions"])
 _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorBody, "description": "No decision has this id."},
     410: {"model": ErrorBody, "description": "The decision was deleted."},
+    422: {"model": ErrorBody, "description": "The request is invalid; `param` names the field."},
 }
 
 

@@ -18,7 +18,7 @@ from laserve.cli.options import NewFile, configured, json_out, refusing
 @click.option(
     "--since", type=click.FloatRange(0), help="Only decisions made at or after this time, in Unix seconds."
 )
-@click.option("--task", help="Only this task.")
+@click.option("--task", help="Only decisions of this task.")
 @click.option("--with-feedback", is_flag=True, help="Only decisions with feedback.")
 @refusing
 def export(config: Path | None, profile: str | None, out: Path | None, **wanted: Any) -> None:
@@ -65,7 +65,7 @@ def export(config: Path | None, profile: str | None, out: Path | None, **wanted:
 @click.option(
     "--since", type=click.FloatRange(0), help="Only decisions made at or after this time, in Unix seconds."
 )
-@click.option("--task", help="Only this task.")
+@click.option("--task", help="Only decisions of this task.")
 @json_out()
 @refusing
 def ope(config: Path | None, profile: str | None, policies: tuple[str, ...], **options: Any) -> None:

@@ -26,9 +26,9 @@ Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 def configured(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of every command that reads settings."""
     for option in (
-        click.option("--profile", help="Profile of built-in settings: fake."),
+        click.option("--profile", help="Built-in settings below those of the file; `fake` needs no models."),
         click.option(
-            "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file of settings."
+            "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML or JSON file of settings."
         ),
     ):
         command = option(command)

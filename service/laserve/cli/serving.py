@@ -16,7 +16,7 @@ from laserve.cli.options import configured, cuts, json_out, refusing, strict
 @click.option("--port", type=int, help="Port to listen on; 0 for any free one.")
 @refusing
 def serve(config: Path | None, profile: str | None, host: str | None, port: int | None) -> None:
-    """Run the service."""
+    """Run the HTTP service until it is stopped by SIGTERM or Ctrl-C."""
     from laserve.config import load
     from laserve.serve.process import run
 

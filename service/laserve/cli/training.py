@@ -16,16 +16,35 @@ from laserve.cli.options import INTERRUPTED, NewFile, configured, json_out, refu
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the adapter."
 )
-@click.option("--base", help="Folder or packaged name of the base model.")
-@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the rows.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
-@click.option("--batch", type=click.IntRange(1), help="Rows in each step.")
-@click.option("--rank", type=click.IntRange(1, 256), help="Rank of the adapter.")
-@click.option("--layers", type=click.IntRange(1), help="Number of last layers to adapt; fewer are faster.")
-@click.option("--max-tokens", type=click.IntRange(64), help="Longest prompt and answer together, in tokens.")
+@click.option(
+    "--base", show_default="smollm2-135m-instruct", help="Folder or packaged name of the base model."
+)
+@click.option(
+    "--epochs", type=click.FloatRange(0, min_open=True), show_default="1", help="Passes over the rows."
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    show_default="0.0002",
+    help="Highest learning rate.",
+)
+@click.option("--batch", type=click.IntRange(1), show_default="8", help="Rows in each step.")
+@click.option("--rank", type=click.IntRange(1, 256), show_default="16", help="Rank of the adapter.")
+@click.option(
+    "--layers",
+    type=click.IntRange(1),
+    help="Number of last layers to adapt, by default all; fewer are faster.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(64),
+    show_default="1024",
+    help="Longest prompt and answer together, in tokens.",
+)
 @click.option(
     "--hold-out",
     type=click.FloatRange(0, 1, max_open=True),
+    show_default="0.2",
     help="Share of each file that is held out for the test.",
 )
 @click.option(
@@ -39,6 +58,7 @@ from laserve.cli.options import INTERRUPTED, NewFile, configured, json_out, refu
 @click.option(
     "--seed",
     type=click.IntRange(0),
+    show_default="0",
     help="Random seed of the head's initial weights and of the order of rows.",
 )
 @strict

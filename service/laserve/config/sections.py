@@ -48,7 +48,7 @@ class ServerSettings(Section):
 class SamplingDefaults(Section):
     """Sampling parameters of a request that does not set them."""
 
-    n: int = Field(8, ge=1, le=MAX_CANDIDATES, description="Candidates.")
+    n: int = Field(8, ge=1, le=MAX_CANDIDATES, description="Number of candidates.")
     temperature: float = Field(0.8, ge=0, le=2, description="Softmax temperature.")
     top_p: float = Field(0.9, gt=0, le=1, description="Nucleus mass.")
     max_tokens: int = Field(128, ge=1, description="Longest candidate, in tokens.")
@@ -75,7 +75,9 @@ class GenerationSettings(Section):
     max_model_len: int | None = Field(
         None, ge=64, description="Longest prompt and candidate together; by default the model's own."
     )
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Weights' type.")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="Type of the weights."
+    )
     kv_cache_bytes: int | None = Field(
         None, ge=2**20, description="Memory for the KV cache; 2 GiB on a CPU, vLLM's choice on a GPU."
     )

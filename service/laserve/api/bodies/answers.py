@@ -13,15 +13,17 @@ class CandidateBody(Body):
 
     text: str | None = Field(description="Null if the text is not kept.")
     score: float | None = Field(description="Score by the arm in `scored_by`; null if it is not finite.")
-    finish_reason: str
-    tokens: int
+    finish_reason: str = Field(
+        description="`stop`: it ended by itself or at a stop text; `length`: it was cut."
+    )
+    tokens: int = Field(description="Number of tokens.")
     logprob: float = Field(description="Sum of raw log-probabilities, in nats.")
 
 
 class WhyBody(Body):
     """The policy's view of one arm at this decision."""
 
-    arm: str
+    arm: str = Field(description="Name of the arm.")
     mean: float = Field(description="Predicted reward.")
     width: float = Field(description="Uncertainty of the prediction, sqrt(x' A^-1 x).")
     probability: float = Field(description="Probability of being drawn.")
@@ -30,29 +32,31 @@ class WhyBody(Body):
 class UsageBody(Body):
     """Numbers of tokens read and sampled."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int = Field(description="Tokens of the prompt.")
+    completion_tokens: int = Field(description="Tokens of all candidates.")
+    total_tokens: int = Field(description="Sum of the two.")
 
 
 class DecisionBody(Body):
     """A decision: the returned answer, and the data that explains the choice."""
 
-    decision_id: str
-    text: str | None
+    decision_id: str = Field(description="Id of the decision, which feedback names.")
+    text: str | None = Field(description="The returned candidate's text; null if it is not kept.")
     index: int = Field(description="Index of the returned candidate.")
     arm: str = Field(description="Arm that was drawn or pinned.")
     scored_by: str | None = Field(
         description="Arm whose scores chose the candidate; null if every arm failed."
     )
-    policy: str
+    policy: str = Field(description="Name of the policy that drew the arm.")
     propensity: float | None = Field(
         description="Probability with which `arm` was drawn; null if it was pinned."
     )
-    score: float | None
-    candidates: list[CandidateBody] | None
-    why: list[WhyBody]
-    usage: UsageBody
+    score: float | None = Field(description="Score of the returned candidate; null if every arm failed.")
+    candidates: list[CandidateBody] | None = Field(
+        description="All candidates; null with `return_candidates` false."
+    )
+    why: list[WhyBody] = Field(description="The policy's view of each arm that could be drawn.")
+    usage: UsageBody = Field(description="Numbers of tokens.")
     timings: dict[str, float] = Field(description="Seconds by stage.")
     truncated: bool = Field(
         description="Whether documents were cut to fit the generator or the arm that scored."
@@ -128,16 +132,16 @@ class FeedbackAnswer(Body):
 class ErrorDetail(Body):
     """An error: its type and code, its message, and the field or parameter that caused it."""
 
-    type: str
-    code: str
-    message: str
-    param: str | None
+    type: str = Field(description="Kind of error.")
+    code: str = Field(description="The error, for programs.")
+    message: str = Field(description="What is wrong, for people.")
+    param: str | None = Field(description="Field or parameter that caused it; null if none did.")
 
 
 class ErrorBody(Body):
     """The body of every error."""
 
-    error: ErrorDetail
+    error: ErrorDetail = Field(description="The error.")
 
 
 class LineAnswer(Body):
@@ -153,12 +157,12 @@ class LineAnswer(Body):
 class StoredFeedbackBody(Body):
     """A feedback on a decision, or the default reward of the decision."""
 
-    position: int
-    learned: bool
+    position: int = Field(description="Position of its event in the log.")
+    learned: bool = Field(description="Whether the policy learned from it.")
     reward: float | None = Field(
         description="Reward of the returned answer, 0 to 1 whatever `feedback.reward_range` is."
     )
-    created_at: float
+    created_at: float = Field(description="Unix seconds.")
     body: dict[str, Any] | None = Field(
         description="The body as the client sent it, with `reward_range` unless that was 0 to 1; or "
         "`default_reward`, 0 to 1; null if it is not kept."
@@ -168,12 +172,12 @@ class StoredFeedbackBody(Body):
 class StoredDecision(DecisionBody):
     """A decision as it was logged."""
 
-    created_at: float
+    created_at: float = Field(description="Unix seconds.")
     log_position: int = Field(description="Log position of the state that the policy chose by.")
-    task: str | None
-    sampling: dict[str, Any]
-    request: dict[str, Any] | None
-    metadata: dict[str, Any]
+    task: str | None = Field(description="Task of the request.")
+    sampling: dict[str, Any] = Field(description="Sampling parameters, defaults included.")
+    request: dict[str, Any] | None = Field(description="Prompt, messages or question; null if not kept.")
+    metadata: dict[str, Any] = Field(description="As the request gave it, if it is kept.")
     choices: dict[str, int] = Field(description="Arm -> index of the candidate that it would have returned.")
     scores: dict[str, list[float | None]] = Field(
         description="Arm -> its scores, in the order of the candidates."
@@ -182,14 +186,14 @@ class StoredDecision(DecisionBody):
     preferred: str | None = Field(
         description="Arm that the policy would have drawn, if `policy.mode` is `observe`."
     )
-    feedback: list[StoredFeedbackBody]
+    feedback: list[StoredFeedbackBody] = Field(description="Feedback on it, oldest first.")
 
 
 class ArmBody(Body):
     """One arm."""
 
-    name: str
-    kind: str
+    name: str = Field(description="Name of the arm.")
+    kind: str = Field(description="Kind of its reward model.")
     state: Literal["loading", "ready", "failed", "open", "half-open", "draining", "retired"] = Field(
         description="`open` and `half-open` are states of the arm's circuit breaker, after failures in a row."
     )
@@ -204,20 +208,20 @@ class ArmBody(Body):
 class ArmsBody(Body):
     """All arms."""
 
-    arms: list[ArmBody]
+    arms: list[ArmBody] = Field(description="The arms, in the order in which they came.")
 
 
 class Health(Body):
     """Whether the process is alive."""
 
-    status: Literal["ok"]
+    status: Literal["ok"] = Field(description="Always `ok`.")
 
 
 class Readiness(Body):
     """Whether requests are served, and the state of each part."""
 
-    status: Literal["ready", "loading", "restarting", "failed"]
-    store: str
-    generator: str
-    arms: dict[str, str]
+    status: Literal["ready", "loading", "restarting", "failed"] = Field(description="State of the service.")
+    store: str = Field(description="State of the database.")
+    generator: str = Field(description="State of the generator.")
+    arms: dict[str, str] = Field(description="Arm -> its state, as in `GET /arms`.")
     why: dict[str, str] = Field(description="Part -> reason why it does not serve now.")

@@ -12,10 +12,10 @@ from laserve.history.offpolicy import Report
 class PolicyArm(Body):
     """One arm in the state of the policy."""
 
-    name: str
-    pulls: int
-    updates: int
-    mean_reward: float | None
+    name: str = Field(description="Name of the arm.")
+    pulls: int = Field(description="Learned decisions whose answer the arm chose.")
+    updates: int = Field(description="Rewards that the arm has learned.")
+    mean_reward: float | None = Field(description="Average of the rewards that the arm has learned.")
     theta: list[float] = Field(description="Learned weights, in the order of `context`.")
     fingerprint: str | None = Field(description="Fingerprint of its reward model in the log.")
 
@@ -23,7 +23,7 @@ class PolicyArm(Body):
 class ChangeBody(Body):
     """A change of the generator, of its template, or of an arm's reward model."""
 
-    what: Literal["generator", "template", "arm"]
+    what: Literal["generator", "template", "arm"] = Field(description="The part that changed.")
     arm: str | None = Field(description="Arm whose reward model changed; null for the others.")
     before: str | None = Field(description="Fingerprint before the change.")
     after: str = Field(description="Fingerprint after the change.")
@@ -42,10 +42,10 @@ class RewardScale(Body):
 class PolicyBody(Body):
     """The policy, its parameters and its learned state."""
 
-    name: str
-    parameters: dict[str, Any]
+    name: str = Field(description="Name of the policy.")
+    parameters: dict[str, Any] = Field(description="The settings under `policy`, but for the name.")
     context: list[str] = Field(description="Names of the features.")
-    log_position: int
+    log_position: int = Field(description="Position of the last learned event in the log.")
     digest: str = Field(description="SHA-256 of the learned state.")
     decisions: int = Field(description="Decisions learned.")
     learn_from: str | None = Field(description="Kind of feedback that the policy learns from.")
@@ -54,15 +54,15 @@ class PolicyBody(Body):
     )
     fingerprints: dict[str, str] = Field(description="Fingerprints of `generator` and `template` in the log.")
     changes: list[ChangeBody] = Field(description="The latest 20 changes, newest first.")
-    arms: list[PolicyArm]
+    arms: list[PolicyArm] = Field(description="The arms that the log has.")
 
 
 class EstimateBody(Body):
     """A mean reward with its 95% interval, or the reason why there is no estimate."""
 
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
+    value: float | None = Field(None, description="Estimate of the mean reward, 0 to 1.")
+    low: float | None = Field(None, description="Lower end of the 95% interval.")
+    high: float | None = Field(None, description="Upper end of the 95% interval.")
     effective_sample: float | None = Field(None, description="(sum w)^2 / sum w^2, in decisions.")
     clusters: int | None = Field(None, description="Number of independent sources of the decisions.")
     why: str | None = Field(None, description="Reason why there is no estimate; null if `value` is given.")
@@ -95,18 +95,18 @@ class EstimateBody(Body):
 class PolicyValue(Body):
     """Estimates of the mean reward that one policy would have earned."""
 
-    policy: str
+    policy: str = Field(description="The policy, as the request names it.")
     decisions: int = Field(description="Logged decisions that the policy was evaluated on.")
     answered: int = Field(description="Decisions with feedback among `decisions`.")
-    ips: EstimateBody
-    snips: EstimateBody
-    dr: EstimateBody
+    ips: EstimateBody = Field(description="Estimate by inverse propensity scores.")
+    snips: EstimateBody = Field(description="Estimate by self-normalised inverse propensity scores.")
+    dr: EstimateBody = Field(description="Doubly robust estimate.")
 
 
 class CrossedBody(Body):
     """A change of generator, template or reward model after some of the evaluated decisions."""
 
-    what: Literal["generator", "template", "arm"]
+    what: Literal["generator", "template", "arm"] = Field(description="The part that changed.")
     arm: str | None = Field(description="Arm whose reward model changed; null for the others.")
     position: int = Field(description="Log position of the change.")
     created_at: float = Field(
@@ -121,7 +121,7 @@ class CrossedBody(Body):
 class EvaluationReport(Body):
     """An off-policy evaluation of several policies."""
 
-    policies: list[PolicyValue]
+    policies: list[PolicyValue] = Field(description="The policies, in the order of the request.")
     logged: EstimateBody = Field(description="Mean reward of the returned answers.")
     answer_rates: dict[str, EstimateBody] = Field(
         description="Arm -> share of decisions with feedback if the arm were drawn wherever possible."

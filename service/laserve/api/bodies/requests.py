@@ -66,8 +66,8 @@ class DocumentBody(Body):
 class MessageBody(Body):
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
-    content: str
+    role: Literal["system", "user", "assistant"] = Field(description="Who speaks.")
+    content: str = Field(description="The text.")
 
 
 class GenerateBody(Body):
@@ -95,19 +95,38 @@ class GenerateBody(Body):
     )
     question: _Text | None = Field(None, description="A question, answered from `documents`.")
     documents: list[DocumentBody] = Field(default_factory=list, description="Documents for `question`.")
-    n: int | None = Field(None, ge=1, le=MAX_CANDIDATES, description="Number of candidates.")
-    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False, description="0 requires n = 1.")
-    top_p: float | None = Field(
-        None, gt=0, le=1, allow_inf_nan=False, description="Nucleus mass, a probability."
+    n: int | None = Field(
+        None, ge=1, le=MAX_CANDIDATES, description="Number of candidates, by default `generation.defaults.n`."
     )
-    max_tokens: int | None = Field(None, ge=1, description="Longest candidate, in tokens.")
+    temperature: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        allow_inf_nan=False,
+        description="Softmax temperature, by default `generation.defaults.temperature`; 0 requires n = 1.",
+    )
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Nucleus mass, a probability; by default `generation.defaults.top_p`.",
+    )
+    max_tokens: int | None = Field(
+        None, ge=1, description="Longest candidate, in tokens; by default `generation.defaults.max_tokens`."
+    )
     stop: Annotated[list[_Text], Field(max_length=16)] | _Text | None = Field(
         None, description="Texts that end a candidate; by default a line break for `question`, else none."
     )
     seed: int | None = Field(None, ge=0, lt=2**63, description="Makes the candidates repeatable.")
     arm: str | None = Field(None, description="Arm to pin; nothing is learned from a pinned decision.")
     policy: str | None = Field(None, description="Policy for this request, by default `policy.name`.")
-    task: str | None = Field(None, min_length=1, max_length=64, description="Name of the kind of task.")
+    task: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="Name of the kind of task; those of `context.tasks` have a feature of their own.",
+    )
     metadata: _Metadata = Field(default_factory=dict, description="JSON stored with the decision.")
     attribute_weights: dict[_Text, _Finite] = Field(
         default_factory=dict,
@@ -116,7 +135,11 @@ class GenerateBody(Body):
     )
     return_candidates: bool = Field(True, description="Whether the answer has all candidates.")
     timeout_s: float | None = Field(
-        None, gt=0, le=3600, allow_inf_nan=False, description="Seconds to wait for the candidates."
+        None,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds to wait for the candidates, by default `generation.defaults.timeout_s`.",
     )
     stream: bool = Field(False, description="Answer with events: each candidate, then the decision.")
 
