@@ -15,6 +15,7 @@ NOTE = "<!-- Written by docs/reference.py from the code; edit the code, then run
 
 def pages() -> dict[str, str]:
     """Name of a page -> its text."""
+    sys.path[:0] = [str(ROOT / "service"), str(ROOT / "clients" / "python")]  # the code beside these pages
     # Defaults must not depend on the machine.
     for name in [name for name in os.environ if name.startswith("LASERVE_")]:
         del os.environ[name]
