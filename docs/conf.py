@@ -30,6 +30,7 @@ html_static_path = ["_static"]
 html_css_files = ["laserve.css"]
 html_show_sphinx = False
 html_copy_source = False
+html_show_search_summary = False  # a browser reads no files to make one
 html_theme_options = {"source_repository": SOURCE, "source_branch": "main", "source_directory": "docs/"}
 
 #: An item of index.md's lists that leads to a page: `- [Title](how-to/gpu.md)`.
@@ -45,7 +46,7 @@ def toctrees(index: str) -> str:
     for line in index.splitlines():
         if heading := _CAPTION.fullmatch(line):
             caption = heading["caption"]
-        elif item := _ITEM.match(line):
+        elif (item := _ITEM.match(line)) and (DOCS / f"{item['page']}.md").is_file():  # else the link warns
             trees.setdefault(caption, []).append(item["page"])
     return "".join(_toctree(caption, pages) for caption, pages in trees.items())
 
