@@ -47,7 +47,7 @@ def test_every_link_within_the_repository_leads_to_a_file_and_a_heading(path: Pa
         known = target.exists() and target.is_relative_to(ROOT)
         if not known or (anchor and (target.suffix != ".md" or anchor not in anchors(target))):
             broken.append(f"{page.where(link.line)}: {link.target}")
-    assert broken == []
+    assert not broken, "\n".join(broken)
 
 
 @EACH_PAGE
@@ -62,11 +62,12 @@ def test_a_page_has_one_title_at_its_top(path: Path) -> None:
 @EACH_PAGE
 def test_no_paragraph_of_a_page_is_long(path: Path) -> None:
     page = Page.read(path)
-    assert [
+    long = [
         f"{page.where(line)}: {count} words"
         for paragraph, line in page.paragraphs()
         if (count := len(paragraph.split())) > WORDS
-    ] == []
+    ]
+    assert not long, "\n".join(long)
 
 
 @EACH_PAGE
@@ -82,22 +83,26 @@ def test_every_picture_of_a_page_is_there_and_says_what_it_shows(path: Path) -> 
 def test_every_command_that_a_page_names_exists_with_its_options(path: Path) -> None:
     page = Page.read(path)
     spans = [(child.content, line) for child, line in page.inline() if child.type == "code_inline"]
-    assert [
+    problems = [
         f"{page.where(line)}: {wrong}"
         for span, line in spans
         if span.startswith("laserve ")
         for words in commands(span)
         if (wrong := problem(words))
-    ] == []
+    ]
+    assert not problems, "\n".join(problems)
 
 
 def test_the_readme_is_two_screens_with_a_quick_start() -> None:
     readme = Page.read(ROOT / "README.md")
     assert len(readme.text.encode()) <= README_BYTES
-    blocks = list(readme.blocks())
-    calls = "\n".join(block.text for block in blocks if block.language == "bash")
+    calls = "\n".join(block.text for block in readme.blocks() if block.language == "bash")
     assert "/generate" in calls
     assert "PASTE-THE-DECISION-ID" in calls.partition("/feedback")[2]
+
+
+def test_the_page_of_the_client_shows_it() -> None:
+    blocks = Page.read(DOCS / "reference" / "client.md").blocks()
     assert any("laserve_client" in block.text for block in blocks if block.language == "python")
 
 
