@@ -66,7 +66,7 @@ def _settings(
     section: type[Section], described: Mapping[str, Any], *, prefix: str = "", names: list[str] | None = None
 ) -> str:
     rows = _rows(section, described, prefix, names)
-    return table(["setting", "variable", "type", "default", "what"], rows)
+    return table(["setting and variable", "type", "default", "what"], rows)
 
 
 def _rows(
@@ -82,8 +82,7 @@ def _rows(
         variable = f"LASERVE_{full.replace('.', '__').upper()}"
         default = _SPECIAL.get(full) or _default(field.get_default(call_default_factory=True))
         yield [
-            code(full),
-            code(variable),
+            f"{code(full)}<br>{code(variable)}",
             words(described["properties"][name]),
             default,
             field.description or "",

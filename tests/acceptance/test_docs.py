@@ -49,7 +49,7 @@ def settings(model: type, prefix: str = "") -> Iterator[tuple[str, str]]:
 def test_every_setting_stands_in_the_reference_with_its_variable_and_meaning() -> None:
     lines = reference("settings").splitlines()
     for name, description in settings(Settings):
-        row = f"| `{name}` | `LASERVE_{name.replace('.', '__').upper()}` | "
+        row = f"| `{name}`<br>`LASERVE_{name.replace('.', '__').upper()}` | "
         assert any(line.startswith(row) and description in line for line in lines), name
     assert [
         name for name in ArmSettings.model_fields if f"\n| `{name}` | " not in reference("settings")

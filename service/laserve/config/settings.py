@@ -25,12 +25,8 @@ from laserve.errors import ConfigError
 class Settings(Section):
     """All settings; without arguments, the defaults."""
 
-    data_dir: Path = Field(
-        Path("~/.local/share/laserve"), description="Folder of the database; also `LASERVE_DATA_DIR`."
-    )
-    cache_dir: Path = Field(
-        Path("~/.cache/laserve"), description="Folder of prepared models; also `LASERVE_CACHE_DIR`."
-    )
+    data_dir: Path = Field(Path("~/.local/share/laserve"), description="Folder of the database.")
+    cache_dir: Path = Field(Path("~/.cache/laserve"), description="Folder of prepared models.")
     server: ServerSettings = Field(default_factory=ServerSettings)
     generation: GenerationSettings = Field(default_factory=GenerationSettings)
     arms: tuple[ArmSettings, ...] = Field(
