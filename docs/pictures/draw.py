@@ -99,7 +99,7 @@ def life_of_a_request() -> str:
     right, rights = column(566, 60, 220, feedback, FEEDBACK)
     learned = ["(S, b) of each arm, folded", "from the events in order;", "the digest proves it"]
     state = box(566, 430, 220, "What was learned", learned, fill=STATE)
-    event, log = rights[2], middles[7]
+    event, log = rights[3], middles[7]
     parts = [
         text(24, 38, "POST /generate", "code"),
         text(566, 38, "POST /feedback", "code"),
@@ -108,7 +108,7 @@ def life_of_a_request() -> str:
         state,
         arrow((786, event), (812, event), (812, 470), (786, 470)),
         arrow((566, 470), (460, 470), (460, middles[3]), (354, middles[3])),
-        text(366, middles[3] - 8, "drawn by it"),
+        text(362, middles[3] - 8, "the next draw uses it"),
         arrow((354, log), (600, log)),
         text(366, log - 8, "decision_id, text, candidates, why"),
         text(608, log + 5, "answer", "name"),
