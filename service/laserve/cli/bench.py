@@ -146,3 +146,15 @@ def bench_bandit(out: Path | None, quick: bool) -> None:
     from laserve.lab.bench.bandit.run import run
 
     run(quick=quick, out=out)
+
+
+@bench.command("traffic")
+@json_out("File for the results, as JSON; a PNG is written beside it.")
+@click.option("--quick", is_flag=True, help="Fewer and shorter simulated worlds.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@refusing
+def bench_traffic(out: Path | None, quick: bool, seed: int) -> None:
+    """Simulate how much feedback the default policy needs to be better than the best single reward model."""
+    from laserve.lab.bench.traffic.run import run
+
+    run(quick=quick, seed=seed, out=out)
