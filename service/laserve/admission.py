@@ -55,7 +55,7 @@ class Permits:
         self.taken += 1
         if self.taken < self.limit:
             self._next_retry = 0.0  # a permit is free, so the schedule starts anew
-        self._metrics.in_flight.set(self.taken)
+        self._publish()
         started, beside = self._clock(), self.taken
         try:
             yield
@@ -65,7 +65,11 @@ class Permits:
             raise
         finally:
             self.taken -= 1
-            self._metrics.in_flight.set(self.taken)
+            self._publish()
+
+    def _publish(self) -> None:
+        self._metrics.in_flight.set(self.taken)
+        self._metrics.permits_in_use.set(self.taken)
 
     def _learn_pace(self, seconds: float, at_once: int) -> None:
         """Update the pace. By Little's law, decisions end every ``seconds / at_once`` seconds."""

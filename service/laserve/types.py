@@ -14,6 +14,8 @@ FeedbackKind = Literal["reward", "thumb", "chosen_index", "candidate_rewards", "
 ArmStatus = Literal["enabled", "draining", "retired"]
 #: Kind, in the log, of a default reward, learned because no feedback had come in time.
 DEFAULT = "default"
+#: Policy, in a decision, of an arm that the client named.
+PINNED = "pinned"
 
 
 def task_label(task: str | None, declared: Collection[str]) -> str:
@@ -178,9 +180,20 @@ class Decision:
         return None if self.default_reward is None else self.closes_at
 
     @property
+    def unlearnable(self) -> Literal["pinned", "ensemble", "no_arm"] | None:
+        """Reason why feedback on this decision teaches nothing; None if it may teach.
+
+        ``pinned``: the client named the arm; ``ensemble``: a policy that uses all arms decided;
+        ``no_arm``: no arm scored.
+        """
+        if self.propensity is None:
+            return "pinned" if self.policy == PINNED else "ensemble"
+        return "no_arm" if self.scored_by is None else None
+
+    @property
     def learnable(self) -> bool:
         """Whether feedback on this decision may teach: a policy drew the arm, and some arm scored."""
-        return self.propensity is not None and self.scored_by is not None
+        return self.unlearnable is None
 
     @property
     def text(self) -> str:

@@ -1,6 +1,5 @@
 """FastAPI dependencies of the endpoints: service, caller's key, closing of streams, check of characters."""
 
-import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -8,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from laserve.api.callers import UNAUTHORIZED, authenticate
 from laserve.errors import InvalidRequest, Unauthorized
 from laserve.service import Service
 
@@ -29,12 +29,10 @@ def _caller(request: Request, service: ServiceDep) -> str:
     keys = service.settings.server.api_keys
     if not keys:
         return ""
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    caller = ""
-    for name, known in keys.items():
-        if hmac.compare_digest(secret.strip().encode(), known.get_secret_value().encode()):
-            caller = name
-    if scheme.lower() != "bearer" or not caller:
+    caller, problem = authenticate(request.headers.get("authorization", ""), keys)
+    request.state.caller = caller or UNAUTHORIZED
+    if caller is None:
+        service.metrics.unauthorized.labels(problem).inc()
         raise Unauthorized("Authorization: expected `Bearer` and a known API key", param="Authorization")
     return caller
 

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from laserve.api import scrape
 from laserve.api.bodies.answers import Health, Readiness
 from laserve.api.dependencies import ServiceDep
 from laserve.errors import StoreError
@@ -46,7 +47,5 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
 @router.get("/metrics", response_class=Response)
 async def metrics(service: ServiceDep) -> Response:
     """Metrics in Prometheus text: those of laserve, then those of the process and of vLLM."""
-    service.metrics.ready.set(service.status == "ready" and not service.store.refusing)
-    service.metrics.store_refusing.set(service.store.refusing)
-    service.arms.publish()
+    await scrape.publish(service)
     return Response(service.metrics.render() + generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,11 +1,13 @@
-"""ASGI middleware: limit of the body size, cancellation when the client leaves, count of answers."""
+"""ASGI middleware: limit of the body size, cancellation when the client leaves, metrics of answers."""
 
 import asyncio
 import logging
+import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from laserve.admission import Underway
+from laserve.api.callers import ANONYMOUS
 from laserve.api.errors import respond
 from laserve.errors import TooLarge, Unavailable
 from laserve.metrics import Metrics
@@ -112,27 +114,54 @@ class CancelOnDisconnect:
 
 
 class CountRequests:
-    """A count of answers by endpoint and status; ``/v1/x`` counts as ``/x``."""
+    """Counts and seconds of answers by endpoint, status and caller; ``/v1/x`` counts as ``/x``."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._count(scope, message["status"])
-            await send(message)
-
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        try:
-            await self.app(scope, receive, counted)
-        except Exception:  # counted and raised again: an outer layer of the framework makes the answer
-            self._count(scope, 500)
-            raise
+        began = time.perf_counter()
+        scope.setdefault("state", {})["caller"] = ANONYMOUS
+        status = 0
+        left = ended = False
 
-    def _count(self, scope: Scope, status: int) -> None:
-        path = getattr(scope.get("route"), "path", "unmatched").removeprefix("/v1")
-        self.metrics.requests.labels(path, str(status)).inc()
+        async def received() -> Message:
+            nonlocal left
+            message = await receive()
+            left = left or (message["type"] == "http.disconnect" and not ended)
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal status, ended
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._begun(scope, status)
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self.app(scope, received, sent)
+        except Exception:  # counted and raised again: an outer layer of the framework makes the answer
+            if not status:
+                self._begun(scope, 500)
+            self._ended(scope, "5xx", time.perf_counter() - began)
+            raise
+        outcome = "left" if left or not ended else f"{status // 100}xx"
+        self._ended(scope, outcome, time.perf_counter() - began)
+
+    def _begun(self, scope: Scope, status: int) -> None:
+        self.metrics.requests.labels(_endpoint(scope), str(status)).inc()
+
+    def _ended(self, scope: Scope, outcome: str, seconds: float) -> None:
+        endpoint = _endpoint(scope)
+        self.metrics.request_seconds.labels(endpoint, outcome).observe(seconds)
+        self.metrics.caller_requests.labels(scope["state"]["caller"], endpoint, outcome).inc()
+
+
+def _endpoint(scope: Scope) -> str:
+    path: str = getattr(scope.get("route"), "path", "unmatched")
+    return path.removeprefix("/v1")

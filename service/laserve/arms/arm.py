@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from laserve.arms.circuit import STATES as CIRCUIT_STATES
 from laserve.arms.circuit import Circuit, CircuitState
+from laserve.arms.moments import Moments
 from laserve.arms.overlap import Overlap
 from laserve.config import ArmSettings
 from laserve.errors import ArmFailed
@@ -36,6 +37,8 @@ class Arm:
     timeout_s: float
     circuit: Circuit
     overlap: Overlap = field(default_factory=lambda: Overlap("off"))
+    #: Moments of the scores that its model gave lately.
+    scores: Moments = field(default_factory=Moments)
     #: State of its model; ``unloaded`` after it was closed, or where the arm was retired at the start.
     loading: Literal["loading", "ready", "failed", "unloaded"] = "loading"
     #: Reason of the failure to load, or of the last failure to score.

@@ -10,6 +10,7 @@ import numpy as np
 from laserve.arms.arm import STATES, Arm
 from laserve.arms.attempt import Attempt, Scored, reason, score_distinct, within
 from laserve.arms.circuit import STATES as CIRCUIT_STATES
+from laserve.arms.moments import Moments
 from laserve.errors import ArmFailed, InvalidRequest
 from laserve.metrics import Metrics
 from laserve.scoring.base import RewardModel
@@ -105,6 +106,7 @@ class Arms:
     async def unload(self, arm: Arm) -> None:
         """Close the model of an arm that no request uses any more."""
         arm.loading, arm.error = "unloaded", None
+        arm.scores = Moments()
         if (probe := self._probes.pop(arm.name, None)) is not None:
             probe.cancel()
         self.hide(arm)
@@ -132,10 +134,18 @@ class Arms:
         return await self.attempt(name, request).result(candidates)
 
     def publish(self) -> None:
-        """Update the metric of the arms' states."""
-        states = [arm.state for arm in self]
+        """Update the metrics of the arms' states and scores, and remove those that are not true any more."""
+        metrics, present = self._metrics, {arm.name: arm.state for arm in self}
         for state in STATES:
-            self._metrics.arms.labels(state).set(states.count(state))
+            metrics.arms.labels(state).set(list(present.values()).count(state))
+            for name, current in present.items():
+                metrics.arm_state.labels(name, state).set(state == current)
+        for arm in self:
+            if not arm.usable:
+                metrics.forget_arm(arm.name)
+            elif arm.scores.weight:
+                metrics.rm_score_mean.labels(arm.name).set(arm.scores.mean)
+                metrics.rm_score_sd.labels(arm.name).set(arm.scores.sd)
 
     def _watch(self, arm: Arm) -> None:
         """Start the tests of an arm whose circuit has opened."""

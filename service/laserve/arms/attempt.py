@@ -162,6 +162,10 @@ class Attempt:
         truncated = self._reading is not None and self._reading.truncated
         self._metrics.rm_non_finite.labels(name).inc(int(np.isnan(scores).sum()))
         self._metrics.rm_truncated.labels(name).inc(truncated)
+        histogram = self._metrics.rm_score.labels(name)
+        for score in scores[np.isfinite(scores)].tolist():
+            histogram.observe(score)
+            self.arm.scores.add(score)
         return Scored(scores=scores, best=best_of(scores, candidates), truncated=truncated)
 
     def _failed(self, error: Exception) -> str:

@@ -88,6 +88,7 @@ class Supervisor(Generic[E]):
 
     async def start(self) -> None:
         """Start the first engine, and watch it from then on. Raises the errors of `start`."""
+        self._metrics.engine_up.labels(self._name).set_function(lambda: float(self._serves))
         await self._try()
         self._watcher = asyncio.create_task(self._watch(), name=f"watch-{self._name}")
 
@@ -97,6 +98,7 @@ class Supervisor(Generic[E]):
 
     async def close(self) -> None:
         self._retired = True
+        self._metrics.engine_up.remove(self._name)
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, *self._stopping, return_exceptions=True)
@@ -133,6 +135,11 @@ class Supervisor(Generic[E]):
         raise EngineError(
             f"the engine has died ({why}); it is being restarted", retry_after=max(1, round(wait_s))
         )
+
+    @property
+    def _serves(self) -> bool:
+        """Whether an engine serves now."""
+        return self._up and self._engine is not None and self._engine.cause_of_death() is None
 
     async def _try(self) -> None:
         began = time.monotonic()

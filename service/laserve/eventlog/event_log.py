@@ -1,6 +1,7 @@
 """The only writer of the event log: it folds entries and commits them in groups."""
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -101,13 +102,16 @@ class EventLog:
         self._metrics = metrics
         self._snapshot_every = snapshot_every
         self._snapshot_at = 0
+        #: Unix seconds of the newest snapshot by the store's clock; None while there is none.
+        self._snapshot_time: float | None = None
         #: Position and checksum of the last acknowledged event, by which the log is recognised.
         self._acknowledged = (0, "")
         self._batches: GroupCommit[Entry[Any], Any] = GroupCommit(self._commit)
 
     async def start(self) -> None:
         snapshot = await self._store.latest_snapshot()
-        self._snapshot_at = snapshot.position if snapshot else 0
+        if snapshot is not None:
+            self._snapshot_at, self._snapshot_time = snapshot.position, snapshot.created_at
         async with self._store.writing() as log:
             self._acknowledged = (await log.tip(), await log.checksum(await log.tip()))
         self._publish(self._learner.state)
@@ -116,6 +120,10 @@ class EventLog:
     async def close(self) -> None:
         """Commit the entries that wait; no further entry is accepted."""
         await self._batches.close()
+
+    def snapshot_age(self) -> float | None:
+        """Seconds since the newest snapshot was written, at least 0; None while there is none."""
+        return None if self._snapshot_time is None else max(time.time() - self._snapshot_time, 0.0)
 
     async def submit(self, entry: Entry[R]) -> R:
         """Write an entry; its events are durable and learned when this returns.
@@ -217,7 +225,7 @@ class EventLog:
 
     def _publish(self, state: BanditState) -> None:
         self._metrics.events_position.set(state.position)
-        self._metrics.snapshot_position.set(self._snapshot_at)
+        self._metrics.snapshot_position.publish(self._snapshot_at or None)
         changed = [change.what for change in state.changes.made]
         for what in SUBJECTS:
             self._metrics.changes.labels(what).set(changed.count(what))
@@ -231,5 +239,5 @@ class EventLog:
             except StoreError as error:  # the events are safe without it; the next batch tries again
                 logger.warning("no snapshot at %d: %s", self._learner.state.position, error.message)
                 return
-            self._snapshot_at = self._learner.state.position
-            self._metrics.snapshot_position.set(self._snapshot_at)
+            self._snapshot_at, self._snapshot_time = self._learner.state.position, now
+            self._metrics.snapshot_position.publish(self._snapshot_at)

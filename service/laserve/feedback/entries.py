@@ -14,10 +14,12 @@ from laserve.errors import Conflict, Damaged, InvalidRequest
 from laserve.eventlog.event_log import Entry, Written
 from laserve.feedback.rewards import UNIT, Resolved, RewardRange
 from laserve.metrics import Metrics
-from laserve.storage.base import LogWriter, StoredFeedback
+from laserve.storage.base import LogWriter, StoredFeedback, default_identity
 from laserve.storage.rows import dumps
 from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, Update
 
+#: Reason why a feedback teaches nothing: the log learns from another kind.
+ANOTHER_KIND = "kind"
 #: Bound that no intact feature reaches: features are standardised, or parts of a vector of unit norm.
 _LARGEST_FEATURE = 1e6
 
@@ -36,6 +38,8 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
     reward_range: RewardRange = UNIT
     #: Kind of feedback that teaches, unless the log has fixed it; None lets this kind teach.
     learn_from: str | None = None
+    #: Label of the decision's task in the metrics.
+    task: str = "none"
 
     async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[FeedbackOutcome]:
         """Append the feedback, unless it is a duplicate.
@@ -49,17 +53,27 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
             return Written(result=duplicate)
         # The decision, or its texts, may have been deleted since it was read.
         decision = await log.decision(self.decision.id)
-        event = await self._append(log, decision, state, now)
+        first = not await log.answered(decision.id)
+        unlearned = self._unlearned(decision, state)
+        event = await self._append(log, decision, state, now, learned=unlearned is None)
         return Written(
             result=_outcome_of(event),
             events=(event,),
-            observe=partial(_observe, decision=decision, event=event, now=now),
+            observe=partial(self._observe, decision=decision, event=event, first=first, unlearned=unlearned),
         )
 
-    async def _append(self, log: LogWriter, decision: Decision, state: BanditState, now: float) -> Event:
+    def _unlearned(self, decision: Decision, state: BanditState) -> str | None:
+        """Reason why the feedback teaches nothing; None if it teaches."""
+        if (reason := decision.unlearnable) is not None:
+            return reason
+        taught_by = state.learn_from or self.learn_from
+        return None if taught_by in (None, self.feedback.kind) else ANOTHER_KIND
+
+    async def _append(
+        self, log: LogWriter, decision: Decision, state: BanditState, now: float, *, learned: bool
+    ) -> Event:
         feedback, resolved = self.feedback, self.resolved
         intact = decision.retention == self.decision.retention
-        learned = decision.learnable and (state.learn_from or self.learn_from) in (None, feedback.kind)
         late = decision.closes_at is not None and now > decision.closes_at
         if learned and decision.due_at is not None:
             await log.settle(decision.id)
@@ -89,6 +103,24 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
             digest=_digest(_body(feedback)) if intact else None,
             stored=_body(feedback) | self.reward_range.to_json(feedback) if intact else None,
         )
+
+    def _observe(
+        self, metrics: Metrics, *, decision: Decision, event: Event, first: bool, unlearned: str | None
+    ) -> None:
+        """Count the feedback.
+
+        Args:
+            first: whether the decision had no feedback before.
+            unlearned: reason why it teaches nothing; None if it teaches.
+        """
+        metrics.feedback_delay.observe(max(event.created_at - decision.created_at, 0.0))
+        if first:
+            metrics.answered.labels(decision.arm, decision.policy, self.task).inc()
+        if decision.scored_by is not None:
+            labels = (decision.scored_by, decision.policy, self.task)
+            metrics.reward.labels(*labels).observe(event.body["reward"])
+        if unlearned is not None:
+            metrics.feedback_unlearned.labels(unlearned).inc()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +158,8 @@ class DefaultEntry(Entry[FeedbackOutcome]):
         """
         await log.settle(self.decision_id)
         decision = await log.decision(self.decision_id)
-        identity, played, reward = f"default:{decision.id}", decision.scored_by, decision.default_reward
+        identity, played = default_identity(decision.id), decision.scored_by
+        reward = decision.default_reward
         stored = {"default_reward": reward}
         earlier = await log.feedback("", identity) or await log.taught(decision.id)
         if earlier or played is None or reward is None:
@@ -268,12 +301,6 @@ async def _append(
         )
     )
     return event
-
-
-def _observe(metrics: Metrics, *, decision: Decision, event: Event, now: float) -> None:
-    metrics.feedback_delay.observe(max(now - decision.created_at, 0.0))
-    if decision.scored_by is not None:
-        metrics.reward.labels(decision.scored_by).observe(event.body["reward"])
 
 
 def _count_default(metrics: Metrics) -> None:

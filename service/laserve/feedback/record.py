@@ -1,16 +1,20 @@
 """The stages of one feedback: its decision, the rewards of the arms, its entry in the log, its outcome."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from laserve.bandit.state.blending import Lesson
-from laserve.errors import Conflict, InvalidRequest, LaserveError
+from laserve.errors import Conflict, Damaged, InvalidRequest, LaserveError
 from laserve.eventlog.event_log import Entry, EventLog
 from laserve.feedback.entries import FeedbackEntry, RefusedEntry
 from laserve.feedback.rewards import UNIT, Resolved, RewardRange, resolve
 from laserve.metrics import Metrics
 from laserve.storage.base import Store
 from laserve.types import Decision, Feedback, FeedbackOutcome, task_label
+
+#: Reason why a feedback teaches nothing: its decision's row in the database is damaged.
+DAMAGED = "damaged"
 
 
 class Recorder:
@@ -56,7 +60,8 @@ class Recorder:
             InvalidRequest: the value does not fit the decision.
             StoreError: the database refused; nothing was recorded.
         """
-        return await self._submit(feedback, await self._entry(feedback))
+        with self._counting(feedback):
+            return await self._submit(feedback, await self._entry(feedback))
 
     async def record_all(self, batch: Sequence[Feedback]) -> list[FeedbackOutcome | LaserveError]:
         """The outcome or the error of each feedback, in order; an error does not stop the others."""
@@ -64,13 +69,15 @@ class Recorder:
         outcomes: dict[int, FeedbackOutcome | LaserveError] = {}
         for index, feedback in enumerate(batch):
             try:
-                entries[index] = await self._entry(feedback)
+                with self._counting(feedback):
+                    entries[index] = await self._entry(feedback)
             except LaserveError as error:
                 outcomes[index] = error
 
         async def submit(index: int) -> None:
             try:
-                outcomes[index] = await self._submit(batch[index], entries[index])
+                with self._counting(batch[index]):
+                    outcomes[index] = await self._submit(batch[index], entries[index])
             except LaserveError as error:
                 outcomes[index] = error
 
@@ -99,6 +106,7 @@ class Recorder:
             lesson=self._lesson(decision, resolved),
             reward_range=self._reward_range,
             learn_from=self._learn_from,
+            task=task_label(decision.task, self._tasks),
         )
 
     def _lesson(self, decision: Decision, resolved: Resolved) -> Lesson | None:
@@ -108,11 +116,19 @@ class Recorder:
         scores = {arm: each for arm, each in decision.scores.items() if self._scores_alone(arm)}
         return Lesson.of(task_label(decision.task, self._tasks), scores, resolved.qualities)
 
-    async def _submit(self, feedback: Feedback, entry: Entry[FeedbackOutcome]) -> FeedbackOutcome:
+    @contextmanager
+    def _counting(self, feedback: Feedback) -> Iterator[None]:
+        """Count a feedback that is refused within the block."""
         try:
-            outcome = await self._log.submit(entry)
+            yield
         except Conflict:
             self._metrics.feedback.labels(feedback.kind, "conflict").inc()
             raise
+        except Damaged:
+            self._metrics.feedback_unlearned.labels(DAMAGED).inc()
+            raise
+
+    async def _submit(self, feedback: Feedback, entry: Entry[FeedbackOutcome]) -> FeedbackOutcome:
+        outcome = await self._log.submit(entry)
         self._metrics.feedback.labels(feedback.kind, outcome.status).inc()
         return outcome

@@ -127,12 +127,16 @@ class Answerer:
     async def _generate(self, rendered: Rendered, *, deadline: float) -> AsyncGenerator[Candidate]:
         """The candidates that finish before the deadline, on the clock of `time.perf_counter`."""
         stream = self._generator.stream(rendered)
+        began: float | None = time.perf_counter()
         try:
             while True:
                 async with asyncio.timeout(max(deadline - time.perf_counter(), 0.0)):
                     candidate = await anext(stream, None)
                 if candidate is None:
                     return
+                if began is not None:
+                    self._observer.first_candidate(time.perf_counter() - began)
+                    began = None
                 yield candidate
         except TimeoutError:
             return

@@ -9,7 +9,7 @@ from laserve.eventlog.learner import Draw
 from laserve.generation.base import Rendered
 from laserve.metrics import Metrics
 from laserve.selection.verdict import Verdict
-from laserve.types import Decision, Request, Vector, task_label
+from laserve.types import PINNED, ArmWhy, Decision, Request, Vector, task_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def decide(
         id=draw.decision_id,
         created_at=created_at,
         key=key,
-        policy="pinned" if request.arm else policy,
+        policy=PINNED if request.arm else policy,
         arm=draw.arm,
         propensity=draw.propensity,
         scored_by=verdict.scored_by,
@@ -111,6 +111,12 @@ class Observer:
     def __init__(self, metrics: Metrics, *, tasks: Sequence[str]) -> None:
         self._metrics = metrics
         self._tasks = tuple(tasks)
+        #: Arms of the latest decision.
+        self._predicted: frozenset[str] = frozenset()
+
+    def first_candidate(self, seconds: float) -> None:
+        """Count the first finished candidate of a request, so many seconds after generation began."""
+        self._metrics.first_candidate_seconds.observe(seconds)
 
     def decided(self, decision: Decision, draw: Draw, verdict: Verdict) -> None:
         metrics = self._metrics
@@ -122,9 +128,7 @@ class Observer:
             metrics.candidates.labels(candidate.finish_reason).inc()
         metrics.tokens.labels("prompt").inc(decision.prompt_tokens)
         metrics.tokens.labels("generated").inc(sum(candidate.tokens for candidate in decision.candidates))
-        for why in draw.why:
-            metrics.arm_mean.labels(why.arm).set(why.mean)
-            metrics.arm_width.labels(why.arm).set(why.width)
+        self._publish(draw.why)
         if decision.preferred is not None:
             metrics.preferred.labels(decision.preferred).inc()
         if decision.propensity is not None:
@@ -138,3 +142,14 @@ class Observer:
         metrics.truncated.inc(decision.truncated)
         for shortfall in verdict.shortfalls:
             metrics.degraded.labels(shortfall.reason).inc()
+
+    def _publish(self, predictions: Sequence[ArmWhy]) -> None:
+        """Set the gauges of the arms' predictions, and remove those of arms that could not be drawn."""
+        predicted = frozenset(why.arm for why in predictions)
+        for gone in self._predicted - predicted:
+            self._metrics.arm_mean.remove(gone)
+            self._metrics.arm_width.remove(gone)
+        self._predicted = predicted
+        for why in predictions:
+            self._metrics.arm_mean.labels(why.arm).set(why.mean)
+            self._metrics.arm_width.labels(why.arm).set(why.width)

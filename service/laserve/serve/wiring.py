@@ -1,12 +1,15 @@
 """The composition root: makes the parts of a service from the settings, and chooses their implementations."""
 
 import logging
+import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from laserve import __version__
 from laserve.admission import Permits
 from laserve.arms.arm import Arm, make_arm
 from laserve.arms.arms import Arms
@@ -215,6 +218,7 @@ def make_service(settings: Settings) -> Service:
         ConfigError: a setting names a part that does not exist.
     """
     metrics = Metrics()
+    metrics.build_info.labels(__version__, platform.python_version(), _version("vllm")).set(1)
     store = make_store(settings)
     encoder = make_encoder(settings)
     context = ContextBuilder(
@@ -283,3 +287,11 @@ def make_service(settings: Settings) -> Service:
         ),
         permits=permits,
     )
+
+
+def _version(package: str) -> str:
+    """The version of a package; empty where it is not installed. The package is not imported."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

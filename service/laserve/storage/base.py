@@ -57,6 +57,21 @@ class Snapshot:
     created_at: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Space on the disk that a store takes and has left, in bytes."""
+
+    #: Size of each file: ``database``, and ``wal`` for the write-ahead log where it exists.
+    files: Mapping[str, int]
+    #: What a process without privileges may still write.
+    free: int
+
+
+def default_identity(decision_id: str) -> str:
+    """Identity, in place of a feedback's, of a decision's default reward."""
+    return f"default:{decision_id}"
+
+
 class LogWriter(Protocol):
     """One transaction on the log. What it reads includes what it wrote."""
 
@@ -73,6 +88,9 @@ class LogWriter(Protocol):
         """Of the event there, which vouches for all events before it; empty where there is none."""
 
     async def feedback(self, key: str, identity: str) -> StoredFeedback | None: ...
+
+    async def answered(self, decision_id: str) -> bool:
+        """Whether a client has given feedback on the decision; a default reward is none."""
 
     async def decision(self, decision_id: str) -> Decision:
         """Raises NotFound or Gone."""
@@ -110,6 +128,9 @@ class Store(Protocol):
 
     async def check(self) -> None:
         """Raise StoreError when the database does not answer, still refuses a write, or has stopped."""
+
+    async def space(self) -> Space | None:
+        """Space of its files; None without files that last, or where they cannot be looked at."""
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         """All or none, in one commit."""

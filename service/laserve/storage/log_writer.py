@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Float, func, insert, select, update
+from sqlalchemy import Float, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from laserve.errors import Damaged, Gone, NotFound
 from laserve.storage import rows, tables
-from laserve.storage.base import StoredFeedback
+from laserve.storage.base import StoredFeedback, default_identity
 from laserve.types import Decision, Event
 
 #: The store's clock in Unix seconds, to a millisecond: SQLite's is the one of the machine.
@@ -40,6 +40,11 @@ class SqlLogWriter:
         query = select(tables.feedback).where(columns.key == key, columns.identity == identity)
         row = (await self._connection.execute(query)).mappings().one_or_none()
         return None if row is None else rows.feedback_from(row)
+
+    async def answered(self, decision_id: str) -> bool:
+        columns = tables.feedback.c
+        theirs = (columns.decision_id == decision_id) & (columns.identity != default_identity(decision_id))
+        return bool(await self._connection.scalar(select(exists().where(theirs))))
 
     async def decision(self, decision_id: str) -> Decision:
         return await find_decision(self._connection, decision_id)

@@ -1,7 +1,9 @@
 """The store over SQLAlchemy Core, on SQLite."""
 
+import asyncio
 import hashlib
 import logging
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -11,7 +13,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from laserve.errors import CorruptLog, Damaged
 from laserve.storage import rows, tables
-from laserve.storage.base import Logged, LogWriter, Snapshot, StoredFeedback, Wanted
+from laserve.storage.base import Logged, LogWriter, Snapshot, Space, StoredFeedback, Wanted
 from laserve.storage.log_id import LogId
 from laserve.storage.log_writer import CLOCK, SqlLogWriter, find_decision
 from laserve.storage.pages import DecisionPage, decision_page
@@ -74,6 +76,14 @@ class SqlStore:
 
     async def check(self) -> None:
         await self._database.check()
+
+    async def space(self) -> Space | None:
+        if self.path is None or not self._lasting:
+            return None
+        try:
+            return await asyncio.to_thread(_space, self.path)
+        except OSError:  # the folder has gone, say; then there is nothing to measure
+            return None
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
         async with self._database.transaction("decisions") as connection:
@@ -226,3 +236,10 @@ class SqlStore:
                 .limit(_SNAPSHOTS)
             )
             await connection.execute(delete(tables.snapshots).where(tables.snapshots.c.position.not_in(kept)))
+
+
+def _space(path: Path) -> Space:
+    """Space of a database. Raises OSError when its file system cannot be looked at."""
+    paths = {"database": path, "wal": path.with_name(f"{path.name}-wal")}
+    files = {name: file.stat().st_size for name, file in paths.items() if file.exists()}
+    return Space(files=files, free=shutil.disk_usage(path.parent).free)

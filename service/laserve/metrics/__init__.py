@@ -1,0 +1,36 @@
+"""Every Prometheus metric of laserve, declared once, in the order of a request's stages.
+
+The values of labels are bounded: there are at most `scoring.max_arms` arms, policies, tasks and callers come
+from the configuration, and endpoints, kinds, reasons and outcomes are constants of the code.
+"""
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from laserve.metrics.decisions import DecisionMetrics
+from laserve.metrics.feedback import FeedbackMetrics
+from laserve.metrics.health import HealthMetrics
+from laserve.metrics.requests import RequestMetrics
+from laserve.metrics.reward_models import RewardModelMetrics
+
+__all__ = ["Metrics"]
+
+
+class Metrics(RequestMetrics, DecisionMetrics, RewardModelMetrics, FeedbackMetrics, HealthMetrics):
+    """The metrics of one service, on a registry of its own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        RequestMetrics.__init__(self, registry)
+        DecisionMetrics.__init__(self, registry)
+        RewardModelMetrics.__init__(self, registry)
+        FeedbackMetrics.__init__(self, registry)
+        HealthMetrics.__init__(self, registry)
+
+    def forget_arm(self, arm: str) -> None:
+        """Remove the gauges of an arm's present that its absence makes untrue."""
+        for gauge in (self.arm_mean, self.arm_width, self.rm_score_mean, self.rm_score_sd):
+            gauge.remove(arm)
+
+    def render(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self.registry)
