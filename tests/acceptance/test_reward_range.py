@@ -25,7 +25,8 @@ def test_a_reward_is_learned_in_proportion_to_the_range(signed: Service, sent: f
         answer = signed.rate(decision["decision_id"], reward=sent)
     assert answer == {"status": "recorded", "learned": True, "reward": learned}
     assert taught(signed) == (updates + 1, pytest.approx(total + learned))
-    assert change("laserve_reward_sum", arm=decision["scored_by"]) == pytest.approx(learned)
+    labels = {"arm": decision["scored_by"], "policy": decision["policy"], "task": "none"}
+    assert change("laserve_reward_sum", **labels) == pytest.approx(learned)
 
 
 def test_a_stored_feedback_is_as_it_was_sent_and_tells_its_range(signed: Service) -> None:

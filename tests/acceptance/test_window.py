@@ -52,7 +52,7 @@ def test_a_decision_that_nobody_speaks_of_teaches_the_default_once_its_window_ha
     assert learned(brief, "relevance") == (decisions + 1, pulls + 1, pytest.approx(rewards + DEFAULT_REWARD))
     assert change("laserve_feedback_total", kind="default", outcome="recorded") == 1
     assert change("laserve_arm_pulls", arm="relevance") == 1
-    assert change("laserve_reward_count", arm="relevance") == 0
+    assert change("laserve_reward_count", arm="relevance", policy="fixed:relevance", task="none") == 0
     assert change("laserve_feedback_delay_seconds_count") == 0
     until(lambda: brief.sample("laserve_feedback_pending") == 0)
 
@@ -65,7 +65,7 @@ def test_feedback_after_the_window_is_late_and_replaces_the_default(brief: Servi
     FeedbackAnswer.model_validate_json(answer.content, strict=True)
     assert answer.json() == {"status": "late", "learned": True, "reward": 1.0}
     assert change("laserve_feedback_total", kind="reward", outcome="late") == 1
-    assert change("laserve_reward_count", arm="relevance") == 1
+    assert change("laserve_reward_count", arm="relevance", policy="fixed:relevance", task="none") == 1
     after = learned(brief, "relevance")
     assert after == (decisions, pulls, pytest.approx(rewards - DEFAULT_REWARD + 1))
     assert brief.rate(decision_id, reward=1) == answer.json() | {"status": "duplicate"}

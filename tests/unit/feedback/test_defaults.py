@@ -145,7 +145,7 @@ async def test_a_default_is_counted_as_a_feedback_and_not_as_a_reward_that_someo
     assert house.sample("laserve_feedback_total", kind="default", outcome="recorded") == 1
     assert house.sample("laserve_events_position") == EMPTY + 1
     assert house.sample("laserve_arm_pulls", arm="loglik") == 1
-    assert house.sample("laserve_reward_count", arm="loglik") == 0
+    assert house.sample("laserve_reward_count", arm="loglik", policy="linucb", task="none") == 0
     assert house.sample("laserve_feedback_delay_seconds_count") == 0
 
 
@@ -261,7 +261,7 @@ async def test_feedback_after_the_window_is_late_and_replaces_the_default(house:
     assert (taught.pulls, taught.updates, taught.reward_sum) == (1, 1, 1.0)
     assert house.sample("laserve_feedback_total", kind="reward", outcome="late") == 1
     assert house.sample("laserve_feedback_total", kind="reward", outcome="duplicate") == 1
-    assert house.sample("laserve_reward_count", arm="loglik") == 1
+    assert house.sample("laserve_reward_count", arm="loglik", policy="linucb", task="none") == 1
 
 
 async def test_late_feedback_before_the_default_leaves_none(house: House) -> None:

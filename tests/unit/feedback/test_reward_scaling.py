@@ -65,6 +65,9 @@ class Tape:
 
     async def feedback(self, key: str, identity: str) -> None: ...
 
+    async def answered(self, decision_id: str) -> bool:
+        return any(row.decision_id == decision_id for row in self.rows)
+
     async def decision(self, decision_id: str) -> Decision:
         number = int(decision_id.removeprefix("d-"))
         return make_decision(
