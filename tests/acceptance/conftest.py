@@ -14,6 +14,8 @@ from acceptance.restarts import salted, started
 from acceptance.wire import Service, until
 from processes import launch, wait_ready
 
+pytest.register_assert_rewrite("acceptance.metrics")
+
 #: Loads, since its self-test is not timed, and then fails every request; its circuit stays closed.
 LATE: dict[str, Any] = {
     "name": "late",

@@ -16,7 +16,9 @@ def test_rewards_are_learned_by_their_place_and_told_as_they_were_earned(scaled:
         for reward in EARNED * 5:
             decision_id = scaled.decide(policy="fixed:relevance")
             assert scaled.rate(decision_id, reward=reward)["reward"] == reward
-    assert change("laserve_reward_sum", arm="relevance", policy="fixed:relevance", task="none") == pytest.approx(5 * sum(EARNED))
+    assert change(
+        "laserve_reward_sum", arm="relevance", policy="fixed:relevance", task="none"
+    ) == pytest.approx(5 * sum(EARNED))
     ((payload,),) = scaled.rows("select payload from events where decision_id = ?", decision_id)
     event = json.loads(payload)
     assert event["updates"] == [["relevance", 1.0, 1.0, 0.45]]
