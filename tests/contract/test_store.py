@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import math
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from contract import samples
 from laserve.errors import ConfigError, CorruptLog, Gone, NotFound, StoreError
 from laserve.history.verify import verify_store
 from laserve.storage import tables
-from laserve.storage.base import Snapshot, Store
+from laserve.storage.base import Snapshot, Store, default_identity
 from laserve.storage.store import SqlStore
 from laserve.types import Event, Update
 
@@ -329,6 +330,18 @@ class TestLog:
                 (4, (first,)),
                 None,
             ]
+
+    async def test_a_decision_is_answered_by_a_client_and_not_by_a_default_reward(self, store: Store) -> None:
+        await store.add_decisions([samples.decision("d-1"), samples.decision("d-2")])
+        async with store.writing() as log:
+            default = replace(samples.feedback(1), key="", identity=default_identity("d-1"), position=1)
+            await log.add_feedback(default)
+            assert not await log.answered("d-1")
+            await log.add_feedback(samples.feedback(1, position=2))
+            assert [await log.answered(f"d-{number}") for number in (1, 2)] == [True, False]
+        await store.erase("d-1", 1.0)
+        async with store.writing() as log:
+            assert await log.answered("d-1")
 
     async def test_feedback_is_listed_in_the_order_of_the_log(self, store: Store) -> None:
         await store.add_decisions([samples.decision("d-1"), samples.decision("d-2")])
@@ -1019,3 +1032,29 @@ async def test_checksums_are_of_the_bytes_as_written_down(store: SqlStore) -> No
     expected = hashlib.sha256(row.encode()).hexdigest()
     assert sql(store.path, "SELECT checksum FROM events") == [(expected,)]
     assert placed.position == 1
+
+
+class TestSpace:
+    async def test_the_space_is_that_of_the_files_and_of_their_file_system(self, tmp_path: Path) -> None:
+        path = tmp_path / "laserve.db"
+        async with opened(path) as store:
+            await store.add_decisions([samples.decision()])
+            space = await store.space()
+            assert space is not None
+            wal = path.with_name("laserve.db-wal")
+            assert space.files == {"database": path.stat().st_size, "wal": wal.stat().st_size}
+            assert space.free == pytest.approx(shutil.disk_usage(tmp_path).free, abs=2**26)
+
+    async def test_files_that_are_not_there_are_not_measured(self, tmp_path: Path) -> None:
+        async with opened(tmp_path / "laserve.db") as store:
+            pass
+        space = await store.space()
+        assert space is not None
+        assert space.files.keys() == {"database"}
+
+    async def test_a_temporary_store_and_one_whose_folder_has_gone_have_no_space(
+        self, tmp_path: Path
+    ) -> None:
+        async with opened(None) as store:
+            assert await store.space() is None
+        assert await SqlStore(tmp_path / "gone" / "laserve.db").space() is None

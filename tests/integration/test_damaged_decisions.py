@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from acceptance.wire import samples
 from integration.operation import FAKE, on_disk, sql, verified_digest
 from processes import Server, serving
 
@@ -55,6 +56,8 @@ def test_feedback_on_a_damaged_decision_is_refused_and_all_other_feedback_is_tak
         assert [each.get("error", {}).get("code") for each in told] == ["damaged", None, "damaged"]
         assert told[1]["status"] == "recorded"
         assert server.client.get("/readyz").status_code == 200
+        shown = samples(server.client.get("/metrics").text)
+        assert shown["laserve_feedback_unlearned_total", frozenset({("reason", "damaged")})] == 4
         digest = server.client.get("/policy").json()["digest"]
         assert server.client.delete(f"/decisions/{sick}").status_code == 204
         assert teach(sick).status_code == 410

@@ -33,6 +33,7 @@ START_S = 200
 LONG = {"prompt": "Once upon a time", "n": 2, "max_tokens": 2000, "timeout_s": 120}
 PLAIN, STREAMS = 3, 2
 RESTARTS = ("laserve_engine_restarts_total", frozenset({("engine", "generator"), ("outcome", "ready")}))
+UP = ("laserve_engine_up", frozenset({("engine", "generator")}))
 SEED_BREAKS_IT = json.dumps({"enable_chunked_prefill": True, "max_num_batched_tokens": 512})
 
 
@@ -195,6 +196,7 @@ def test_a_killed_engine_costs_the_answers_under_way_and_is_started_again(servic
     for earlier, later in ((before, during), (during, after)):
         assert all(later[key] >= value for key, value in counters(earlier).items())
     assert vllm_names(before) <= vllm_names(after)
+    assert [each[UP] for each in (before, during, after)] == [1, 0, 1]
     assert after[RESTARTS] == before.get(RESTARTS, 0) + 1
     assert (
         "laserve_engine_restarts_total",

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,20 @@ def test_the_mean_logprob_of_an_empty_candidate_is_the_lowest() -> None:
 )
 def test_only_a_drawn_and_scored_decision_may_teach(changes: dict[str, None], learnable: bool) -> None:
     assert make_decision(**changes).learnable is learnable
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"policy": "pinned", "propensity": None}, "pinned"),
+        ({"policy": "ensemble-rank", "propensity": None}, "ensemble"),
+        ({"scored_by": None}, "no_arm"),
+        ({"policy": "pinned", "propensity": None, "scored_by": None}, "pinned"),
+    ],
+)
+def test_a_decision_that_may_not_teach_has_a_reason(changes: dict[str, Any], reason: str | None) -> None:
+    assert make_decision(**changes).unlearnable == reason
 
 
 def test_the_returned_text_is_that_of_the_returned_index() -> None:

@@ -13,10 +13,11 @@ class DecisionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.decisions = Counter(
             "laserve_decisions",
-            "Decisions stored. Label `arm`: the arm that the policy drew or the client pinned, or the name "
-            "of the ensemble policy. Label `policy`: the policy that drew it, `observe:` before the name of "
-            "a policy that is observed, `pinned` where the client named the arm. Label `task`: the "
-            "request's task if it is in context.tasks, `other` if it is not, `none` without one.",
+            "Decisions stored, one for each answered request. Label `arm`: the arm that the policy drew or "
+            "the client pinned, or the name of the ensemble policy. Label `policy`: the policy that drew "
+            "it, `observe:` before the name of a policy that is observed, `pinned` where the client named "
+            "the arm. Label `task`: the request's task if it is in context.tasks, `other` if it is not, "
+            "`none` without one.",
             ["arm", "policy", "task"],
             registry=registry,
         )

@@ -94,15 +94,15 @@ class RequestMetrics:
         )
         self.candidates = Counter(
             "laserve_candidates",
-            "Candidates of stored decisions. Label `finish_reason`: `stop` when the model or a stop text "
-            "ended the candidate, `length` when it reached max_tokens.",
+            "Candidates sampled for decisions that were stored. Label `finish_reason`: `stop` when the "
+            "model or a stop text ended the candidate, `length` when it reached max_tokens.",
             ["finish_reason"],
             registry=registry,
         )
         self.tokens = Counter(
             "laserve_tokens",
-            "Tokens of stored decisions. Label `kind`: `prompt` for tokens of the prompt, read once for all "
-            "candidates; `generated` for tokens sampled in all candidates.",
+            "Tokens read or sampled for decisions that were stored. Label `kind`: `prompt` for tokens of "
+            "the prompt, read once for all candidates; `generated` for tokens sampled in all candidates.",
             ["kind"],
             registry=registry,
         )

@@ -135,6 +135,10 @@ def restarts(metrics: Metrics, outcome: str) -> float:
     return metrics.registry.get_sample_value("laserve_engine_restarts_total", labels) or 0.0
 
 
+def up(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("laserve_engine_up", {"engine": "generator"})
+
+
 def pauses(caplog: pytest.LogCaptureFixture) -> list[float]:
     """Seconds before each start that did not follow at once, as the log tells them."""
     return [
@@ -154,6 +158,30 @@ async def test_the_first_engine_is_started_and_proved_before_it_is_handed_out(
     assert works.given == [None]
     assert works.proved == works.made == [supervisor.engine]
     assert restarts(metrics, "ready") == restarts(metrics, "failed") == 0
+
+
+async def test_an_engine_is_up_while_it_serves_and_not_while_it_starts_or_is_dead(
+    supervise: Supervise, works: Works, metrics: Metrics
+) -> None:
+    supervisor = supervise()
+    assert up(metrics) is None
+    works.go.clear()
+    starting = asyncio.create_task(supervisor.start())
+    await until(lambda: works.given)
+    assert up(metrics) == 0
+    works.go.set()
+    await starting
+    assert up(metrics) == 1
+    works.go.clear()
+    works.made[0].dead = "killed"
+    assert up(metrics) == 0  # before anyone has noticed
+    await until(lambda: len(works.given) == 2)
+    assert up(metrics) == 0
+    works.go.set()
+    await until(lambda: serves(supervisor))
+    assert up(metrics) == 1
+    await supervisor.close()
+    assert up(metrics) is None
 
 
 async def test_a_first_engine_that_does_not_start_is_the_callers_to_hear_of(

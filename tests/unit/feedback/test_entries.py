@@ -1,12 +1,13 @@
 """What a feedback event carries, so that the fold needs nothing else."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from builders import make_feedback, make_teaching
-from houses import ARMS, House, decided
+from houses import ARMS, House, decided, opened
 from laserve.errors import InvalidRequest
 from laserve.eventlog.learner import fold
 from laserve.feedback.rewards import UNIT, RewardRange
@@ -51,6 +52,26 @@ async def test_learned_decisions_are_numbered_and_a_correction_has_the_number_of
     bodies = [event.body for event in await house.events()]
     assert [body["ordinal"] for body in bodies] == [1, 2, 3, 1, 4, 1]
     assert [body.get("replaced_reward") for body in bodies] == [None, None, None, 0.5, None, 1.0]
+
+
+async def test_a_decision_is_answered_once_also_after_a_restart(tmp_path: Path) -> None:
+    labels = {"arm": "loglik", "policy": "linucb", "task": "none"}
+
+    def answered(house: House) -> float | None:
+        return house.metrics.registry.get_sample_value("laserve_answered_total", labels)
+
+    async with opened(tmp_path / "laserve.db") as house:
+        await house.store.add_decisions([decided(number) for number in range(3)])
+        await house.say(0, 1.0)
+        await house.say(0, 0.0, source="another rater")
+        await house.say(0, 0.5, idempotency_key="a correction")
+        assert answered(house) == 1
+    async with opened(tmp_path / "laserve.db") as house:
+        await house.say(0, 1.0)
+        await house.say(0, 0.0, source="a third rater")
+        assert answered(house) is None
+        await house.say(1, 1.0)
+        assert answered(house) == 1
 
 
 async def test_feedback_that_does_not_teach_has_no_number(house: House) -> None:

@@ -1,0 +1,117 @@
+"""Metrics that are looked up when they are read, of a service in this process."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders import make_feedback
+from laserve.api import scrape
+from laserve.config import load as load_settings
+from laserve.serve.lifespan import load, running
+from laserve.serve.wiring import make_service
+from laserve.service import Service
+from laserve.types import Decision
+from services import answered, fake_service
+
+FILES = ("database", "wal")
+
+
+async def sample(service: Service, name: str, **labels: str) -> float | None:
+    await scrape.publish(service)
+    return service.metrics.registry.get_sample_value(name, labels)
+
+
+async def labels(service: Service, name: str) -> list[dict[str, str]]:
+    """Labels of the samples of a family."""
+    await scrape.publish(service)
+    families = service.metrics.registry.collect()
+    return [sample.labels for family in families if family.name == name for sample in family.samples]
+
+
+async def test_the_policy_s_kind_of_feedback_is_empty_until_the_first_feedback_fixes_it() -> None:
+    async with fake_service() as service:
+        policy = {"policy": "linucb", "mode": "live"}
+        assert await labels(service, "laserve_policy_info") == [policy | {"learn_from": ""}]
+        decision = await answered(service)
+        await service.feedback.record(make_feedback("thumb", 1.0, decision_id=decision.id))
+        assert await labels(service, "laserve_policy_info") == [policy | {"learn_from": "thumb"}]
+
+
+async def test_a_configured_kind_of_feedback_is_shown_from_the_start() -> None:
+    async with fake_service(**{"policy": {"learn_from": "references"}}) as service:
+        (shown,) = await labels(service, "laserve_policy_info")
+        assert shown["learn_from"] == "references"
+
+
+async def test_without_a_snapshot_there_is_neither_a_position_nor_an_age() -> None:
+    async with fake_service(**{"storage": {"kind": "memory", "snapshot_every": 5}}) as service:
+        names = ("laserve_snapshot_position", "laserve_snapshot_age_seconds")
+        assert [await sample(service, name) for name in names] == [None, None]
+        decision = await answered(service)
+        for number in range(5):
+            note = make_feedback("reward", 1.0, decision_id=decision.id, source=f"rater {number}")
+            await service.feedback.record(note)
+        assert await sample(service, "laserve_snapshot_position") == 5
+        age = await sample(service, "laserve_snapshot_age_seconds")
+        assert age is not None
+        assert 0 <= age < 60
+
+
+async def test_storage_in_memory_has_no_files_to_measure() -> None:
+    async with fake_service() as service:
+        await answered(service)
+        assert [await sample(service, "laserve_database_bytes", file=name) for name in FILES] == [None, None]
+        assert await sample(service, "laserve_database_free_bytes") is None
+
+
+async def test_a_database_that_has_gone_is_not_measured(tmp_path: Path) -> None:
+    flags: dict[str, Any] = {"storage": {"kind": "sqlite"}, "data_dir": str(tmp_path / "data")}
+    async with fake_service(**flags) as service:
+        assert await sample(service, "laserve_database_bytes", file="database") is not None
+        moved = (tmp_path / "data").rename(tmp_path / "elsewhere")
+        assert [await sample(service, "laserve_database_bytes", file=name) for name in FILES] == [None, None]
+        assert await sample(service, "laserve_database_free_bytes") is None
+        moved.rename(tmp_path / "data")
+
+
+async def test_the_number_of_permits_is_unknown_until_the_generator_has_loaded() -> None:
+    service = make_service(load_settings(profile="fake"))
+    async with running(service):
+        assert await sample(service, "laserve_permits_limit") is None
+        await load(service)
+        assert await sample(service, "laserve_permits_limit") == service.generator.concurrency
+
+
+async def test_a_configured_number_of_permits_is_known_from_the_start() -> None:
+    service = make_service(load_settings(profile="fake", flags={"server": {"max_concurrent_requests": 3}}))
+    async with running(service):
+        assert await sample(service, "laserve_permits_limit") == 3
+
+
+async def test_the_moments_are_those_of_all_scores_that_an_arm_gave() -> None:
+    async with fake_service() as service:
+        assert await sample(service, "laserve_rm_score_mean", arm="loglik") is None
+        decisions: list[Decision] = [await answered(service, prompt=text) for text in ("a", "b", "c")]
+        scores = np.array([score for each in decisions for score in each.scores["loglik"]])
+        weights = (1 - 1 / 1000) ** np.arange(len(scores))[::-1]
+        mean = np.average(scores, weights=weights)
+        sd = np.sqrt(np.average((scores - mean) ** 2, weights=weights))
+        assert await sample(service, "laserve_rm_score_mean", arm="loglik") == pytest.approx(mean)
+        assert await sample(service, "laserve_rm_score_sd", arm="loglik") == pytest.approx(sd)
+
+
+async def test_an_arm_that_is_drained_or_retired_shows_no_prediction_and_no_moments() -> None:
+    names = ("laserve_arm_mean", "laserve_arm_width", "laserve_rm_score_mean", "laserve_rm_score_sd")
+    async with fake_service() as service:
+        await answered(service)
+        assert None not in [await sample(service, name, arm="consensus") for name in names]
+        for status in ("draining", "retired"):
+            # The moments are kept while the model is; a prediction is that of the latest decision.
+            assert None not in [await sample(service, name, arm="consensus") for name in names[2:]]
+            await service.lifecycle.move("consensus", status)
+            assert [await sample(service, name, arm="consensus") for name in names] == [None] * 4
+            assert await sample(service, "laserve_arm_state", arm="consensus", state=status) == 1
+            if status == "draining":
+                await service.lifecycle.move("consensus", "enabled")
