@@ -28,7 +28,7 @@ from contract import samples
 from laserve.errors import ConfigError, CorruptLog, Gone, NotFound, StoreError
 from laserve.history.verify import verify_store
 from laserve.storage import tables
-from laserve.storage.base import Snapshot, Store, default_identity
+from laserve.storage.base import Earlier, Snapshot, Store, default_identity
 from laserve.storage.store import SqlStore
 from laserve.types import Event, Update
 
@@ -336,12 +336,23 @@ class TestLog:
         async with store.writing() as log:
             default = replace(samples.feedback(1), key="", identity=default_identity("d-1"), position=1)
             await log.add_feedback(default)
-            assert not await log.answered("d-1")
+            assert await log.earlier("team", "any", "d-1") == Earlier(same=None, answered=False)
             await log.add_feedback(samples.feedback(1, position=2))
-            assert [await log.answered(f"d-{number}") for number in (1, 2)] == [True, False]
+            assert await log.earlier("team", "any", "d-1") == Earlier(same=None, answered=True)
+            assert await log.earlier("team", "any", "d-2") == Earlier(same=None, answered=False)
         await store.erase("d-1", 1.0)
         async with store.writing() as log:
-            assert await log.answered("d-1")
+            assert (await log.earlier("team", "any", "d-1")).answered
+
+    async def test_earlier_feedback_of_one_identity_is_seen_whatever_its_decision(self, store: Store) -> None:
+        await store.add_decisions([samples.decision("d-1"), samples.decision("d-2")])
+        first = samples.feedback(1, identity="key:again")
+        async with store.writing() as log:
+            await log.add_feedback(first)
+            for decision_id, answered in (("d-1", True), ("d-2", False)):
+                earlier = await log.earlier("team", "key:again", decision_id)
+                assert earlier == Earlier(same=first, answered=answered)
+            assert (await log.earlier("other team", "key:again", "d-1")).same is None
 
     async def test_feedback_is_listed_in_the_order_of_the_log(self, store: Store) -> None:
         await store.add_decisions([samples.decision("d-1"), samples.decision("d-2")])

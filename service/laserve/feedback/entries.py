@@ -49,17 +49,24 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
             Gone: the decision was deleted meanwhile.
             Damaged: the decision's context cannot be learned.
         """
-        if (duplicate := await _find_duplicate(log, self.feedback)) is not None:
+        feedback = self.feedback
+        earlier = await log.earlier(feedback.key, feedback.identity, feedback.decision_id)
+        if (duplicate := _duplicate(feedback, earlier.same)) is not None:
             return Written(result=duplicate)
         # The decision, or its texts, may have been deleted since it was read.
         decision = await log.decision(self.decision.id)
-        first = not await log.answered(decision.id)
         unlearned = self._unlearned(decision, state)
         event = await self._append(log, decision, state, now, learned=unlearned is None)
         return Written(
             result=_outcome_of(event),
             events=(event,),
-            observe=partial(self._observe, decision=decision, event=event, first=first, unlearned=unlearned),
+            observe=partial(
+                self._observe,
+                decision=decision,
+                event=event,
+                first=not earlier.answered,
+                unlearned=unlearned,
+            ),
         )
 
     def _unlearned(self, decision: Decision, state: BanditState) -> str | None:
@@ -137,7 +144,8 @@ class RefusedEntry(Entry[FeedbackOutcome]):
             Conflict: an earlier feedback has the same identity and another body.
             InvalidRequest: the reason of the refusal, when no earlier feedback has the identity.
         """
-        if (duplicate := await _find_duplicate(log, self.feedback)) is not None:
+        stored = await log.feedback(self.feedback.key, self.feedback.identity)
+        if (duplicate := _duplicate(self.feedback, stored)) is not None:
             return Written(result=duplicate)
         raise self.reason
 
@@ -187,9 +195,12 @@ class DefaultEntry(Entry[FeedbackOutcome]):
         await log.settle(self.decision_id)
 
 
-async def _find_duplicate(log: LogWriter, feedback: Feedback) -> FeedbackOutcome | None:
-    """The outcome of an earlier feedback of the same identity. Raises Conflict when its body differs."""
-    stored = await log.feedback(feedback.key, feedback.identity)
+def _duplicate(feedback: Feedback, stored: StoredFeedback | None) -> FeedbackOutcome | None:
+    """The outcome of a stored feedback of the same identity; None without one.
+
+    Raises:
+        Conflict: the stored feedback has another body, or is on another decision.
+    """
     if stored is None:
         return None
     if stored.decision_id != feedback.decision_id:

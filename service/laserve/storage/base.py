@@ -67,6 +67,16 @@ class Space:
     free: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What was recorded before a feedback."""
+
+    #: Feedback of the same key and identity, on whichever decision.
+    same: StoredFeedback | None
+    #: Whether a client has given any feedback on the decision; a default reward is none.
+    answered: bool
+
+
 def default_identity(decision_id: str) -> str:
     """Identity, in place of a feedback's, of a decision's default reward."""
     return f"default:{decision_id}"
@@ -89,8 +99,8 @@ class LogWriter(Protocol):
 
     async def feedback(self, key: str, identity: str) -> StoredFeedback | None: ...
 
-    async def answered(self, decision_id: str) -> bool:
-        """Whether a client has given feedback on the decision; a default reward is none."""
+    async def earlier(self, key: str, identity: str, decision_id: str) -> Earlier:
+        """What was recorded before a feedback of this key and identity on this decision."""
 
     async def decision(self, decision_id: str) -> Decision:
         """Raises NotFound or Gone."""

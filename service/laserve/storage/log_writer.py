@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from laserve.errors import Damaged, Gone, NotFound
 from laserve.storage import rows, tables
-from laserve.storage.base import StoredFeedback, default_identity
+from laserve.storage.base import Earlier, StoredFeedback, default_identity
 from laserve.types import Decision, Event
 
 #: The store's clock in Unix seconds, to a millisecond: SQLite's is the one of the machine.
@@ -41,10 +41,16 @@ class SqlLogWriter:
         row = (await self._connection.execute(query)).mappings().one_or_none()
         return None if row is None else rows.feedback_from(row)
 
-    async def answered(self, decision_id: str) -> bool:
-        columns = tables.feedback.c
-        theirs = (columns.decision_id == decision_id) & (columns.identity != default_identity(decision_id))
-        return bool(await self._connection.scalar(select(exists().where(theirs))))
+    async def earlier(self, key: str, identity: str, decision_id: str) -> Earlier:
+        same, other = tables.feedback, tables.feedback.alias()
+        theirs = (other.c.decision_id == decision_id) & (other.c.identity != default_identity(decision_id))
+        # One row in every case, since each query costs a hop to the driver's thread.
+        one = select(exists().where(theirs).label("answered")).subquery()
+        found = one.outerjoin(same, (same.c.key == key) & (same.c.identity == identity))
+        query = select(one.c.answered, *same.c).select_from(found)
+        row = (await self._connection.execute(query)).mappings().one()
+        stored = None if row["identity"] is None else rows.feedback_from(row)
+        return Earlier(same=stored, answered=bool(row["answered"]))
 
     async def decision(self, decision_id: str) -> Decision:
         return await find_decision(self._connection, decision_id)

@@ -21,7 +21,7 @@ from laserve.feedback.record import Recorder
 from laserve.feedback.rewards import resolve
 from laserve.history.verify import verify
 from laserve.metrics import Metrics
-from laserve.storage.base import StoredFeedback
+from laserve.storage.base import Earlier, StoredFeedback
 from laserve.storage.store import SqlStore
 from laserve.types import Decision, Event
 
@@ -65,8 +65,8 @@ class Tape:
 
     async def feedback(self, key: str, identity: str) -> None: ...
 
-    async def answered(self, decision_id: str) -> bool:
-        return any(row.decision_id == decision_id for row in self.rows)
+    async def earlier(self, key: str, identity: str, decision_id: str) -> Earlier:
+        return Earlier(same=None, answered=any(row.decision_id == decision_id for row in self.rows))
 
     async def decision(self, decision_id: str) -> Decision:
         number = int(decision_id.removeprefix("d-"))
