@@ -1,8 +1,9 @@
 """One transaction on the log, over SQLAlchemy Core."""
 
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Float, exists, func, insert, select, update
+from sqlalchemy import Float, Select, bindparam, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from laserve.errors import Damaged, Gone, NotFound
@@ -12,6 +13,19 @@ from laserve.types import Decision, Event
 
 #: The store's clock in Unix seconds, to a millisecond: SQLite's is the one of the machine.
 CLOCK = (func.julianday("now", type_=Float) - 2440587.5) * 86400.0
+
+
+def _earlier() -> Select[Any]:
+    """One row in every case: whether there is feedback on a decision, and a feedback's columns or nulls."""
+    same, other = tables.feedback, tables.feedback.alias()
+    theirs = (other.c.decision_id == bindparam("decision_id")) & (other.c.identity != bindparam("default"))
+    one = select(exists().where(theirs).label("answered")).subquery()
+    equal = (same.c.key == bindparam("key")) & (same.c.identity == bindparam("identity"))
+    return select(one.c.answered, *same.c).select_from(one.outerjoin(same, equal))
+
+
+#: Built once, and both in one query: to build a query, or to make another, costs more than to run it.
+_EARLIER = _earlier()
 
 
 class SqlLogWriter:
@@ -42,13 +56,9 @@ class SqlLogWriter:
         return None if row is None else rows.feedback_from(row)
 
     async def earlier(self, key: str, identity: str, decision_id: str) -> Earlier:
-        same, other = tables.feedback, tables.feedback.alias()
-        theirs = (other.c.decision_id == decision_id) & (other.c.identity != default_identity(decision_id))
-        # One row in every case, since each query costs a hop to the driver's thread.
-        one = select(exists().where(theirs).label("answered")).subquery()
-        found = one.outerjoin(same, (same.c.key == key) & (same.c.identity == identity))
-        query = select(one.c.answered, *same.c).select_from(found)
-        row = (await self._connection.execute(query)).mappings().one()
+        default = default_identity(decision_id)
+        values = {"key": key, "identity": identity, "decision_id": decision_id, "default": default}
+        row = (await self._connection.execute(_EARLIER, values)).mappings().one()
         stored = None if row["identity"] is None else rows.feedback_from(row)
         return Earlier(same=stored, answered=bool(row["answered"]))
 
