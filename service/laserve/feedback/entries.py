@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from laserve.bandit.state.blending import Lesson
 from laserve.bandit.state.fold import BanditState
-from laserve.bandit.state.scaling import Scale
-from laserve.errors import Conflict, Damaged, InvalidRequest
+from laserve.errors import Conflict, InvalidRequest
 from laserve.eventlog.event_log import Entry, Written
 from laserve.feedback.rewards import UNIT, Resolved, RewardRange
+from laserve.feedback.teaching import (
+    check_context,
+    reward_scale,
+    scale_fields,
+    scale_updates,
+    teaching_fields,
+)
 from laserve.metrics import Metrics
 from laserve.storage.base import LogWriter, StoredFeedback, default_identity
 from laserve.storage.rows import dumps
@@ -20,8 +24,6 @@ from laserve.types import DEFAULT, Decision, Event, Feedback, FeedbackOutcome, U
 
 #: Reason why a feedback teaches nothing: the log learns from another kind.
 ANOTHER_KIND = "kind"
-#: Bound that no intact feature reaches: features are standardised, or parts of a vector of unit norm.
-_LARGEST_FEATURE = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +87,12 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
         if learned and decision.due_at is not None:
             await log.settle(decision.id)
         before = await log.taught(decision.id) if learned else None
-        scale = _reward_scale(before, state)
+        scale = reward_scale(before, state)
         return await _append(
             log,
             decision,
             now=now,
-            updates=_scale_updates(resolved.updates, scale) if learned else (),
+            updates=scale_updates(resolved.updates, scale) if learned else (),
             replaces=before.updates if before else (),
             body={
                 "kind": feedback.kind,
@@ -99,7 +101,7 @@ class FeedbackEntry(Entry[FeedbackOutcome]):
                 "learned": learned,
             }
             | (
-                _teaching_fields(decision, before, state.decisions) | _scale_fields(resolved.reward, scale)
+                teaching_fields(decision, before, state.decisions) | scale_fields(resolved.reward, scale)
                 if learned
                 else {}
             )
@@ -172,16 +174,16 @@ class DefaultEntry(Entry[FeedbackOutcome]):
         earlier = await log.feedback("", identity) or await log.taught(decision.id)
         if earlier or played is None or reward is None:
             raise Conflict("decision_id: no default reward is due", param="decision_id")
-        scale = _reward_scale(None, state)
+        scale = reward_scale(None, state)
         event = await _append(
             log,
             decision,
             now=now,
-            updates=_scale_updates((Update(arm=played, reward=reward),), scale),
+            updates=scale_updates((Update(arm=played, reward=reward),), scale),
             replaces=(),
             body={"kind": DEFAULT, "played": played, "reward": reward, "learned": True}
-            | _teaching_fields(decision, None, state.decisions)
-            | _scale_fields(reward, scale),
+            | teaching_fields(decision, None, state.decisions)
+            | scale_fields(reward, scale),
             key="",
             identity=identity,
             digest=_digest(stored),
@@ -220,58 +222,6 @@ def _duplicate(feedback: Feedback, stored: StoredFeedback | None) -> FeedbackOut
     )
 
 
-def _reward_scale(before: Event | None, state: BanditState) -> Scale | None:
-    """The scale of a decision's rewards, from the rewards learned before it; None for no scaling.
-
-    A correction keeps the scale of the feedback that it corrects, so repeating a reward changes nothing.
-
-    Args:
-        before: the event by which the decision has taught so far.
-        state: the fold of all events before the entry.
-    """
-    if before is not None:
-        return Scale(*before.body["scale"]) if "scale" in before.body else None
-    return state.rewards.scale if state.scales_rewards else None
-
-
-def _scale_updates(updates: tuple[Update, ...], scale: Scale | None) -> tuple[Update, ...]:
-    return updates if scale is None else scale.scaled(updates)
-
-
-def _scale_fields(reward: float, scale: Scale | None) -> dict[str, Any]:
-    """Fields of the scale and of the scaled reward; the field ``reward`` keeps the unscaled one."""
-    return {} if scale is None else {"scale": [scale.low, scale.high], "scaled_reward": scale.of(reward)}
-
-
-def _teaching_fields(decision: Decision, before: Event | None, decisions: int) -> dict[str, Any]:
-    """Fields of a decision that teaches, which the fold needs beside the updates.
-
-    ``ordinal`` is the number of the decision among the learned ones, so that a correction has the present
-    weight of its original. Losses are estimated from ``drawn`` and ``propensity``. A correction undoes the
-    reward ``replaced_reward`` and the lesson ``replaced_blend`` of its original.
-
-    Args:
-        before: the event by which the decision has taught so far.
-        decisions: number of decisions learned so far.
-    """
-    fields: dict[str, Any] = {"drawn": decision.arm, "propensity": decision.propensity}
-    if before is None:
-        return fields | {"ordinal": decisions + 1}
-    if "drawn" in before.body:
-        fields["replaced_reward"] = before.body.get("scaled_reward", before.body["reward"])
-    if "blend" in before.body:
-        fields["replaced_blend"] = before.body["blend"]
-    if "ordinal" in before.body:  # not in events of older versions
-        fields["ordinal"] = before.body["ordinal"]
-    return fields
-
-
-def _check_context(decision: Decision) -> None:
-    """Raise Damaged when a feature is NaN or too large: learning a damaged context would spoil an arm."""
-    if not (np.abs(decision.x) < _LARGEST_FEATURE).all():
-        raise Damaged(f"decision {decision.id!r} cannot teach: its context is damaged")
-
-
 async def _append(
     log: LogWriter,
     decision: Decision,
@@ -286,7 +236,7 @@ async def _append(
     stored: dict[str, Any] | None,
 ) -> Event:
     if updates:
-        _check_context(decision)
+        check_context(decision)
     event = await log.append(
         Event(
             kind="feedback",
