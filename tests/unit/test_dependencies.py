@@ -19,7 +19,7 @@ SERVICE, CLIENT, TESTS, DEPLOY = (
     ROOT / "deploy",
 )
 #: First steps of the names of modules that no other distribution has.
-OURS = {"laserve", *(path.stem for path in TESTS.iterdir())}
+OURS = {"laserve", *(path.stem for folder in (TESTS, DEPLOY / "grafana") for path in folder.iterdir())}
 PROVIDERS = packages_distributions()
 
 
@@ -102,7 +102,16 @@ def test_the_client_imports_its_own_dependencies_alone() -> None:
 
 
 def test_scripts_of_the_deployment_need_nothing_but_python() -> None:
-    assert undeclared(DEPLOY, set()) == {}
+    scripts = [*DEPLOY.glob("*.py")]
+    assert scripts
+    assert not [module for file in scripts for module in imports(file) if distributions(module)]
+
+
+def test_the_programs_of_the_dashboards_need_few_packages_and_nothing_of_the_service() -> None:
+    modules = {module for file in (DEPLOY / "grafana").rglob("*.py") for module in imports(file)}
+    packages = {module.partition(".")[0] for module in modules if distributions(module)}
+    assert packages == {"PIL", "grafana_foundation_sdk", "httpx", "matplotlib"}
+    assert not [module for module in modules if module.startswith("laserve")]
 
 
 def test_a_module_that_needs_an_extra_is_imported_only_where_it_is_used() -> None:

@@ -1,0 +1,1 @@
+"""The dashboards of laserve, described once; `generate.py` writes them as JSON for Grafana."""
