@@ -164,7 +164,15 @@ def _states(ax: Any, panel: Panel, span: Span, chosen: Sequence[str]) -> bool:
         patches = [
             Patch(color=colours[value], label=text) for value, text in panel.texts.items() if value in seen
         ]
-        ax.legend(handles=patches, fontsize=6, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 0.99))
+        ax.legend(
+            handles=patches,
+            fontsize=6,
+            ncols=4,
+            handlelength=1,
+            columnspacing=0.8,
+            loc="lower right",
+            bbox_to_anchor=(1, 0.99),
+        )
     return bool(found)
 
 

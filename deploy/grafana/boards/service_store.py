@@ -26,7 +26,7 @@ STORE = Row(
             ],
         ),
         Panel(
-            title="Ready, and refused writes",
+            title="Ready, and writes",
             description="`serves`: whether requests are served. `writes`: `refused` while the database takes "
             "no writes, and requests are answered 503.",
             unit="none",
