@@ -194,10 +194,10 @@ SHADOWS = Row(
         ),
         Panel(
             title="Overlap with generation",
-            description="Whether each arm reads the prompt while candidates are generated.",
+            description="Whether each arm reads the prompt while candidates are generated, or waits for them.",
             unit="none",
             kind="states",
-            texts={0: "waits for the candidates", 1: "reads ahead"},
+            texts={0: "waits", 1: "reads ahead"},
             queries=[Query(expr=f"max by (arm) (laserve_rm_overlap{{{ARM}}})", legend="{{arm}}")],
         ),
     ],
