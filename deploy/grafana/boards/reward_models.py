@@ -194,7 +194,7 @@ SHADOWS = Row(
         ),
         Panel(
             title="Overlap with generation",
-            description="Whether each arm reads the prompt while candidates are generated, or waits for them.",
+            description="Whether each arm reads the prompt while candidates are generated, or waits.",
             unit="none",
             kind="states",
             texts={0: "waits", 1: "reads ahead"},
