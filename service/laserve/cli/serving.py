@@ -27,17 +27,21 @@ def serve(config: Path | None, profile: str | None, host: str | None, port: int 
 
 @click.command()
 @configured
+@click.option("--download", is_flag=True, help="Fetch models of a hub that are not in the cache.")
 @refusing
-def models(config: Path | None, profile: str | None) -> None:
-    """Prepare the models of the settings into the cache folder."""
+def models(config: Path | None, profile: str | None, download: bool) -> None:
+    """Prepare the models of the settings, and list them with their folders.
+
+    Packaged models are prepared in the cache folder. A model of a hub must be in Hugging Face's cache
+    (HF_HOME); --download fetches it there: safetensors, configuration and tokenizer, no pickles, no code.
+    No other command talks to a hub. The exit status is 1 if a model is missing.
+    """
     from laserve.config import load
-    from laserve.models.packaged import PACKAGED, prepare
+    from laserve.serve.models import provide
 
     settings = load(config=config, profile=profile)
-    for name in (settings.context.encoder, settings.generation.model):
-        if name in PACKAGED:
-            path = prepare(name, settings.cache_dir.expanduser(), lambda line: click.echo(line, err=True))
-            click.echo(f"{name}: {path}")
+    for name, folder in provide(settings, download=download, report=lambda line: click.echo(line, err=True)):
+        click.echo(f"{name}: {folder}")
 
 
 @click.command()

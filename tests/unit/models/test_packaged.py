@@ -130,8 +130,8 @@ def test_a_missing_package_is_refused_with_the_command_that_installs_it(
 
 
 def test_any_other_reference_is_left_to_the_loader(cache: Path) -> None:
-    assert resolve("org/model", cache) == "org/model"
     assert resolve("/srv/model", cache) == "/srv/model"
+    assert resolve("org/model:Q4_K_M", cache) == "org/model:Q4_K_M"
     assert resolve("~/model", cache) == str(Path.home() / "model")
 
 

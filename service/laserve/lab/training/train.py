@@ -82,7 +82,7 @@ async def run(
     except ImportError as error:
         raise ConfigError(f"train-rm needs trl and peft: {error}; pip install 'laserve[train]'") from error
     check_free(out)
-    base = resolve(recipe.base, cache, logger.info)
+    base = resolve(recipe.base, cache, logger.info, setting="--base")
     check_model(base, num_labels=None, setting="--base")
     tokenizer = FolderTokenizer(base, setting="--base")
     rows = await asyncio.to_thread(

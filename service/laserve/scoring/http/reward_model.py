@@ -79,7 +79,7 @@ class RemoteModel:
         self._tokenizer: FolderTokenizer | None = None
 
     async def load(self) -> None:
-        path = resolve(self._folder, self._cache_dir)
+        path = resolve(self._folder, self._cache_dir, weights=False, setting="options.tokenizer")
         if self._endpoint == "score":
             self._tokenizer = PairTokenizer(path, setting="options.tokenizer")
         else:

@@ -38,7 +38,7 @@ def load_classifier(
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    path = resolve(model, cache_dir)
+    path = resolve(model, cache_dir, setting="options.model")
     base = check_model(
         path,
         num_labels=None if adapter else outputs,

@@ -149,7 +149,7 @@ def _load(
     max_model_len: int | None,
     batch_tokens: int,
 ) -> LogRatio:
-    path = resolve(model, cache_dir)
+    path = resolve(model, cache_dir, setting="options.model")
     check_chat_template(Path(path), "options.model")
     policy = _language_model(path, "options.model", device, dtype)
     if adapter is not None:
@@ -157,7 +157,8 @@ def _load(
         length = longest(policy.config, max_model_len)
         configs = (policy.config, policy.config)
     else:
-        other = _language_model(resolve(reference or "", cache_dir), "options.reference", device, dtype)
+        before = resolve(reference or "", cache_dir, setting="options.reference")
+        other = _language_model(before, "options.reference", device, dtype)
         if other.config.get_text_config().vocab_size != policy.config.get_text_config().vocab_size:
             raise ConfigError.at("options.reference", "its vocabulary differs from that of options.model")
         ours, theirs = _logits(policy), _logits(other)

@@ -127,7 +127,12 @@ class VllmRewardModel:
 
     def _check(self) -> EngineSpec:
         """Check the files before an engine is started for them. Raises ConfigError."""
-        folder = resolve(self._model, self._cache_dir)
+        folder = resolve(
+            self._model,
+            self._cache_dir,
+            revision=self._engine_args.get("revision"),
+            setting="options.model",
+        )
         arguments = self._engine_args
         if self._trust_remote_code:
             arguments = arguments | {"trust_remote_code": True}

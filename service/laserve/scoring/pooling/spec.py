@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from laserve.engines import cpu
+from laserve.models.hub import model_name
 
 #: Memory for the KV cache on a GPU; for a CPU see `laserve.engines.cpu`.
 GPU_KV_CACHE_BYTES = 4 * 2**30
@@ -39,7 +39,7 @@ class EngineSpec:
     @property
     def name(self) -> str:
         """Name of the engine in logs and metrics."""
-        return f"rm-{Path(self.model).name}"
+        return f"rm-{model_name(self.model)}"
 
     @property
     def max_rank(self) -> int:
