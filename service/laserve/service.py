@@ -12,6 +12,7 @@ from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady, Unavailable
 from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
+from laserve.eventlog.opening import LogOpening
 from laserve.feedback.record import Recorder
 from laserve.generation.base import Generator
 from laserve.history.offpolicy import Evaluator
@@ -55,6 +56,7 @@ class Service:
     answerer: Answerer
     shadows: Shadows
     log: EventLog
+    opening: LogOpening
     feedback: Recorder
     evaluator: Evaluator
     lifecycle: Lifecycle
@@ -90,9 +92,9 @@ class Service:
 
     @property
     def status(self) -> Progress:
-        """State of the service; ready when the generator and at least one arm are ready."""
+        """State of the service; ready when the generator and an arm are ready, and the log has begun."""
         if (generator := self.generator_status) != "ready":
             return generator
         if self.arms.ready:
-            return "ready"
+            return "loading" if self.opening.pending else "ready"
         return "loading" if any(arm.loading == "loading" for arm in self.arms) else "failed"

@@ -176,7 +176,10 @@ def test_a_folder_that_is_moved_stops_the_service_and_is_whole_where_it_is_now(t
 
 def test_a_start_that_finds_no_log_says_that_a_new_one_begins(tmp_path: Path) -> None:
     with serving(tmp_path / "log", *FAKE, env=on_disk(tmp_path / "data")) as server:
-        assert f"{tmp_path / 'data' / 'laserve.db'} holds no log: a new one begins" in server.output()
+        assert (
+            f"{tmp_path / 'data' / 'laserve.db'} holds no log: a new one begins when the service is ready"
+            in server.output()
+        )
     with serving(tmp_path / "log again", *FAKE, env=on_disk(tmp_path / "data")) as server:
         assert "a new one begins" not in server.output()
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from laserve.arms.arm import Arm, unavailable_arm
 from laserve.arms.arms import Arms
 from laserve.config import ArmSettings
-from laserve.errors import ArmConflict, ConfigError, InvalidRequest, LaserveError, NotFound
+from laserve.errors import ArmConflict, ConfigError, InvalidRequest, LaserveError, NotFound, NotReady
 from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
 from laserve.eventlog.model_changes import Fingerprints, change_events, log_changes
@@ -27,6 +27,7 @@ class Lifecycle:
 
     Args:
         configured: settings of the configured arms.
+        begin: begins the log, unless it has begun, once the generator has loaded.
         build: makes an arm, not loaded yet; it may import modules and read files. Raises ConfigError.
         allowed: kinds, folders and URLs that added arms may use.
         limit: most arms at once, in any state.
@@ -42,6 +43,7 @@ class Lifecycle:
         configured: Iterable[ArmSettings],
         learner: Learner,
         log: EventLog,
+        begin: Callable[[], Awaitable[None]],
         build: Callable[[ArmSettings], Arm],
         allowed: Allowed,
         limit: int,
@@ -54,6 +56,7 @@ class Lifecycle:
         self._configured = frozenset(self._settings)
         self._learner = learner
         self._log = log
+        self._begin = begin
         self._build = build
         self._allowed = allowed
         self._limit = limit
@@ -111,6 +114,7 @@ class Lifecycle:
             ArmConflict: the arm is loading, the last ready one, or the one that the policy always plays.
             Forbidden: the arm must be loaded again, and the configuration no longer allows it.
             StoreError: the database refused; nothing has changed.
+            NotReady: the log has not begun, or the arm has not joined it yet.
         """
         return await self._complete(self._move(name, status))
 
@@ -157,6 +161,7 @@ class Lifecycle:
 
     async def _join(self, settings: ArmSettings) -> None:
         """Record a loaded arm in the log, unless the log has it with these settings."""
+        await self._begin()
         fingerprint = await asyncio.to_thread(self._fingerprint, settings)
         now = Fingerprints(arms={settings.name: fingerprint})
         known = self._learner.state.arms.get(settings.name)
@@ -183,6 +188,8 @@ class Lifecycle:
             if status == arm.status and not reload:
                 return arm
             self._check(arm, status)
+            if name in self._configured and name not in self._learner.state.arms and not reload:
+                raise NotReady("the service has not been ready yet, so the log has no such arm")
             if reload and name not in self._configured:
                 settings = self._settings_of(name)
                 self._allowed.check(settings.kind, settings.options)

@@ -9,10 +9,10 @@ from laserve.bandit.state.fold import BanditState
 from laserve.config import Expected, PolicySettings
 from laserve.context.features import ContextBuilder
 from laserve.errors import ConfigError
-from laserve.eventlog.event_log import Events, write_entry
+from laserve.eventlog.event_log import Entry, EventLog, Events, Written
 from laserve.eventlog.learner import Learner
 from laserve.eventlog.model_changes import Fingerprints, change_events, log_changes
-from laserve.storage.base import Store
+from laserve.storage.base import LogWriter, Store
 from laserve.types import Event, Vector
 
 #: Values of settings that the logs of older versions do not record.
@@ -34,15 +34,22 @@ class Opening:
     #: Takes the present fingerprints, including those of arms that only the log has; it may read files.
     fingerprints: Callable[[BanditState], Fingerprints] = lambda state: Fingerprints()
 
-    def missing(self, learner: Learner, now: Fingerprints) -> list[Event]:
-        """Events that the log lacks, without positions yet. Raises ConfigError as `open_log` does."""
-        state = learner.state
+    def missing(
+        self, state: BanditState, now: Fingerprints, newcomer_mean: Callable[[], Vector]
+    ) -> list[Event]:
+        """Events that the log lacks, without positions yet. Raises ConfigError as `LogOpening.read` does.
+
+        Args:
+            state: the fold of the log.
+            now: present fingerprints.
+            newcomer_mean: gives the prior mean of an arm that joins an existing log, shape (d,).
+        """
         if state.position == 0:
             events, prior_mean = [self._start(now)], self.context.prior_mean(self.policy.prior_reward)
         else:
             self._check(state)
             events = change_events(state, now, kept=self.policy.on_change)
-            prior_mean = learner.newcomer_mean()
+            prior_mean = newcomer_mean()
         joining = [name for name in self.arms if name not in state.arms]
         return events + [self._join(name, prior_mean, now.arms.get(name)) for name in joining]
 
@@ -85,27 +92,70 @@ class Opening:
             )
 
 
-async def open_log(store: Store, learner: Learner, opening: Opening) -> None:
-    """Load the state, and append the events that this configuration needs.
+class LogOpening:
+    """The opening of a log in two steps: it is read at the start, and written once the service can serve.
 
-    Replicas that start together see the same events missing. So each checks again while it holds the log for
-    writing, after it has folded the events that the others have appended.
-
-    Raises:
-        ConfigError: the log was started with other features, prior, discount, scaling or kind of feedback.
-        CorruptLog: the log does not verify.
+    What a log begins with holds for good, so a start that never becomes ready must write nothing.
     """
-    await learner.load(store)
-    now = await asyncio.to_thread(opening.fingerprints, learner.state)
-    if not opening.missing(learner, now):
-        return
-    async with store.writing() as log:
-        if await log.tip() != learner.state.position:
-            await learner.catch_up(store)
-        entry, state = Events(opening.missing(learner, now)), learner.state.fork()
-        written = await write_entry(log, state, entry, await log.now())
-    learner.adopt(state, written.events)
-    log_changes(written.events)
+
+    def __init__(self, *, store: Store, learner: Learner, log: EventLog, opening: Opening) -> None:
+        self._store = store
+        self._learner = learner
+        self._log = log
+        self._opening = opening
+        self._now = Fingerprints()
+        self._allowed = asyncio.Event()
+        self._turn = asyncio.Lock()
+        #: Whether the log lacks events that this configuration needs.
+        self.pending = False
+
+    async def read(self) -> None:
+        """Load the state, and check that the log agrees with the configuration.
+
+        Raises:
+            ConfigError: the log was started with other features, prior, discount, scaling or kind of
+                feedback.
+            CorruptLog: the log does not verify.
+        """
+        await self._learner.load(self._store)
+        self._now = await asyncio.to_thread(self._opening.fingerprints, self._learner.state)
+        self.pending = bool(self._missing(self._learner.state))
+
+    def allow(self) -> None:
+        """Let `write` go on: the generator has loaded."""
+        self._allowed.set()
+
+    async def write(self) -> None:
+        """Append the events that the log lacks, when that is allowed.
+
+        Raises:
+            ConfigError: another process has begun the log with other settings meanwhile.
+            StoreError: the database refused; nothing was written.
+        """
+        if not self.pending:
+            return
+        await self._allowed.wait()
+        async with self._turn:
+            if self.pending:
+                log_changes(await self._log.submit(_Missing(self._missing)))
+                self.pending = False
+
+    def _missing(self, state: BanditState) -> list[Event]:
+        return self._opening.missing(state, self._now, self._learner.newcomer_mean)
+
+
+@dataclass(frozen=True)
+class _Missing(Entry[tuple[Event, ...]]):
+    """The events that the log lacks at the moment of writing.
+
+    Replicas that start together see the same events missing. So each looks again while it holds the log for
+    writing, after it has folded the events that the others have appended.
+    """
+
+    missing: Callable[[BanditState], list[Event]]
+
+    async def write(self, log: LogWriter, state: BanditState, now: float) -> Written[tuple[Event, ...]]:
+        return await Events(self.missing(state)).write(log, state, now)
 
 
 def _check_settings(logged: Mapping[str, Any], configured: Mapping[str, Any]) -> None:

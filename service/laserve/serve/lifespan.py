@@ -8,9 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from laserve.arms.arms import Arms
 from laserve.errors import ConfigError, LaserveError, StoreError
-from laserve.eventlog.opening import open_log
 from laserve.feedback.defaults import DefaultRewards
-from laserve.serve.wiring import Scorers, make_opening
+from laserve.serve.wiring import Scorers
 from laserve.service import Service
 
 logger = logging.getLogger(__name__)
@@ -25,6 +24,8 @@ _LOOK_EVERY_S = 0.1
 async def running(service: Service) -> AsyncIterator[Service]:
     """Open the store, the encoder and the log, which must agree, and start the service's tasks.
 
+    A new log is not begun here, nor are arms that join written: see `load`.
+
     Raises:
         ConfigError: a setting is wrong or contradicts the log, or another process holds the store.
         CorruptLog: the log does not verify.
@@ -35,7 +36,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
         stack.push_async_callback(service.context.encoder.close)
         await service.context.encoder.load()
         service.context.check()
-        await open_log(service.store, service.learner, make_opening(service.settings, service.context))
+        await service.opening.read()
         service.lifecycle.restore()
         stack.push_async_callback(service.log.close)
         await service.log.start()
@@ -58,21 +59,24 @@ async def running(service: Service) -> AsyncIterator[Service]:
 async def load(service: Service, ready: Callable[[], None] = lambda: None) -> None:
     """Load the arms and the generator, while the service already answers ``/healthz``.
 
-    The generator's engine starts first: arms load beside it, but their own engines wait for it.
+    The generator's engine starts first: arms load beside it, but their own engines wait for it. When the
+    generator and an arm have loaded, a new log is begun with these settings.
 
     Args:
         ready: called as soon as the service is ready, while other arms may still load.
 
     Raises:
-        LaserveError: the generator cannot be loaded. An arm that cannot be loaded is reported and left out.
+        LaserveError: the generator cannot be loaded, or the log cannot be written. An arm that cannot be
+            loaded is reported and left out.
     """
     loading = asyncio.create_task(service.arms.load(), name="load-arms")
     try:
         await _load_generator(service)
         service.engines.open()
-        while not loading.done() and service.status != "ready":
+        while not loading.done() and not service.arms.ready:
             await asyncio.wait({loading}, timeout=_LOOK_EVERY_S)
-        if service.status == "ready":
+        if service.arms.ready:
+            await service.opening.write()
             ready()
         await loading
     finally:
@@ -136,6 +140,7 @@ async def _load_generator(service: Service) -> None:
         raise
     service.permits.limit = service.settings.server.max_concurrent_requests or service.generator.concurrency
     service.generator_state = "ready"
+    service.opening.allow()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

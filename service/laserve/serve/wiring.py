@@ -23,7 +23,7 @@ from laserve.errors import ConfigError, InvalidRequest
 from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
 from laserve.eventlog.model_changes import take_fingerprints
-from laserve.eventlog.opening import Opening
+from laserve.eventlog.opening import LogOpening, Opening
 from laserve.feedback.record import Recorder
 from laserve.feedback.rewards import RewardRange
 from laserve.generation.base import Generator
@@ -166,6 +166,7 @@ def make_lifecycle(
     arms: Arms,
     learner: Learner,
     log: EventLog,
+    opening: LogOpening,
     build: Callable[[ArmSettings], Arm],
 ) -> Lifecycle:
     policy, _, fixed = settings.policy.name.partition(":")
@@ -176,6 +177,7 @@ def make_lifecycle(
         configured=settings.arms,
         learner=learner,
         log=log,
+        begin=opening.write,
         build=build,
         allowed=Allowed(kinds=scoring.allow_kinds, folders=settings.arm_folders, urls=scoring.allow_urls),
         limit=scoring.max_arms,
@@ -253,6 +255,7 @@ def make_service(settings: Settings) -> Service:
     log = EventLog(
         store=store, learner=learner, metrics=metrics, snapshot_every=settings.storage.snapshot_every
     )
+    opening = LogOpening(store=store, learner=learner, log=log, opening=make_opening(settings, context))
     return Service(
         settings=settings,
         metrics=metrics,
@@ -275,6 +278,7 @@ def make_service(settings: Settings) -> Service:
         ),
         shadows=shadows,
         log=log,
+        opening=opening,
         feedback=Recorder(
             store=store,
             log=log,
@@ -291,6 +295,7 @@ def make_service(settings: Settings) -> Service:
             arms=arms,
             learner=learner,
             log=log,
+            opening=opening,
             build=lambda arm: make_arm(arm, shared, metrics),
         ),
         permits=permits,

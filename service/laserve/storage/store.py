@@ -66,7 +66,7 @@ class SqlStore:
         if first is None or first.position == 1:  # else its beginning is missing, which who reads it will say
             self._id.agree(None if first is None else first.checksum)
         if first is None and self._lasting and not self._read_only:
-            logger.warning("%s holds no log: a new one begins", self.path)
+            logger.warning("%s holds no log: a new one begins when the service is ready", self.path)
 
     async def close(self) -> None:
         await self._database.close()

@@ -22,11 +22,12 @@ from laserve.errors import (
     InvalidRequest,
     LaserveError,
     NotFound,
+    NotReady,
     StoreError,
 )
 from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner, fold
-from laserve.eventlog.opening import Opening, open_log
+from laserve.eventlog.opening import LogOpening, Opening
 from laserve.history.verify import verify
 from laserve.metrics import Metrics
 from laserve.models.encoder import HashEncoder
@@ -81,11 +82,14 @@ class Life:
         self.next: dict[str, Any] = {}
         self.made: list[ArmSettings] = []
         self.arms = Arms([self.build(settings) for settings in configured], metrics=self.metrics)
+        opening = Opening(context=CONTEXT, arms=[arm.name for arm in configured], policy=POLICY)
+        self.opening = LogOpening(store=store, learner=self.learner, log=self.log, opening=opening)
         self.lifecycle = Lifecycle(
             arms=self.arms,
             configured=configured,
             learner=self.learner,
             log=self.log,
+            begin=self.opening.write,
             build=self.build,
             allowed=Allowed(kinds=kinds, folders=[Path("/models")], urls=()),
             limit=limit,
@@ -102,11 +106,16 @@ class Life:
         self.metrics.rm_circuit.labels(settings.name, "closed").set(1)
         return make_arm(settings.name, model, loading="loading", timeout_s=settings.timeout_s)
 
-    async def start(self) -> "Life":
-        arms = [arm.name for arm in self.configured]
-        await open_log(self.store, self.learner, Opening(context=CONTEXT, arms=arms, policy=POLICY))
+    async def begin(self) -> None:
+        """Start, up to where the generator loads."""
+        await self.opening.read()
         self.lifecycle.restore()
         await self.log.start()
+
+    async def start(self) -> "Life":
+        await self.begin()
+        self.opening.allow()
+        await self.opening.write()
         await self.arms.load()
         return self
 
@@ -693,3 +702,53 @@ async def test_a_model_that_cannot_be_known_is_no_other_one(lives: Any) -> None:
     await reloaded(life, "new")
     assert await changes(life) == []
     assert life.learner.state.arms["new"].fingerprint == "a"
+
+
+# before the service has been ready
+
+
+@pytest.fixture
+async def unready(store: SqlStore) -> AsyncIterator[Life]:
+    """A first start whose arms have loaded, and whose generator has not."""
+    life = Life(store)
+    await life.begin()
+    await life.arms.load()
+    yield life
+    await life.stop()
+
+
+async def test_an_arm_that_is_added_before_the_generator_has_loaded_joins_after_it(unready: Life) -> None:
+    arm = await unready.add("new")
+    await until(lambda: unready.next["new"] is None and len(unready.made) == 3)
+    await asyncio.sleep(0.01)
+    assert arm.loading == "loading"
+    assert await unready.kinds() == []
+    unready.opening.allow()
+    await until(lambda: arm.loading == "ready")
+    assert await unready.kinds() == ["start", "arm", "arm", "arm"]
+    assert list(unready.learner.state.arms) == ["one", "two", "new"]
+
+
+async def test_a_failed_arm_that_loads_at_last_begins_the_log(store: SqlStore) -> None:
+    life = Life(store, configured=CONFIGURED[:1])
+    life.arms.get("one").model = UnloadableModel()  # type: ignore[union-attr]
+    await life.begin()
+    await life.arms.load()
+    life.opening.allow()
+    assert life.states() == {"one": "failed"}
+    assert await life.kinds() == []
+    arm = await life.move("one", "enabled")
+    await until(lambda: arm.loading == "ready")
+    assert await life.kinds() == ["start", "arm"]
+    await life.stop()
+
+
+@pytest.mark.parametrize("status", ["draining", "retired"])
+async def test_no_arm_is_put_away_in_a_log_that_has_not_begun(unready: Life, status: ArmStatus) -> None:
+    with pytest.raises(NotReady, match="has not been ready yet"):
+        await unready.move("one", status)
+    assert unready.states()["one"] == "ready"
+    assert await unready.kinds() == []
+    unready.opening.allow()
+    await unready.opening.write()
+    assert (await unready.move("one", status)).status == status

@@ -2,6 +2,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +14,11 @@ from laserve.bandit.state.fold import BanditState
 from laserve.config import Expected, PolicySettings
 from laserve.context.features import ContextBuilder, Features
 from laserve.errors import ConfigError
+from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
 from laserve.eventlog.model_changes import Fingerprints
-from laserve.eventlog.opening import Opening, open_log
+from laserve.eventlog.opening import LogOpening, Opening
+from laserve.metrics import Metrics
 from laserve.models.encoder import HashEncoder
 from laserve.storage.store import SqlStore
 from laserve.types import Event, Update
@@ -53,8 +56,18 @@ async def store() -> AsyncIterator[SqlStore]:
 
 
 async def opened(store: SqlStore, **changes: Any) -> Learner:
-    """Open the log as a process does that has just started."""
+    """Open the log as a process does that becomes ready."""
+    async with starting(store, **changes) as (opening, learner):
+        opening.allow()
+        await opening.write()
+    return learner
+
+
+@asynccontextmanager
+async def starting(store: SqlStore, **changes: Any) -> AsyncIterator[tuple[LogOpening, Learner]]:
+    """A process that has read the log, and has not become ready yet."""
     learner = Learner(seed=0)
+    log = EventLog(store=store, learner=learner, metrics=Metrics(), snapshot_every=1000)
     beside = {name: changes.pop(name) for name in ("expected", "fingerprints") if name in changes}
     opening = Opening(
         context=changes.pop("context", None) or context(),
@@ -62,8 +75,13 @@ async def opened(store: SqlStore, **changes: Any) -> Learner:
         policy=PolicySettings(**PRIOR | changes),
         **beside,
     )
-    await open_log(store, learner, opening)
-    return learner
+    opened = LogOpening(store=store, learner=learner, log=log, opening=opening)
+    await opened.read()
+    await log.start()
+    try:
+        yield opened, learner
+    finally:
+        await log.close()
 
 
 async def logged(store: SqlStore) -> list[Event]:
@@ -103,6 +121,60 @@ async def test_a_fresh_log_is_started_and_its_arms_join(store: SqlStore) -> None
         assert event.body == {"name": name, "prior_mean": context().prior_mean(0.25).tolist()}
     assert learner.state.position == 3
     assert list(learner.state.arms) == list(ARMS)
+
+
+async def test_a_log_is_not_begun_before_the_service_can_serve(store: SqlStore) -> None:
+    async with starting(store, discount=0.5) as (opening, learner):
+        assert opening.pending
+        writing = asyncio.create_task(opening.write())  # an arm that joins waits for the generator
+        await asyncio.sleep(0)
+        assert await logged(store) == []
+        writing.cancel()
+    assert learner.state.position == 0
+    assert (await opened(store, context=context(tasks=("other",)))).state.discount == 1.0
+
+
+async def test_an_arm_joins_an_existing_log_when_the_service_can_serve(store: SqlStore) -> None:
+    await teach(store, await opened(store), "loglik", 1.0)
+    async with starting(store, arms=(*ARMS, "new")) as (opening, learner):
+        assert opening.pending
+        assert "new" not in learner.state.arms
+        assert len(await logged(store)) == 4
+        opening.allow()
+        await asyncio.gather(opening.write(), opening.write())
+        assert not opening.pending
+        assert "new" in learner.state.arms
+    assert len(await logged(store)) == 5
+
+
+async def test_a_change_is_learned_from_when_the_service_can_serve(store: SqlStore) -> None:
+    await teach(store, await configured(store), "loglik", 1.0)
+    mistaken = replace(KNOWN, generator="no-model")
+    async with starting(store, fingerprints=lambda state: mistaken, on_change=0.5) as (opening, _):
+        assert opening.pending
+    again = await configured(store)
+    assert await noted(store) == []
+    assert again.state.arms["loglik"].S[0, 0] == 1.0
+
+
+async def test_a_log_that_lacks_nothing_is_open_at_once(store: SqlStore) -> None:
+    await opened(store)
+    async with starting(store) as (opening, _):
+        assert not opening.pending
+        await opening.write()  # without the generator
+    assert len(await logged(store)) == 3
+
+
+async def test_another_process_may_have_begun_the_log_with_other_settings(store: SqlStore) -> None:
+    async with starting(store, discount=0.5) as (late, _):
+        await opened(store)
+        late.allow()
+        with pytest.raises(
+            ConfigError, match=r"^policy\.discount: is 0\.5, but the log was started with 1\.0"
+        ):
+            await late.write()
+        assert late.pending
+    assert len(await logged(store)) == 3
 
 
 async def test_the_first_arms_are_expected_to_give_the_prior_reward(store: SqlStore) -> None:
