@@ -16,9 +16,10 @@ import uvicorn
 from laserve.api.app import create_app
 from laserve.config import Settings
 from laserve.engines.orphans import MARK
-from laserve.errors import ConfigError, LaserveError
+from laserve.errors import LaserveError
 from laserve.serve import logging as logs
 from laserve.serve.lifespan import load, running
+from laserve.serve.listening import listen
 from laserve.serve.wiring import make_service
 from laserve.service import ABORT_S, Service
 
@@ -82,7 +83,7 @@ def _stop(server: uvicorn.Server, service: Service, number: int) -> None:
 async def _serve(settings: Settings) -> int:
     this = asyncio.current_task()
     _on_signal(lambda _number: this.cancel() if this else None)
-    listener = _listen(settings)
+    listener = listen(settings.server.host, settings.server.port)  # before models are loaded
     service = await asyncio.to_thread(make_service, settings)  # may prepare models, which blocks
     async with running(service):
         server = _Server(
@@ -119,23 +120,6 @@ async def _serve(settings: Settings) -> int:
         if isinstance(outcome, LaserveError):
             raise outcome
         return 1 if isinstance(outcome, Exception) else 0
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Bind the socket; an address in use is reported before models are loaded."""
-    host, port = settings.server.host, settings.server.port
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except OSError as error:
-        raise ConfigError(
-            f"server.host, server.port: cannot listen on {host}:{port}: {error.strerror}",
-            param="server.port",
-        ) from error
-    # asyncio sets the option only on its own sockets; without it a small answer waits 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 def _url(settings: Settings, listener: socket.socket) -> str:

@@ -221,6 +221,22 @@ def make_window(feedback: FeedbackSettings) -> Window:
     return Window(wait_s=feedback.wait_s, default_reward=default)
 
 
+def check_settings(settings: Settings) -> None:
+    """Make the parts that settings can spoil, without a model, and without the folders of the service.
+
+    Raises:
+        ConfigError: a setting names a part that does not exist; `make_service` would raise it as well.
+    """
+    metrics, encoder = Metrics(), HashEncoder()
+    make_policies(settings.policy, lambda: [arm.name for arm in settings.arms])
+    make_arms(settings, make_shared(settings, encoder, PoolingEngines(metrics=metrics)), metrics)
+    features = Features.read(settings.context.features)
+    make_opening(settings, ContextBuilder(encoder=encoder, features=features, tasks=settings.context.tasks))
+    make_window(settings.feedback)
+    if settings.generation.kind == "fake":
+        make_generator(settings, metrics, threading.Lock())
+
+
 def make_service(settings: Settings) -> Service:
     """Wire all parts, without opening or loading them.
 

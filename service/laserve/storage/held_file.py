@@ -33,6 +33,21 @@ _LACKING = """
 """
 
 
+def is_held(path: Path) -> bool:
+    """Whether another process holds this database now; the file is not changed.
+
+    The lock is taken for a moment, and shared, so that others who look at the same time do not see it.
+    """
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it cannot be opened, which says nothing about others
+        return False
+    return False
+
+
 class _Identity(NamedTuple):
     """Device and inode of the file at a path."""
 
