@@ -69,14 +69,15 @@ def locate(name: str, revision: str | None = None, *, weights: bool = True, sett
     return folder
 
 
-def absent(name: str, revision: str | None = None, *, setting: str = "model") -> ConfigError:
-    """The error about a model that is not in the cache."""
+def absence(name: str, revision: str | None = None) -> str:
+    """Sentence about a model that is not in the cache."""
     at = "" if revision is None else f" at revision {revision}"
-    return ConfigError.at(
-        setting,
-        f"there is no folder {name}, and no model of this name{at} in the cache {cache_folder()}; "
-        f"fetch it with: {COMMAND}",
-    )
+    return f"there is no folder {name}, and no model of this name{at} in the cache {cache_folder()}"
+
+
+def absent(name: str, revision: str | None = None, *, setting: str = "model") -> ConfigError:
+    """The error about a model that is not in the cache, with the command that fetches it."""
+    return ConfigError.at(setting, f"{absence(name, revision)}; fetch it with: {COMMAND}")
 
 
 def model_name(folder: str | Path) -> str:

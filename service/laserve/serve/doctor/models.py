@@ -55,8 +55,7 @@ def _missing(named: Reference, fault: Status) -> Finding:
         fact = f"{named.setting}: {named.name} is not prepared yet; the first start does it, and takes longer"
         return Finding(check="models", status="warning", fact=fact, remedy="run `laserve models` beforehand")
     if named.on_hub:
-        error = hub.absent(named.name, named.revision, setting=named.setting)
-        fact, _, _ = error.message.partition("; fetch it with")
+        fact = f"{named.setting}: {hub.absence(named.name, named.revision)}"
         return Finding(check="models", status=fault, fact=fact, remedy=f"run `{hub.COMMAND}`")
     fact = f"{named.setting}: there is no folder {named.name}"
     return Finding(check="models", status=fault, fact=fact, remedy="correct the path")
