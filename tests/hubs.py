@@ -94,6 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _give(self, path: str) -> None:
         """`/NAME/resolve/COMMIT/FILE`."""
         name, _, rest = path.partition("/resolve/")
+        if name not in self.hub.models:
+            self._send(404, b"{}")
+            return
         file = self.hub.models[name] / rest.partition("/")[2]
         if name in self.hub.gated:
             self._send(403, b"{}", {"X-Error-Code": "GatedRepo"})
