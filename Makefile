@@ -77,8 +77,8 @@ dist: install ## The sdists and wheels of service and client, in dist/.
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
 	@ls dist
 
-lock: ## Resolve the lock anew, where pip finds a CPU build of torch.
-	@$(PYTHON) deploy/make_lock.py > $(LOCK).new && mv $(LOCK).new $(LOCK)
+lock: ## Resolve the locks anew, where pip finds a CPU build of torch.
+	@$(PYTHON) deploy/make_lock.py
 
 clean: ## Remove the environment.
 	rm -rf $(VENV)

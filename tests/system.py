@@ -13,9 +13,10 @@ import sys
 PACKAGES = {
     "buildah": "buildah",
     "chromium": "chromium",
-    "debootstrap": "debootstrap",
+    "mmdebstrap": "mmdebstrap",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "systemd-analyze": "systemd",
 }
 #: The administrator's programs are not on everyone's path.
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

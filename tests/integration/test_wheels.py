@@ -6,9 +6,8 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import Distribution, distribution, distributions
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import laserve
+from installed import closure, link
 from processes import launch, wait_ready
 
 ROOT = Path(__file__).parents[2]
@@ -130,34 +130,6 @@ def from_sdists(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return build(sorted(folder.glob("*.tar.gz")), tmp_path_factory.mktemp("wheels"))
 
 
-def closure(site_packages: Path) -> Iterator[Distribution]:
-    """What the distributions in a folder need without their extras, directly or not, as installed here."""
-    given = list(distributions(path=[str(site_packages)]))
-    waiting = [(Requirement(line), "") for one in given for line in one.requires or ()]
-    seen = {(canonicalize_name(one.name), "") for one in given}
-    while waiting:
-        requirement, extra = waiting.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        name = canonicalize_name(requirement.name)
-        needed = distribution(name)
-        for wanted in ("", *requirement.extras):
-            if (name, wanted) not in seen:
-                seen.add((name, wanted))
-                waiting += [(Requirement(line), wanted) for line in needed.requires or ()]
-                if not wanted:
-                    yield needed
-
-
-def link(installed: Distribution, site_packages: Path) -> None:
-    """Make a distribution visible, file by file, since folders may be shared with other distributions."""
-    for file in set(installed.files or ()):  # some are recorded twice
-        if ".." not in file.parts:
-            target = site_packages / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(file.locate())
-
-
 @pytest.fixture(scope="module")
 def environment(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with both wheels and what they declare; neither pip nor an engine is there."""
@@ -178,8 +150,10 @@ def environment(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     ]
     subprocess.run([*command, "--no-compile", *map(str, wheels.values())], check=True, timeout=60)
     (site_packages,) = environment.folder.glob("lib/python*/site-packages")
-    for installed in closure(site_packages):
-        link(installed, site_packages)
+    given = list(distributions(path=[str(site_packages)]))
+    requirements = [line for one in given for line in one.requires or ()]
+    for needed in closure(requirements, without={canonicalize_name(one.name) for one in given}).values():
+        link(needed, site_packages)
     return environment
 
 

@@ -14,7 +14,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_package_whose_program_is_not_there_is_missing_once(empty: Path) -> None:
-    assert system.missing() == ["buildah", "chromium", "debootstrap", "prometheus"]
+    assert system.missing() == ["buildah", "chromium", "mmdebstrap", "prometheus", "systemd"]
 
 
 def test_a_program_that_is_not_there_is_an_error_that_says_what_to_install(empty: Path) -> None:

