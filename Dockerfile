@@ -15,7 +15,9 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY deploy/requirements-cpu.lock deploy/requirements-engine.lock deploy/requirements-service.lock deploy/
-RUN python3 -m venv --system-site-packages --without-pip /opt/laserve \
+# The secret, if there is one, is the settings of pip.
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    python3 -m venv --system-site-packages --without-pip /opt/laserve \
     && if ! python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("vllm") is None)'; then \
         pip="python3 -m pip --python /opt/laserve/bin/python install --quiet --no-deps" \
         && { $pip "$TORCH" 2>/dev/null || $pip --index-url "$TORCH_INDEX" "$TORCH"; } \
@@ -28,7 +30,8 @@ COPY service service
 COPY clients clients
 # The models of the default, so that a container starts without a network and without a writable cache.
 RUN LASERVE_CACHE_DIR=/var/cache/laserve PYTHONPATH=service /opt/laserve/bin/python -m laserve models
-RUN python3 -m venv --without-pip /opt/hatchling \
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    python3 -m venv --without-pip /opt/hatchling \
     && python3 -m pip --python /opt/hatchling/bin/python install --quiet \
         --constraint deploy/requirements-cpu.lock hatchling \
     && python3 -m pip --python /opt/hatchling/bin/python wheel --quiet --no-deps --no-build-isolation \

@@ -63,20 +63,19 @@ def debian(tar: Path) -> None:
 
 
 def pip_settings(folder: Path) -> list[str]:
-    """Volumes that give a build this machine's settings of pip, with the files and folders that they name."""
+    """Options that give a build this machine's settings of pip, and the files and folders that they name."""
     lines = output([sys.executable, "-m", "pip", "config", "list"]).splitlines()
     settings = {}
     for name, value in (line.split("=", 1) for line in lines):
         settings[name.split(".", 1)[1]] = str(ast.literal_eval(value))
     words = [word.removeprefix("file://") for value in settings.values() for word in value.split()]
     paths = {Path(word) for word in words if word.startswith("/") and Path(word).exists()}
-    roots = {path for path in paths if not path.is_relative_to("/etc/pip.conf")}
     file = folder / "pip.conf"
     body = "".join(f"{name} = {' '.join(value.split())}\n" for name, value in settings.items())
     file.write_text(f"[global]\n{body}")
     # An index of files links to folders beside it.
-    roots = {path.parent if path.name == "simple" else path for path in roots}
-    return [f"{file}:/etc/pip.conf:ro", *(f"{path}:{path}:ro" for path in sorted(roots))]
+    roots = {path.parent if path.name == "simple" else path for path in paths}
+    return [f"--secret=id=pip.conf,src={file}", *(f"--volume={path}:{path}:ro" for path in sorted(roots))]
 
 
 @dataclass(frozen=True)
