@@ -16,10 +16,10 @@ export HF_HUB_OFFLINE ?= 1
 export VLLM_NO_USAGE_STATS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install models serve test format check docs bench dist lock clean
+.PHONY: help install models serve test image-test format check docs bench dist lock clean
 
 help: ## Show this list.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(STAMP) ## The environment, from the pinned CPU lock.
 
@@ -47,6 +47,10 @@ test: install ## All tests, the real engine included.
 	@$(BIN)/python tests/system.py
 	@$(BIN)/laserve models >/dev/null
 	@exec $(BIN)/python tests/lanes.py
+
+image-test: install ## The image with all packages installed anew, and the default engine in it.
+	@$(BIN)/python tests/system.py
+	@exec $(BIN)/python tests/lanes.py image
 
 # What is left to mend by hand is printed; `make check` is what fails.
 format: install ## Format, and mend what the linter can mend.

@@ -1,7 +1,8 @@
 """The lanes of the tests: which test runs in which one, and the program that runs them all.
 
-``python tests/lanes.py [LANE ...]`` runs the lanes, by default all, and prints what each took. For each lane
-it leaves in `test-results` the JUnit XML, the slowest tests, and the output if it ran beside another lane.
+``python tests/lanes.py [LANE ...]`` runs the lanes, by default all but `image`, and prints what each took. For
+each lane it leaves in `test-results` the JUnit XML, the slowest tests, and the output if it ran beside another
+lane.
 """
 
 import os
@@ -59,11 +60,14 @@ ENGINE = Lane(
     ),  # threads of an engine that wait leave the cores to the servers
 )
 TIMED = Lane(name="timed", folders=("acceptance", "integration"), budget_min=3)
-LANES = {lane.name: lane for lane in (PARALLEL, SERVER, ENGINE, TIMED)}
+IMAGE = Lane(name="image", folders=("integration",), budget_min=10)
+LANES = {lane.name: lane for lane in (PARALLEL, SERVER, ENGINE, TIMED, IMAGE)}
 #: Fixtures that start an engine.
 ENGINES = {"engine", "vllm_servers"}
 #: Lanes that run at once, one group after another; the first of a group writes to the terminal.
 GROUPS = ((PARALLEL,), (SERVER, ENGINE), (TIMED,))
+#: Lanes that run when they are named: `make image-test`.
+NAMED = ((IMAGE,),)
 
 
 def lane_of(folder: str, marks: Collection[str]) -> Lane:
@@ -76,7 +80,7 @@ def lane_of(folder: str, marks: Collection[str]) -> Lane:
     Raises:
         ValueError: it belongs into none, or into more than one.
     """
-    marked = [lane for lane in (ENGINE, TIMED) if lane.name in marks]
+    marked = [lane for lane in (ENGINE, TIMED, IMAGE) if lane.name in marks]
     lanes = marked or [lane for lane in (PARALLEL, SERVER) if folder in lane.folders]
     if len(lanes) != 1 or folder not in lanes[0].folders:
         raise ValueError(f"tests/{folder} with marks {sorted(marks)} is in no lane or in several")
@@ -227,7 +231,8 @@ def say(line: str) -> None:
 
 def main(names: Sequence[str]) -> int:
     RESULTS.mkdir(exist_ok=True)
-    chosen = [tuple(lane for lane in group if not names or lane.name in names) for group in GROUPS]
+    groups = (*GROUPS, *NAMED) if names else GROUPS
+    chosen = [tuple(lane for lane in group if not names or lane.name in names) for group in groups]
     if len(os.sched_getaffinity(0)) == 1:  # two lanes would only wait for each other
         chosen = [(lane,) for group in chosen for lane in group]
     began, runs = time.monotonic(), []

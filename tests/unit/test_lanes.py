@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 import lanes
-from lanes import ENGINE, GROUPS, LANES, PARALLEL, SERVER, TESTS, TIMED, Lane, Run, lane_of, split
+from lanes import (
+    ENGINE,
+    GROUPS,
+    IMAGE,
+    LANES,
+    NAMED,
+    PARALLEL,
+    SERVER,
+    TESTS,
+    TIMED,
+    Lane,
+    Run,
+    lane_of,
+    split,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,7 @@ class Item:
         ("acceptance", {"engine"}, ENGINE),
         ("integration", set(), SERVER),
         ("integration", {"timed"}, TIMED),
+        ("integration", {"image"}, IMAGE),
     ],
 )
 def test_folder_and_marks_choose_the_lane(folder: str, marks: set[str], lane: Lane) -> None:
@@ -71,9 +86,14 @@ def test_a_test_that_starts_an_engine_must_be_marked(fixture: str) -> None:
 
 
 def test_every_lane_runs_once_and_every_folder_of_tests_is_in_one() -> None:
-    assert sorted(lane.name for group in GROUPS for lane in group) == sorted(LANES)
+    assert sorted(lane.name for group in (*GROUPS, *NAMED) for lane in group) == sorted(LANES)
     folders = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}
     assert folders == {folder for lane in LANES.values() for folder in lane.folders}
+
+
+def test_the_lane_that_installs_everything_anew_runs_when_it_is_named() -> None:
+    assert NAMED == ((IMAGE,),)
+    assert IMAGE not in {lane for group in GROUPS for lane in group}
 
 
 def test_the_budgets_of_all_lanes_are_twenty_minutes() -> None:
