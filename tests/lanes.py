@@ -1,8 +1,8 @@
 """The lanes of the tests: which test runs in which one, and the program that runs them all.
 
-``python tests/lanes.py [LANE ...]`` runs the lanes, by default all but `image`, and prints what each took. For
-each lane it leaves in `test-results` the JUnit XML, the slowest tests, and the output if it ran beside another
-lane.
+``python tests/lanes.py [LANE ...]`` runs the lanes, by default all but `image`, and prints what each took.
+For each lane it leaves in `test-results` the JUnit XML, the slowest tests, and the output if it ran beside
+another lane.
 """
 
 import os

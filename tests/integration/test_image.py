@@ -201,7 +201,7 @@ def test_the_default_engine_answers_in_a_container_and_leaves_no_process(
         first = first_process(server.process)
         for engine in engines(first):
             engine.kill()
-        # The first process of a container must reap what has lost its parent; here it does so without an init.
+        # The first process of a container must reap what has lost its parent; there is no other init here.
         until(lambda: health(built, server) == 1)
         until(lambda: health(built, server) == 0)
         below = first.children(recursive=True)
