@@ -64,10 +64,11 @@ RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     python3 -m pip --python /opt/laserve/bin/python install --quiet --no-cache-dir --no-deps --no-index \
         --root-user-action=ignore /wheels/laserve*.whl
 
-# What libraries write goes below HOME, thus into the cache volume, if there is one.
+# What libraries keep goes below HOME, thus into the cache volume, if there is one. PyTorch makes its folder when it
+# is imported, and so needs one that can be written without a volume too.
 ENV PATH=/opt/laserve/bin:$PATH \
     HOME=/var/cache/laserve \
-    TORCHINDUCTOR_CACHE_DIR=/var/cache/laserve/torchinductor \
+    TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor \
     LASERVE_DATA_DIR=/var/lib/laserve \
     LASERVE_CACHE_DIR=/var/cache/laserve \
     LASERVE_HOST=0.0.0.0
