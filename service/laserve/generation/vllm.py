@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -13,7 +12,7 @@ from typing import Any
 import uuid_utils
 
 from laserve.config import GenerationSettings
-from laserve.engines import cpu
+from laserve.engines import cpu, kv_cache
 from laserve.engines.supervisor import Supervisor
 from laserve.engines.vllm import VllmEngine, VllmStart
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
@@ -25,14 +24,11 @@ from laserve.types import Candidate, Request, Sampling
 
 logger = logging.getLogger(__name__)
 
-#: Requests that are served well at once, per core of a CPU and for a GPU; with more, each waits longer.
-CORE_CONCURRENCY = 4
+#: Requests that a GPU serves well at once; with more, each waits longer.
 GPU_CONCURRENCY = 256
 #: Tokens by which a long prompt is read ahead. Without chunked prefill it would delay all other requests
 #: until it is read; so requests for longer and longer parts read it, each using the prefix cache so far.
 PART_TOKENS = 512
-#: Length in tokens above which prompts are read ahead one at a time.
-LONG_TOKENS = 2048
 #: Longest time for the first request of a new engine, in seconds; a GPU may compile for it.
 _PROVE_S = 300.0
 
@@ -44,6 +40,7 @@ class VllmGenerator:
         settings: the section ``generation``.
         model: folder or hub name of the model.
         turn: lock that is held while the engine starts, so that engines start one after another.
+        expected: requests that the KV cache of a CPU engine is made for, unless the settings give its size.
     """
 
     def __init__(
@@ -52,6 +49,7 @@ class VllmGenerator:
         model: str,
         metrics: Metrics,
         turn: "threading.Lock | None" = None,
+        expected: "kv_cache.Load | None" = None,
     ) -> None:
         self.model = settings.model
         self.max_model_len = 0
@@ -60,6 +58,7 @@ class VllmGenerator:
         self._path = model
         self._metrics = metrics
         self._turn = turn
+        self._expected = expected or kv_cache.load(defaults=settings.defaults)
         self._supervisor: Supervisor[VllmEngine] | None = None
         self._tokenizer: FolderTokenizer
         self._cpu = False
@@ -80,7 +79,7 @@ class VllmGenerator:
         await self._supervisor.start()
         config = self._supervisor.engine.llm.vllm_config
         self.max_model_len = int(config.model_config.max_model_len)
-        self.concurrency = CORE_CONCURRENCY * len(os.sched_getaffinity(0)) if self._cpu else GPU_CONCURRENCY
+        self.concurrency = cpu.concurrency() if self._cpu else GPU_CONCURRENCY
         whole_prefills = not config.scheduler_config.enable_chunked_prefill
         self._seeds = not self._cpu or whole_prefills
         self._reads_ahead = whole_prefills and config.cache_config.enable_prefix_caching
@@ -126,7 +125,7 @@ class VllmGenerator:
 
     async def stream(self, rendered: Rendered) -> AsyncIterator[Candidate]:
         # The attention of a long prompt slows every step of the engine, for all requests in the step.
-        turn = self._long if self._reads_ahead and rendered.tokens > LONG_TOKENS else nullcontext()
+        turn = self._long if self._reads_ahead and rendered.tokens > cpu.LONG_TOKENS else nullcontext()
         async with turn, aclosing(self._stream(self._llm(), rendered)) as candidates:
             async for candidate in candidates:
                 yield candidate
@@ -213,8 +212,10 @@ class VllmGenerator:
             "scheduling_policy": "priority",
         }
         if self._cpu:
-            arguments |= cpu.generator_arguments(kv_cache_bytes=settings.kv_cache_bytes)
+            arguments |= cpu.generator_arguments() | cpu.process_arguments(settings.engine_args)
         arguments |= settings.engine_args
+        if self._cpu:
+            arguments = kv_cache.with_size(arguments, expected=self._expected, section="generation")
         trusted = arguments.get("trust_remote_code") is True
         self._tokenizer = FolderTokenizer(self._path, trust_remote_code=trusted)
         if arguments.get("enable_chunked_prefill") is False and "max_num_batched_tokens" not in arguments:

@@ -19,6 +19,8 @@ from laserve.bandit.policies.exploration import Exploration
 from laserve.bandit.policies.registry import Policies, learners
 from laserve.config import ArmSettings, FeedbackSettings, PolicySettings, Settings, read_prior
 from laserve.context.features import ContextBuilder, Features
+from laserve.engines.kv_cache import Load
+from laserve.engines.kv_cache import load as expected_load
 from laserve.errors import ConfigError, InvalidRequest
 from laserve.eventlog.event_log import EventLog
 from laserve.eventlog.learner import Learner
@@ -81,7 +83,7 @@ def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -
                 revision=generation.engine_args.get("revision"),
                 setting="generation.model",
             )
-            return VllmGenerator(generation, model, metrics, turn)
+            return VllmGenerator(generation, model, metrics, turn, _expected(settings))
         case "openai":
             from laserve.generation.server import OpenAIGenerator
 
@@ -93,6 +95,11 @@ def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -
                 return FakeGenerator(max_model_len=generation.max_model_len, **generation.engine_args)
             except TypeError as error:
                 raise ConfigError.at("generation.engine_args", str(error)) from error
+
+
+def _expected(settings: Settings) -> Load:
+    """Requests that the KV caches are made for."""
+    return expected_load(settings.server.max_concurrent_requests, settings.generation.defaults)
 
 
 def make_shared(settings: Settings, encoder: Encoder, engines: PoolingEngines) -> Mapping[str, Any]:
@@ -128,7 +135,7 @@ def make_scorers(settings: Settings) -> Scorers:
         ConfigError: a setting names a part that does not exist.
     """
     metrics = Metrics()
-    encoder, engines = make_encoder(settings), PoolingEngines(metrics=metrics)
+    encoder, engines = make_encoder(settings), PoolingEngines(metrics=metrics, expected=_expected(settings))
     arms = make_arms(settings, make_shared(settings, encoder, engines), metrics)
     return Scorers(encoder=encoder, engines=engines, arms=arms)
 
@@ -251,7 +258,7 @@ def make_service(settings: Settings) -> Service:
         encoder=encoder, features=Features.read(settings.context.features), tasks=settings.context.tasks
     )
     turn = threading.Lock()
-    engines = PoolingEngines(metrics=metrics, turn=turn, held=True)
+    engines = PoolingEngines(metrics=metrics, turn=turn, held=True, expected=_expected(settings))
     shared = make_shared(settings, encoder, engines)
     arms = make_arms(settings, shared, metrics)
     generator = make_generator(settings, metrics, turn)

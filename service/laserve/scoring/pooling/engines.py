@@ -14,6 +14,8 @@ from typing import Any
 
 import uuid_utils
 
+from laserve.engines import cpu, kv_cache
+from laserve.engines.kv_cache import Load
 from laserve.engines.supervisor import Supervisor
 from laserve.engines.vllm import VllmEngine, VllmStart
 from laserve.errors import ConfigError, EngineError, NotReady, Unavailable
@@ -29,8 +31,9 @@ _PROVE_S = 300.0
 class PoolingEngine:
     """One pooling engine, which is restarted when it dies."""
 
-    def __init__(self, spec: EngineSpec, *, metrics: Metrics, turn: threading.Lock) -> None:
+    def __init__(self, spec: EngineSpec, *, metrics: Metrics, turn: threading.Lock, expected: Load) -> None:
         self._spec = spec
+        self._expected = expected
         self._metrics = metrics
         self._turn = turn
         self._supervisor: Supervisor[VllmEngine] | None = None
@@ -43,8 +46,9 @@ class PoolingEngine:
 
     async def start(self) -> None:
         """Start the engine. Raises ConfigError or EngineError."""
-        arguments = await asyncio.to_thread(self._spec.arguments)
-        start = VllmStart(arguments, section="options", turn=self._turn, environment=self._spec.environment())
+        arguments = await asyncio.to_thread(self._spec.arguments, self._expected)
+        environment = cpu.pooling_environment(arguments)
+        start = VllmStart(arguments, section="options", turn=self._turn, environment=environment)
         self._supervisor = Supervisor(
             self._spec.name, start=start, prove=self._prove, interrupt=start.interrupt, metrics=self._metrics
         )
@@ -159,10 +163,19 @@ class PoolingEngines:
     Args:
         turn: lock that is held during a start, so that engines start one after another.
         held: whether no engine starts before `open` is called, so that the generator starts first.
+        expected: requests that the KV caches of CPU engines are made for, unless arms set their size.
     """
 
-    def __init__(self, *, metrics: Metrics, turn: "threading.Lock | None" = None, held: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        metrics: Metrics,
+        turn: "threading.Lock | None" = None,
+        held: bool = False,
+        expected: "Load | None" = None,
+    ) -> None:
         self._metrics = metrics
+        self._expected = expected or kv_cache.load()
         self._turn = turn or threading.Lock()
         self._opened = asyncio.Event()
         if not held:
@@ -183,7 +196,7 @@ class PoolingEngines:
         """The engine, started; the caller releases it. Raises the errors of its start."""
         shared = self._shared.get(spec)
         if shared is None:
-            engine = PoolingEngine(spec, metrics=self._metrics, turn=self._turn)
+            engine = PoolingEngine(spec, metrics=self._metrics, turn=self._turn, expected=self._expected)
             shared = _Shared(engine=engine, starting=asyncio.create_task(self._start(engine)))
             self._shared[spec] = shared
         shared.users += 1

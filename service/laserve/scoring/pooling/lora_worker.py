@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms.cpu import CpuPlatform
-from vllm.v1.worker.cpu_worker import CPUWorker
+
+from laserve.engines.worker import Worker
 
 
 class GroupedLora(PunicaWrapperCPU):  # type: ignore[misc]
@@ -56,8 +57,8 @@ class GroupedLora(PunicaWrapperCPU):  # type: ignore[misc]
                 offset += size
 
 
-class LoraWorker(CPUWorker):  # type: ignore[misc]
-    """vLLM's CPU worker with the kernels of `GroupedLora`."""
+class LoraWorker(Worker):
+    """The CPU worker with the kernels of `GroupedLora`."""
 
     def load_model(self, *arguments: Any, **options: Any) -> None:
         name = f"{GroupedLora.__module__}.{GroupedLora.__qualname__}"

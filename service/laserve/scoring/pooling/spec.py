@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from laserve.engines import cpu
+from laserve.engines import cpu, kv_cache
 from laserve.models.hub import model_name
 
 #: Memory for the KV cache on a GPU; for a CPU see `laserve.engines.cpu`.
@@ -46,13 +46,15 @@ class EngineSpec:
         """Highest rank of the adapters."""
         return int(json.loads(self.extra).get("max_lora_rank", MAX_RANK))
 
-    @staticmethod
-    def environment() -> dict[str, str]:
-        """Environment variables of the engine's processes."""
-        return cpu.pooling_environment()
+    def arguments(self, expected: kv_cache.Load) -> dict[str, Any]:
+        """Arguments of ``AsyncEngineArgs``.
 
-    def arguments(self) -> dict[str, Any]:
-        """Arguments of ``AsyncEngineArgs``. Raises ConfigError if vLLM is not installed."""
+        Args:
+            expected: requests that the KV cache is made for, unless `extra` sets its size.
+
+        Raises:
+            ConfigError: vLLM is not installed, or the KV cache is too small for the longest text.
+        """
         on_cpu = cpu.on_cpu("kind")
         arguments: dict[str, Any] = {
             "model": self.model,
@@ -70,8 +72,9 @@ class EngineSpec:
                 "max_lora_rank": MAX_RANK,
                 "hf_overrides": {"num_labels": 1},
             }
+        extra = json.loads(self.extra)
         if on_cpu:
-            arguments |= cpu.pooling_arguments()
+            arguments |= cpu.pooling_arguments() | cpu.process_arguments(extra)
             if self.adapters:
                 arguments["worker_cls"] = "laserve.scoring.pooling.lora_worker.LoraWorker"
         else:
@@ -79,5 +82,7 @@ class EngineSpec:
                 "kv_cache_memory_bytes": GPU_KV_CACHE_BYTES,
                 "gpu_memory_utilization": GPU_SHARE,
             }
-        arguments |= json.loads(self.extra)
+        arguments |= extra
+        if on_cpu:
+            arguments = kv_cache.with_size(arguments, expected=expected, section="options")
         return {name: value for name, value in arguments.items() if value is not None}
