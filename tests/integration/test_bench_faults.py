@@ -52,7 +52,7 @@ def test_a_fault_that_there_is_not_is_refused_by_name() -> None:
 
 
 def test_faults_that_the_settings_do_not_allow_are_refused_when_nothing_is_left() -> None:
-    done = bench("--fault", "worker-killed")
+    done = bench("--fault", "engine-killed")
     assert done.exit_code == 1
     assert "generation.kind fake" in done.stderr
 

@@ -66,6 +66,28 @@ def coverage(out: Path | None, logs: int, seed: int) -> None:
     run(logs=logs, seed=seed, out=out)
 
 
+@bench.command()
+@configured
+@json_out()
+@click.option(
+    "--limit",
+    "limit_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="Seconds after which the service is stopped, if not all arms have loaded.",
+)
+@refusing
+def start(config: Path | None, profile: str | None, out: Path | None, limit_s: float) -> None:
+    """Start a service with its own data folder; measure the seconds until ready, and memory by process."""
+    from laserve.config import load
+    from laserve.lab.bench.start import run
+
+    load(config=config, profile=profile)  # refuses wrong settings before the service is started
+    arguments = [f"--profile={profile}"] if profile else []
+    run(arguments + ([f"--config={config}"] if config else []), limit_s=limit_s, out=out)
+
+
 @bench.command("selection")
 @configured
 @rows(

@@ -22,8 +22,8 @@ _SPARE_BLOCKS = 2
 class Load:
     """Requests that are admitted at once: one as long as the model allows, the others of a usual size.
 
-    A usual request has a prompt of `cpu.LONG_TOKENS` and the default candidates. A generator on a CPU works on
-    one longer prompt at a time.
+    A usual request has a prompt of `cpu.LONG_TOKENS` and the default candidates. A generator on a CPU takes
+    longer prompts one at a time.
     """
 
     requests: int

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from laserve.engines import kv_cache
 from laserve.errors import ConfigError, EngineError
 from laserve.metrics import Metrics
 from laserve.scoring.pooling.engines import PoolingEngine
@@ -76,7 +77,7 @@ async def test_an_arm_whose_closing_is_cancelled_gives_its_engine_back(
 async def test_an_arm_may_close_while_its_engine_is_proved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = PoolingEngine(spec(tmp_path), metrics=Metrics(), turn=threading.Lock())
+    engine = PoolingEngine(spec(tmp_path), metrics=Metrics(), turn=threading.Lock(), expected=kv_cache.load())
     engine._adapters = {"one": 1, "two": 2}
     proved: list[Any] = []
 
@@ -99,6 +100,6 @@ async def test_an_arm_may_close_while_its_engine_is_proved(
 
 
 async def test_an_adapter_that_has_gone_is_an_engine_error(tmp_path: Path) -> None:
-    engine = PoolingEngine(spec(tmp_path), metrics=Metrics(), turn=threading.Lock())
+    engine = PoolingEngine(spec(tmp_path), metrics=Metrics(), turn=threading.Lock(), expected=kv_cache.load())
     with pytest.raises(EngineError, match="has been removed"):
         await engine.encode([1], "gone")

@@ -24,7 +24,7 @@ from laserve.serve.wiring import make_store
 
 CLIENTS = 8
 #: Faults that need a vLLM engine in the service.
-_ENGINE = ("engine-killed", "worker-killed")
+_ENGINE = ("engine-killed",)
 
 
 def run(

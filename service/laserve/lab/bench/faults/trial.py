@@ -126,7 +126,6 @@ async def _disk_full(trial: Trial) -> float:
 #: Name -> function that causes the fault and returns the monotonic time from which the service can recover.
 FAULTS: dict[str, Callable[[Trial], Awaitable[float]]] = {
     "engine-killed": lambda trial: _engine_killed(trial, "VLLM::EngineCore"),
-    "worker-killed": lambda trial: _engine_killed(trial, "VLLM::Worker"),
     "server-killed": lambda trial: _server_ended(trial, signal.SIGKILL),
     "server-stopped": lambda trial: _server_ended(trial, signal.SIGTERM),
     "clients-gone": _clients_gone,
