@@ -81,7 +81,10 @@ class GenerationSettings(Section):
         "auto", description="Type of the weights."
     )
     kv_cache_bytes: int | None = Field(
-        None, ge=2**20, description="Memory for the KV cache; 2 GiB on a CPU, vLLM's choice on a GPU."
+        None,
+        ge=2**20,
+        description="Memory for the KV cache; by default vLLM's choice on a GPU, and on a CPU what the admitted "
+        "requests need, at most 2 GiB.",
     )
     engine_args: Options = Field(
         default_factory=dict,

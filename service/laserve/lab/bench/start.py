@@ -24,7 +24,7 @@ _MILESTONES = {
     "all arms": re.compile(r": loaded, arms: "),
 }
 #: Pause between two measurements of the memory, in seconds.
-_SAMPLE_S = 0.5
+_SAMPLE_S = 1.0
 #: Wait after the last milestone, in which the start's last work ends, in seconds.
 _SETTLE_S = 2.0
 _MB = 1e6

@@ -35,7 +35,8 @@ class VllmRewardModel:
         engine_args: further arguments of vLLM's ``AsyncEngineArgs``, by name. Arms with equal model, length
             and arguments share an engine. ``max_num_batched_tokens`` is how many tokens of all waiting
             requests one step takes, 4,096 on a CPU; ``kv_cache_memory_bytes`` is the memory for cached
-            prompts, 1 GiB on a CPU and 4 GiB on a GPU; ``max_lora_rank`` is the highest rank, 16.
+            prompts, by default what the admitted requests need, at most 1 GiB, on a CPU, and 4 GiB on a GPU;
+            ``max_lora_rank`` is the highest rank, 16.
         trust_remote_code: whether to run code that comes with the model.
     """
 
