@@ -64,7 +64,7 @@ check: install ## Format, lint, types and import layers.
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 
 docs: install ## The documentation as a site, in docs/_build/html.
-	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@$(BIN)/sphinx-build -E -W --keep-going -q -b html docs docs/_build/html
 	@echo "$(abspath docs/_build/html/index.html)"
 
 bench: install ## The benchmarks; results in bench-results/.

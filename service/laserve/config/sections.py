@@ -83,8 +83,8 @@ class GenerationSettings(Section):
     kv_cache_bytes: int | None = Field(
         None,
         ge=2**20,
-        description="Memory for the KV cache; by default vLLM's choice on a GPU, and on a CPU what the admitted "
-        "requests need, at most 2 GiB.",
+        description="Memory for the KV cache; by default vLLM's choice on a GPU, and on a CPU what the "
+        "admitted requests need, at most 2 GiB.",
     )
     engine_args: Options = Field(
         default_factory=dict,
