@@ -27,7 +27,7 @@ install: $(STAMP) ## The environment, from the pinned CPU lock.
 # only builds that pip finds are for CUDA; with them transformers cannot import its models.
 $(STAMP): $(LOCK) pyproject.toml clients/python/pyproject.toml service/laserve/__init__.py
 	@$(PYTHON) deploy/platform_check.py
-	@echo "installing into $(VENV) (about 3 GB, a few minutes) ..."
+	@echo "installing into $(VENV) (about 4 GB, a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --no-deps "$(TORCH)" 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"

