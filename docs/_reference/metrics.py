@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from _reference.tables import NONE, code, number, table
+from _reference.tables import code, number, table
 from laserve.metrics import Metrics
 
 INTRO = """# Metrics
@@ -22,9 +22,7 @@ def page() -> str:
     metrics = list(_metrics())
     rows = [
         [
-            code(metric._name + "_total" * (metric._type == "counter")),
-            metric._type,
-            _labels(metric),
+            f"{code(_name(metric))}<br>{metric._type}{_labels(metric)}",
             metric._documentation,
         ]
         for metric in metrics
@@ -36,7 +34,7 @@ def page() -> str:
     ]
     return (
         INTRO
-        + table(["metric", "type", "labels", "what"], rows)
+        + table(["metric, type and labels", "what"], rows)
         + "\n## Buckets\n\nUpper bounds of the histograms' buckets; each has `+Inf` as well.\n\n"
         + table(["histogram", "buckets"], buckets)
     )
@@ -49,5 +47,9 @@ def _metrics() -> Iterator[MetricWrapperBase]:
             yield collector
 
 
+def _name(metric: MetricWrapperBase) -> str:
+    return metric._name + "_total" * (metric._type == "counter")
+
+
 def _labels(metric: MetricWrapperBase) -> str:
-    return ", ".join(map(code, metric._labelnames)) or NONE
+    return ": " + ", ".join(map(code, metric._labelnames)) if metric._labelnames else ""

@@ -4,9 +4,13 @@ A picture is a function that returns an SVG document with a background of its ow
 light and on dark pages.
 """
 
+import json
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
+
+from laserve.lab.bench.traffic.run import chart
+from laserve.lab.charts.chart import svg
 
 FOLDER = Path(__file__).parent
 
@@ -116,7 +120,15 @@ def life_of_a_request() -> str:
     return document(836, log + 40, "The life of a request and of its feedback", parts)
 
 
-PICTURES: dict[str, Callable[[], str]] = {"life-of-a-request.svg": life_of_a_request}
+def how_much_traffic() -> str:
+    """The chart of `laserve bench traffic --json docs/pictures/traffic.json`."""
+    return svg(chart(json.loads((FOLDER / "traffic.json").read_text(encoding="utf-8"))))
+
+
+PICTURES: dict[str, Callable[[], str]] = {
+    "life-of-a-request.svg": life_of_a_request,
+    "how-much-traffic.svg": how_much_traffic,
+}
 
 if __name__ == "__main__":
     for name, draw in PICTURES.items():

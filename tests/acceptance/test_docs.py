@@ -77,8 +77,9 @@ def test_every_metric_stands_in_the_reference_with_its_type_labels_and_help() ->
         if not hasattr(collector, "_labelnames"):  # the process's own
             continue
         name = collector._name + ("_total" if collector._type == "counter" else "")
-        labels = ", ".join(f"`{label}`" for label in collector._labelnames) or "-"
-        assert f"| `{name}` | {collector._type} | {labels} | {collector._documentation} |" in page, name
+        labels = ", ".join(f"`{label}`" for label in collector._labelnames)
+        kind = f"{collector._type}: {labels}" if labels else collector._type
+        assert f"| `{name}`<br>{kind} | {collector._documentation} |" in page, name
 
 
 def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
