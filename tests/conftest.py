@@ -33,9 +33,10 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """The embedded default on the real vLLM engine, one for the whole session."""
+    """The embedded default on the real vLLM engine, one for the whole session, without a C++ compiler."""
     folder = tmp_path_factory.mktemp("engine")
-    with serving(folder / "log", env={"LASERVE_DATA_DIR": str(folder)}, timeout_s=300) as server:
+    env = {"LASERVE_DATA_DIR": str(folder), "CXX": "no compiler", "TORCHINDUCTOR_CACHE_DIR": str(folder)}
+    with serving(folder / "log", env=env, timeout_s=300) as server:
         yield server.client
 
 

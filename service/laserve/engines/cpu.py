@@ -91,6 +91,15 @@ def process_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"distributed_executor_backend": ONE_PROCESS, "worker_cls": WORKER}
 
 
+def environment() -> dict[str, str]:
+    """Environment variables of the processes of every engine; empty if not on a CPU.
+
+    Some of vLLM's small functions are compiled at their first call, also where execution is eager. That takes
+    seconds and needs a C++ compiler, which many machines and slim images do not have.
+    """
+    return {"TORCH_COMPILE_DISABLE": "1"} if on_cpu("generation.kind") else {}
+
+
 def pooling_environment(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Environment variables of the processes of an engine of reward models; empty if not on a CPU.
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+from laserve.engines import cpu
 from laserve.engines.orphans import MARK
 from laserve.errors import ConfigError, EngineError
 
@@ -143,7 +144,7 @@ class VllmStart:
                 raise EngineError("the engine was not started: the service is stopping")
         try:
             self._before = set(multiprocessing.active_children())
-            with _inherited(self._environment):
+            with _inherited(cpu.environment() | self._environment):
                 return self._start(dead)
         finally:
             self._before = None

@@ -121,3 +121,11 @@ def test_a_worker_process_for_reward_models_has_threads_on_all_cores_unless_the_
     monkeypatch.delenv("VLLM_CPU_OMP_THREADS_BIND")
     install(monkeypatch, is_cpu=False)
     assert cpu.pooling_environment({}) == {}
+
+
+@pytest.mark.parametrize(("is_cpu", "variables"), [(True, {"TORCH_COMPILE_DISABLE": "1"}), (False, {})])
+def test_an_engine_on_a_cpu_compiles_nothing(
+    monkeypatch: pytest.MonkeyPatch, is_cpu: bool, variables: dict[str, str]
+) -> None:
+    install(monkeypatch, is_cpu=is_cpu)
+    assert cpu.environment() == variables
