@@ -89,6 +89,7 @@ def container(
     *arguments: str,
     setting: Mapping[str, str] | None = None,
     mounts: Mapping[Path, str] | None = None,
+    network: bool = True,
 ) -> Iterator[Server]:
     """A running container whose data volume is a folder; it is killed at the end of the block, if it runs."""
     data = folder / "data"
@@ -98,6 +99,8 @@ def container(
         port = free.getsockname()[1]
     environment = built.image.environment | {"LASERVE_PORT": str(port)} | dict(setting or {})
     command = built.image.command({**built.base_mounts, data: DATA, **(mounts or {})}, *arguments)
+    if not network:
+        command = ["unshare", "--net", *command]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     server = Server(process=process, log=folder / "log")
@@ -198,7 +201,7 @@ def test_an_empty_cache_volume_is_filled_without_a_network(built: Built, tmp_pat
     cache = tmp_path / "cache"
     cache.mkdir()
     os.chown(cache, UID, UID)
-    with container(built, tmp_path, "models", mounts={cache: "/var/cache/laserve"}) as run:
+    with container(built, tmp_path, "models", mounts={cache: "/var/cache/laserve"}, network=False) as run:
         assert run.process.wait(120) == 0, run.output()
     assert (cache / "smollm2-135m-instruct" / "model.safetensors").stat().st_uid == UID
     assert (cache / "all-minilm-l6-v2").is_dir()
