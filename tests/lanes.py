@@ -45,8 +45,8 @@ class Lane:
 
 PARALLEL = Lane(
     name="parallel",
-    folders=("unit", "contract"),
-    budget_min=6,
+    folders=("unit", "contract", "docs"),
+    budget_min=8,
     options=("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal"),
     environment=(("OMP_NUM_THREADS", "1"),),
 )

@@ -54,6 +54,7 @@ class Item:
         ("integration", set(), SERVER),
         ("integration", {"timed"}, TIMED),
         ("integration", {"image"}, IMAGE),
+        ("docs", set(), PARALLEL),
     ],
 )
 def test_folder_and_marks_choose_the_lane(folder: str, marks: set[str], lane: Lane) -> None:
