@@ -46,15 +46,15 @@ class Lane:
 PARALLEL = Lane(
     name="parallel",
     folders=("unit", "contract", "docs"),
-    budget_min=8,
+    budget_min=7,
     options=("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal"),
     environment=(("OMP_NUM_THREADS", "1"),),
 )
-SERVER = Lane(name="server", folders=("acceptance", "integration"), budget_min=11)
+SERVER = Lane(name="server", folders=("acceptance", "integration"), budget_min=10)
 ENGINE = Lane(
     name="engine",
     folders=("contract", "acceptance", "integration"),
-    budget_min=11,
+    budget_min=10,
     environment=(
         ("OMP_WAIT_POLICY", "PASSIVE"),
     ),  # threads of an engine that wait leave the cores to the servers
