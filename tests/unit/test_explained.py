@@ -126,7 +126,8 @@ def test_every_policy_stands_in_a_table_of_the_page_of_policies() -> None:
 def test_the_page_lists_each_setting_that_a_log_fixes_and_no_other() -> None:
     context = ContextBuilder(encoder=HashEncoder(), features=Features.read(), tasks=("chat",))
     opening = Opening(context=context, arms=["a"], policy=PolicySettings())
-    start = opening.missing(Learner(seed=0), Fingerprints())[0]
+    learner = Learner(seed=0)
+    start = opening.missing(learner.state, Fingerprints(), learner.newcomer_mean)[0]
     fixed = rows(LOG_PAGE, "What a log fixes for good")
     assert set(fixed) == {*start.body["settings"], "policy.learn_from"}
 
