@@ -5,6 +5,7 @@ Only `download` talks to the hub. Everything else reads the cache, whose place i
 """
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ _WEIGHTS = ("*.safetensors",)
 _TEXTS = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
 #: Copies of the weights in other formats, and files in subfolders.
 _OTHERS = ("*/*", "consolidated*.safetensors")
+#: File that names the shards of weights in several files.
+_INDEX = "model.safetensors.index.json"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _ROOM = "make room, or set HF_HOME to a folder on another disk"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -57,7 +60,7 @@ def cached(name: str, revision: str | None = None, *, weights: bool = True) -> P
         folder = Path(_snapshot(name, revision, weights, local_files_only=True))
     except (OSError, HFValidationError):  # the errors about an absent or incomplete snapshot are OSErrors
         return None
-    complete = (folder / "config.json").is_file() or not weights
+    complete = not weights or ((folder / "config.json").is_file() and _has_weights(folder))
     return folder if complete else None
 
 
@@ -127,6 +130,20 @@ def download(
         if wanted:
             report(f"fetching {name} ({wanted / 1e9:.3g} GB) into {cache_folder()} ...")
         return Path(_snapshot(name, revision, weights))
+
+
+def _has_weights(folder: Path) -> bool:
+    """Whether all shards that a folder's index names are there; without an index, any safetensors.
+
+    The client of the hub takes a snapshot for complete when its list of the files is not cached.
+    """
+    try:
+        shards = set(json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+    except FileNotFoundError:
+        return any(not file.match("consolidated*") and file.is_file() for file in folder.glob(_WEIGHTS[0]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # an index that cannot be read
+        return False
+    return all((folder / str(shard)).is_file() for shard in shards)
 
 
 def _snapshot(name: str, revision: str | None, weights: bool, **options: Any) -> Any:

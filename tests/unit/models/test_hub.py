@@ -1,5 +1,6 @@
 """Names of a hub's models, and their folders in the cache; the download is in acceptance/test_models.py."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,39 @@ def test_a_cached_model_becomes_its_folder(cache: Path, tmp_path: Path) -> None:
 
 
 def test_a_revision_is_looked_up_by_its_name(cache: Path) -> None:
-    folder = kept(cache, "config.json", revision="v2")
+    folder = kept(cache, "config.json", "model.safetensors", revision="v2")
     assert locate("org/model", "v2") == locate("org/model", COMMIT) == folder
     with pytest.raises(
         ConfigError, match=r"^options\.model: there is no folder org/model, .* at revision v3 in"
     ):
         locate("org/model", "v3", setting="options.model")
+
+
+@pytest.mark.parametrize(
+    ("files", "complete"),
+    [
+        ((), False),
+        (("consolidated.safetensors",), False),
+        (("model.safetensors",), True),
+        (("model.safetensors.index.json",), False),
+        (("model.safetensors.index.json", "a.safetensors"), False),
+        (("model.safetensors.index.json", "a.safetensors", "b.safetensors"), True),
+    ],
+)
+def test_a_model_counts_as_cached_when_all_shards_of_its_index_are_there(
+    cache: Path, files: tuple[str, ...], complete: bool
+) -> None:
+    folder = kept(cache, "config.json", *files)
+    if (index := folder / "model.safetensors.index.json").exists():
+        index.write_text(json.dumps({"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}))
+    assert cached("org/model") == (folder if complete else None)
+
+
+@pytest.mark.parametrize("index", ["{", "{}", "[]", '{"weight_map": null}'])
+def test_a_model_whose_index_cannot_be_read_is_not_complete(cache: Path, index: str) -> None:
+    folder = kept(cache, "config.json", "model.safetensors", "model.safetensors.index.json")
+    (folder / "model.safetensors.index.json").write_text(index)
+    assert cached("org/model") is None
 
 
 def test_a_tokenizer_alone_needs_no_configuration_of_a_model(cache: Path) -> None:
