@@ -4,7 +4,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from laserve.metrics.scales import OptionalGauge
 
-_ENGINE = "Label `engine`: `generator`, or `rm-` and the model of a reward model's engine."
+_ENGINE = (
+    "Label `engine`: `generator`, or `rm-` and the model of a reward model's engine, with `-2`, `-3` and so "
+    "on where several engines have the same model."
+)
 
 
 class HealthMetrics:

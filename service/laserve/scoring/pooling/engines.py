@@ -5,6 +5,7 @@ over all requests and arms: each step takes up to ``max_num_batched_tokens`` wai
 """
 
 import asyncio
+import itertools
 import logging
 import threading
 from collections.abc import Sequence
@@ -29,9 +30,16 @@ _PROVE_S = 300.0
 
 
 class PoolingEngine:
-    """One pooling engine, which is restarted when it dies."""
+    """One pooling engine, which is restarted when it dies.
 
-    def __init__(self, spec: EngineSpec, *, metrics: Metrics, turn: threading.Lock, expected: Load) -> None:
+    Args:
+        name: name of the engine in logs and metrics, which no other engine has at the same time.
+    """
+
+    def __init__(
+        self, spec: EngineSpec, *, name: str, metrics: Metrics, turn: threading.Lock, expected: Load
+    ) -> None:
+        self.name = name
         self._spec = spec
         self._expected = expected
         self._metrics = metrics
@@ -50,7 +58,7 @@ class PoolingEngine:
         environment = cpu.pooling_environment(arguments)
         start = VllmStart(arguments, section="options", turn=self._turn, environment=environment)
         self._supervisor = Supervisor(
-            self._spec.name, start=start, prove=self._prove, interrupt=start.interrupt, metrics=self._metrics
+            self.name, start=start, prove=self._prove, interrupt=start.interrupt, metrics=self._metrics
         )
         await self._supervisor.start()
         self.max_model_len = int(self._supervisor.engine.llm.vllm_config.model_config.max_model_len)
@@ -182,6 +190,8 @@ class PoolingEngines:
             self._opened.set()
         self._shared: dict[EngineSpec, _Shared] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        #: Names of the engines, until they are closed.
+        self._names: set[str] = set()
 
     def open(self) -> None:
         """Allow engines to start from now on."""
@@ -196,7 +206,11 @@ class PoolingEngines:
         """The engine, started; the caller releases it. Raises the errors of its start."""
         shared = self._shared.get(spec)
         if shared is None:
-            engine = PoolingEngine(spec, metrics=self._metrics, turn=self._turn, expected=self._expected)
+            name = self._free_name(spec)
+            self._names.add(name)
+            engine = PoolingEngine(
+                spec, name=name, metrics=self._metrics, turn=self._turn, expected=self._expected
+            )
             shared = _Shared(engine=engine, starting=asyncio.create_task(self._start(engine)))
             self._shared[spec] = shared
         shared.users += 1
@@ -221,6 +235,11 @@ class PoolingEngines:
             self._drop(spec)
         await asyncio.gather(*self._closing)
 
+    def _free_name(self, spec: EngineSpec) -> str:
+        """The name of the specification, with a number from 2 on while another engine has it."""
+        numbered = (f"{spec.name}-{number}" for number in itertools.count(2))
+        return next(name for name in itertools.chain([spec.name], numbered) if name not in self._names)
+
     def _drop(self, spec: EngineSpec) -> asyncio.Task[None]:
         """Close an engine, to the end even if the caller is cancelled."""
         shared = self._shared.pop(spec)
@@ -228,7 +247,10 @@ class PoolingEngines:
         async def close() -> None:
             shared.starting.cancel()
             await asyncio.gather(shared.starting, return_exceptions=True)
-            await shared.engine.close()
+            try:
+                await shared.engine.close()
+            finally:
+                self._names.discard(shared.engine.name)
 
         closing = asyncio.create_task(close())
         self._closing.add(closing)

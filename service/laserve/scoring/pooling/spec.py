@@ -38,7 +38,7 @@ class EngineSpec:
 
     @property
     def name(self) -> str:
-        """Name of the engine in logs and metrics."""
+        """Name of the engine in logs and metrics, unless another engine of the same model has it."""
         return f"rm-{model_name(self.model)}"
 
     @property

@@ -49,6 +49,12 @@ def spec(folder: Path) -> EngineSpec:
     return EngineSpec.of(str(folder), adapters=True, max_model_len=None, engine_args={})
 
 
+def made(of: EngineSpec) -> PoolingEngine:
+    return PoolingEngine(
+        of, name="rm-base", metrics=Metrics(), turn=threading.Lock(), expected=kv_cache.load()
+    )
+
+
 async def test_an_arm_without_a_tokenizer_leaves_no_adapter_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,7 +83,7 @@ async def test_an_arm_whose_closing_is_cancelled_gives_its_engine_back(
 async def test_an_arm_may_close_while_its_engine_is_proved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = PoolingEngine(spec(tmp_path), metrics=Metrics(), turn=threading.Lock(), expected=kv_cache.load())
+    engine = made(spec(tmp_path))
     engine._adapters = {"one": 1, "two": 2}
     proved: list[Any] = []
 
@@ -100,6 +106,6 @@ async def test_an_arm_may_close_while_its_engine_is_proved(
 
 
 async def test_an_adapter_that_has_gone_is_an_engine_error(tmp_path: Path) -> None:
-    engine = PoolingEngine(spec(tmp_path), metrics=Metrics(), turn=threading.Lock(), expected=kv_cache.load())
+    engine = made(spec(tmp_path))
     with pytest.raises(EngineError, match="has been removed"):
         await engine.encode([1], "gone")
