@@ -10,7 +10,7 @@ import numpy as np
 from laserve.arms.arm import STATES, Arm
 from laserve.arms.attempt import Attempt, Scored, reason, score_distinct, within
 from laserve.arms.circuit import STATES as CIRCUIT_STATES
-from laserve.arms.moments import Moments
+from laserve.arms.moments import STEADY, Moments
 from laserve.errors import ArmFailed, InvalidRequest
 from laserve.metrics import Metrics
 from laserve.scoring.base import RewardModel
@@ -143,9 +143,11 @@ class Arms:
         for arm in self:
             if not arm.usable:
                 metrics.forget_arm(arm.name)
-            elif arm.scores.weight:
+            elif arm.scores.weight >= STEADY:
                 metrics.rm_score_mean.labels(arm.name).set(arm.scores.mean)
                 metrics.rm_score_sd.labels(arm.name).set(arm.scores.sd)
+            else:  # those of the model before it was loaded again
+                metrics.forget_moments(arm.name)
 
     def _watch(self, arm: Arm) -> None:
         """Start the tests of an arm whose circuit has opened."""

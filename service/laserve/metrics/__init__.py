@@ -28,7 +28,13 @@ class Metrics(RequestMetrics, DecisionMetrics, RewardModelMetrics, FeedbackMetri
 
     def forget_arm(self, arm: str) -> None:
         """Remove the gauges of an arm's present that its absence makes untrue."""
-        for gauge in (self.arm_mean, self.arm_width, self.rm_score_mean, self.rm_score_sd):
+        for gauge in (self.arm_mean, self.arm_width):
+            gauge.remove(arm)
+        self.forget_moments(arm)
+
+    def forget_moments(self, arm: str) -> None:
+        """Remove the gauges of the moments of an arm's scores."""
+        for gauge in (self.rm_score_mean, self.rm_score_sd):
             gauge.remove(arm)
 
     def render(self) -> bytes:

@@ -9,6 +9,10 @@ _STATES = (
     "`loading`, `ready`, `failed` (it did not load), `open` or `half-open` (its circuit breaker keeps "
     "requests away, or tries one), `draining` or `retired`"
 )
+_ABSENT = (
+    "absent until the weights add up to 200, which is after about 220 candidates since the arm was loaded, "
+    "and for an arm that is not loaded and enabled"
+)
 #: Symmetric, since scores of many reward models are logits.
 _SCORES = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100)
 _SCORE_BUCKETS = (*(-bound for bound in reversed(_SCORES)), 0.0, *_SCORES)
@@ -66,16 +70,14 @@ class RewardModelMetrics:
         self.rm_score_mean = Gauge(
             "laserve_rm_score_mean",
             "Mean of an arm's finite scores, in the unit of its reward model, exponentially weighted over "
-            "about its last 1,000 candidates, so that drift shows; absent before the first score since the "
-            f"start of the process, and for an arm that is not loaded and enabled. {_ARM}",
+            f"about its last 1,000 candidates, so that drift shows; {_ABSENT}. {_ARM}",
             ["arm"],
             registry=registry,
         )
         self.rm_score_sd = Gauge(
             "laserve_rm_score_sd",
             "Standard deviation of an arm's finite scores, in the unit of its reward model, exponentially "
-            "weighted over about its last 1,000 candidates; absent before the first score since the start "
-            f"of the process, and for an arm that is not loaded and enabled. {_ARM}",
+            f"weighted over about its last 1,000 candidates; {_ABSENT}. {_ARM}",
             ["arm"],
             registry=registry,
         )

@@ -187,11 +187,14 @@ def the_moments_of_an_arm_s_scores_from_its_first_to_its_last(request: pytest.Fi
         return [samples.get((name, frozenset({("arm", arm)}))) for name in names]
 
     assert moments() == [None, None]  # a self-test is no request
-    candidates = growing.generate(n=6, prompt="the moments of scores", arm=arm)["candidates"]
-    scores = np.array([candidate["score"] for candidate in candidates])
-    weights = (1 - 1 / 1000) ** np.arange(6)[::-1]
+    scores: list[float] = []
+    while len(scores) < 256:
+        assert moments() == [None, None]  # 192 candidates are too few
+        body = {"n": 64, "prompt": f"the moments after {len(scores)} scores", "arm": arm}
+        scores += [candidate["score"] for candidate in growing.generate(**body)["candidates"]]
+    weights = (1 - 1 / 1000) ** np.arange(256)[::-1]
     mean = np.average(scores, weights=weights)
-    sd = np.sqrt(np.average((scores - mean) ** 2, weights=weights))
+    sd = np.sqrt(np.average((np.array(scores) - mean) ** 2, weights=weights))
     assert moments() == pytest.approx([mean, sd])
     assert sd > 0
     assert growing.client.patch(f"/arms/{arm}", json={"state": "retired"}).status_code == 200

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders import make_feedback
+from builders import make_feedback, make_sampling
 from laserve.api import scrape
 from laserve.config import load as load_settings
 from laserve.serve.lifespan import load, running
@@ -92,8 +92,10 @@ async def test_a_configured_number_of_permits_is_known_from_the_start() -> None:
 
 async def test_the_moments_are_those_of_all_scores_that_an_arm_gave() -> None:
     async with fake_service() as service:
-        assert await sample(service, "laserve_rm_score_mean", arm="loglik") is None
-        decisions: list[Decision] = [await answered(service, prompt=text) for text in ("a", "b", "c")]
+        decisions: list[Decision] = []
+        for text in "abcd":  # the weights of 192 scores add up to less than 200
+            assert await sample(service, "laserve_rm_score_mean", arm="loglik") is None
+            decisions.append(await answered(service, prompt=text, sampling=make_sampling(n=64)))
         scores = np.array([score for each in decisions for score in each.scores["loglik"]])
         weights = (1 - 1 / 1000) ** np.arange(len(scores))[::-1]
         mean = np.average(scores, weights=weights)
@@ -102,9 +104,23 @@ async def test_the_moments_are_those_of_all_scores_that_an_arm_gave() -> None:
         assert await sample(service, "laserve_rm_score_sd", arm="loglik") == pytest.approx(sd)
 
 
+async def test_the_moments_of_a_model_end_with_it_also_when_the_arm_is_ready_again_at_the_next_scrape() -> None:
+    async with fake_service() as service:
+        for text in "abcd":
+            await answered(service, prompt=text, sampling=make_sampling(n=64))
+        assert await sample(service, "laserve_rm_score_mean", arm="loglik") is not None
+        arm = service.arms.get("loglik")
+        assert arm is not None
+        await service.arms.unload(arm)
+        await service.arms.load_one(arm)
+        assert await sample(service, "laserve_rm_score_mean", arm="loglik") is None
+
+
 async def test_an_arm_that_is_drained_or_retired_shows_no_prediction_and_no_moments() -> None:
     names = ("laserve_arm_mean", "laserve_arm_width", "laserve_rm_score_mean", "laserve_rm_score_sd")
     async with fake_service() as service:
+        for text in "abcd":
+            await answered(service, prompt=text, sampling=make_sampling(n=64), arm="consensus")
         await answered(service)
         assert None not in [await sample(service, name, arm="consensus") for name in names]
         for status in ("draining", "retired"):
