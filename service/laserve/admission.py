@@ -68,7 +68,6 @@ class Permits:
             self._publish()
 
     def _publish(self) -> None:
-        self._metrics.in_flight.set(self.taken)
         self._metrics.permits_in_use.set(self.taken)
 
     def _learn_pace(self, seconds: float, at_once: int) -> None:

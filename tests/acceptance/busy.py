@@ -26,7 +26,7 @@ def busy(narrow: Service) -> Iterator[None]:
     thread = threading.Thread(target=ask)
     thread.start()
     try:
-        until(lambda: narrow.sample("laserve_requests_in_flight") == 1)
+        until(lambda: narrow.sample("laserve_permits_in_use") == 1)
         yield
     finally:
         thread.join()

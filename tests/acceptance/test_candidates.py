@@ -82,7 +82,7 @@ def test_without_a_candidate_by_the_deadline_there_is_no_answer_and_no_decision(
     assert (error.type, error.code, error.param) == ("timeout_error", "no_candidate", "timeout_s")
     assert error.message == f"timeout_s: no candidate finished within {NONE_S:g} s"
     assert unhurried.decisions() == written
-    assert unhurried.sample("laserve_requests_in_flight") == 0
+    assert unhurried.sample("laserve_permits_in_use") == 0
     assert change("laserve_requests_total", endpoint="/generate", status="504") == 1
 
 
@@ -93,4 +93,4 @@ def test_a_stream_without_a_candidate_by_the_deadline_ends_with_the_error(unhurr
     error = ErrorBody.model_validate_json(last.data, strict=True).error
     assert (error.code, error.param) == ("no_candidate", "timeout_s")
     assert unhurried.decisions() == written
-    assert unhurried.sample("laserve_requests_in_flight") == 0
+    assert unhurried.sample("laserve_permits_in_use") == 0

@@ -345,4 +345,4 @@ def test_no_fault_of_an_arm_shows_as_a_fault_of_the_service(
             if name == "laserve_requests_total" and ("endpoint", "/generate") in labels
         }
         assert statuses == {"200"}
-        assert service.sample("laserve_requests_in_flight") == 0
+        assert service.sample("laserve_permits_in_use") == 0

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timed
 
 async def in_flight(client: httpx.AsyncClient) -> float:
     answer = await client.get("/metrics")
-    return samples(answer.text)["laserve_requests_in_flight", frozenset()]
+    return samples(answer.text)["laserve_permits_in_use", frozenset()]
 
 
 async def until_in_flight(client: httpx.AsyncClient, wanted: float, timeout_s: float = 10.0) -> None:
@@ -117,7 +117,7 @@ async def test_fifty_requests_at_once_are_all_answered_and_all_their_feedback_is
     assert main.decisions() == written + 50
     assert len({decision_id for decision_id, _ in done}) == 50
     assert change("laserve_feedback_total", kind="reward", outcome="recorded") == 50
-    assert main.sample("laserve_requests_in_flight") == 0
+    assert main.sample("laserve_permits_in_use") == 0
     positions = [main.decision(decision_id)["feedback"][0]["position"] for decision_id, _ in done]
     assert sorted(positions) == list(range(before["log_position"] + 1, after["log_position"] + 1))
     pulls = {arm["name"]: arm["pulls"] for arm in before["arms"]}

@@ -63,4 +63,4 @@ def test_a_refused_stream_is_a_plain_422(main: Service, body: dict[str, Any], pa
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["error"]["param"] == param
     assert main.decisions() == written
-    assert main.sample("laserve_requests_in_flight") == 0
+    assert main.sample("laserve_permits_in_use") == 0

@@ -122,7 +122,7 @@ class Crowd:
         )
 
     def in_flight(self) -> float:
-        return samples(self.server.client.get("/metrics").text)["laserve_requests_in_flight", frozenset()]
+        return samples(self.server.client.get("/metrics").text)["laserve_permits_in_use", frozenset()]
 
 
 @asynccontextmanager

@@ -168,7 +168,7 @@ def test_a_killed_engine_costs_the_answers_under_way_and_is_started_again(servic
     with ThreadPoolExecutor(PLAIN + STREAMS) as pool, pulse(server, decisions) as seen:
         plain = [pool.submit(client.post, "/generate", json=LONG) for _ in range(PLAIN)]
         streams = [pool.submit(stream, service, **LONG) for _ in range(STREAMS)]
-        until(lambda: service.sample("laserve_requests_in_flight") == PLAIN + STREAMS, timeout_s=60)
+        until(lambda: service.sample("laserve_permits_in_use") == PLAIN + STREAMS, timeout_s=60)
         until(lambda: service.samples()["vllm:num_requests_running", model_labels(service)] > 0, timeout_s=60)
         os.kill(named(server, "VLLM::EngineCore"), signal.SIGKILL)
 
@@ -219,7 +219,7 @@ def test_ctrl_c_in_the_terminal_lets_the_engine_finish_what_is_under_way(
     with ThreadPoolExecutor(1) as thread:
         body = {"prompt": "Once upon a time", "n": 4, "max_tokens": 60}
         pending = thread.submit(service.client.post, "/generate", json=body)
-        until(lambda: service.sample("laserve_requests_in_flight") == 1, timeout_s=30)
+        until(lambda: service.sample("laserve_permits_in_use") == 1, timeout_s=30)
         os.killpg(server.process.pid, signal.SIGINT)
         answer = pending.result(60)
     assert answer.status_code == 200, answer.text

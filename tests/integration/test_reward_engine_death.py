@@ -60,7 +60,7 @@ def test_a_killed_engine_costs_its_arms_and_is_started_again(service: Service) -
     os.kill(engine, signal.SIGSTOP)  # what it is asked now is under way until it is killed
     with ThreadPoolExecutor(1) as thread:
         under_way = thread.submit(service.generate, arm="rm", n=4)
-        until(lambda: service.sample("laserve_requests_in_flight") == 1)
+        until(lambda: service.sample("laserve_permits_in_use") == 1)
         os.kill(engine, signal.SIGKILL)
         answers = {"rm": under_way.result(60)}
     answers["other"] = service.generate(arm="other", n=4)

@@ -35,7 +35,7 @@ def gauge(server: Server, name: str) -> float:
 
 def until_in_flight(server: Server, requests: int = 1) -> None:
     deadline = time.monotonic() + 30
-    while gauge(server, "laserve_requests_in_flight") != requests:
+    while gauge(server, "laserve_permits_in_use") != requests:
         assert time.monotonic() < deadline
 
 

@@ -126,7 +126,7 @@ def until_ready(server: Server) -> None:
 
 def check_sound(server: Server, folder: Path) -> None:
     """The log is whole, nothing is left under way, and it stops as if nothing had been."""
-    assert metric(server, "laserve_requests_in_flight") == 0
+    assert metric(server, "laserve_permits_in_use") == 0
     assert "Traceback" not in server.output()
     digest = server.client.get("/policy").json()["digest"]
     assert server.stop() == 0

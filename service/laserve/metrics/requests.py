@@ -57,16 +57,10 @@ class RequestMetrics:
             ["reason"],
             registry=registry,
         )
-        self.in_flight = Gauge(
-            "laserve_requests_in_flight",
-            "Decisions under way: requests to POST /generate that were admitted and not yet answered, "
-            "streams included.",
-            registry=registry,
-        )
         self.permits_in_use = Gauge(
             "laserve_permits_in_use",
-            "Permits that admitted requests to POST /generate hold; each holds one from its admission to "
-            "the end of its answer.",
+            "Permits that admitted requests to POST /generate hold, which is the number of decisions under "
+            "way; each holds one from its admission to the end of its answer, streams included.",
             registry=registry,
         )
         self.permits_limit = OptionalGauge(

@@ -38,15 +38,6 @@ def a_decision_by_stage(request: pytest.FixtureRequest) -> None:
         assert change("laserve_stage_seconds_sum", stage=stage) == pytest.approx(seconds)
 
 
-@cause("laserve_requests_in_flight")
-def a_decision_under_way(request: pytest.FixtureRequest) -> None:
-    narrow = service(request, "narrow")
-    assert narrow.sample("laserve_requests_in_flight") == 0
-    with busy(narrow):
-        assert narrow.sample("laserve_requests_in_flight") == 1
-    assert narrow.sample("laserve_requests_in_flight") == 0
-
-
 @cause("laserve_rejected")
 def a_request_that_finds_no_permit(request: pytest.FixtureRequest) -> None:
     narrow = service(request, "narrow")
