@@ -6,11 +6,6 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-#: Label of requests without a caller: no keys are configured, or the key was not read.
-ANONYMOUS = "anonymous"
-#: Label of requests that were refused with 401.
-UNAUTHORIZED = "unauthorized"
-
 
 def authenticate(
     authorization: str, keys: Mapping[str, SecretStr]

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from laserve.api.callers import UNAUTHORIZED, authenticate
+from laserve.api.callers import authenticate
+from laserve.config.sections import UNAUTHORIZED
 from laserve.errors import InvalidRequest, Unauthorized
 from laserve.service import Service
 

@@ -7,8 +7,8 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from laserve.admission import Underway
-from laserve.api.callers import ANONYMOUS
 from laserve.api.errors import respond
+from laserve.config.sections import ANONYMOUS
 from laserve.errors import TooLarge, Unavailable
 from laserve.metrics import Metrics
 

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from laserve.config.section import Name, Options, Section
 
 MAX_CANDIDATES = 64
+#: Labels of requests without a caller: no keys are configured, or the key was not read; and refused with 401.
+ANONYMOUS, UNAUTHORIZED = NO_CALLERS = ("anonymous", "unauthorized")
 
 
 def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
@@ -16,6 +18,15 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     if not 0 < high - low < math.inf:
         raise ValueError("give two numbers, the lower one first")
     return ends
+
+
+def _named_callers(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name in NO_CALLERS:
+        if name in keys:
+            raise ValueError(
+                f"{name!r} stands for requests without a key in the metrics; choose another name"
+            )
+    return keys
 
 
 class ServerSettings(Section):
@@ -39,9 +50,12 @@ class ServerSettings(Section):
     drain_s: float = Field(
         20.0, gt=0, le=3600, description="Seconds that requests under way may take to finish at a stop."
     )
-    api_keys: dict[Name, Annotated[SecretStr, Field(min_length=1)]] = Field(
+    api_keys: Annotated[
+        dict[Name, Annotated[SecretStr, Field(min_length=1)]], AfterValidator(_named_callers)
+    ] = Field(
         default_factory=dict,
-        description="Caller's name -> secret, sent as `Authorization: Bearer SECRET`; empty serves everyone.",
+        description="Caller's name -> secret, sent as `Authorization: Bearer SECRET`; empty serves everyone. "
+        "The names `anonymous` and `unauthorized` are taken.",
     )
 
 

@@ -105,6 +105,8 @@ def test_an_empty_yaml_file_changes_nothing(yaml_file: Path) -> None:
         ("server: {max_body_bytes: 10}", "server.max_body_bytes: "),
         ("server: {heartbeat_s: 0}", "server.heartbeat_s: "),
         ("server: {api_keys: {'two words': x}}", "server.api_keys: write before each colon a name"),
+        ("server: {api_keys: {anonymous: x}}", "server.api_keys: 'anonymous' stands for requests without a"),
+        ("server: {api_keys: {unauthorized: x}}", "server.api_keys: 'unauthorized' stands for requests"),
         ("server: 5", "server: "),
         ("generation: {kind: gpt}", "generation.kind: write one of: vllm, openai, fake"),
         ("generation: {kind: openai}", "generation: url belongs to kind 'openai'"),
@@ -281,6 +283,7 @@ def test_settings_never_show_a_secret(show: Any, monkeypatch: pytest.MonkeyPatch
     "content",
     [
         f"server: {{api_keys: [{SECRET}]}}",
+        f"server: {{api_keys: {{anonymous: {SECRET}}}}}",
         f"server: {{api_keys: {{'two words': {SECRET}}}}}",
         f"server: {{api_keys: {{'{SECRET}=': ann}}}}",
         f"server: {{api_keys: {{ann: [{SECRET}]}}}}",
