@@ -4,6 +4,7 @@ import fcntl
 import os
 import sqlite3
 import struct
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from laserve.storage.log_id import rescued
 
 #: Endings of the files of a database in WAL mode. The latest commits are in the ``-wal`` file alone.
 _FILES = ("", "-wal", "-shm")
+#: Seconds after which nobody who only looks whether a file is held has a lock on it.
+_LOOKED_AT_S = 0.05
 #: First byte that SQLite's readers lock, and how many (SHARED_FIRST and SHARED_SIZE in its sources).
 _SHARED_BYTES = (0x40000002, 510)
 #: Whether a rescued copy has a decision that the database lacks, or its last event. An event vouches for all
@@ -46,6 +49,19 @@ def is_held(path: Path) -> bool:
     except OSError:  # it cannot be opened, which says nothing about others
         return False
     return False
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock of the holder, at the second attempt if `is_held` has its own at the first.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    time.sleep(_LOOKED_AT_S)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class _Identity(NamedTuple):
@@ -89,7 +105,7 @@ class HeldFile:
             self._lock.acquire()
             self.path.touch(mode=0o600)  # it holds prompts and answers; its side files get the same mode
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._descriptor)
         except (Timeout, BlockingIOError):
             self.release()
             raise ConfigError.at(

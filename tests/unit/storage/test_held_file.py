@@ -1,5 +1,6 @@
 """The file of a database, as one process holds it."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -75,6 +76,24 @@ def test_it_is_held_once_by_whatever_name(path: Path, tmp_path: Path) -> None:
         assert file.missing() is None
     with held(path):
         pass
+
+
+def test_a_look_at_the_file_does_not_keep_a_starting_service_from_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.touch()
+    slept: list[float] = []
+    with path.open("rb") as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+        def wait(seconds: float) -> None:
+            """The look ends meanwhile."""
+            slept.append(seconds)
+            fcntl.flock(looked_at, fcntl.LOCK_UN)
+
+        monkeypatch.setattr("laserve.storage.held_file.time.sleep", wait)
+        with held(path):
+            assert slept == [0.05]
 
 
 def test_one_that_was_refused_takes_nothing_from_the_one_that_holds_it(path: Path) -> None:
