@@ -7,6 +7,9 @@ from typing import Protocol
 from laserve.errors import EngineError
 from laserve.types import Candidate, Request, Sampling
 
+#: Requests that a generator serves well at once, unless its engine runs on a CPU; with more, each is slower.
+CONCURRENCY = 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered:

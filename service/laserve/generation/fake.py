@@ -5,7 +5,7 @@ import hashlib
 import math
 from collections.abc import AsyncIterator, Sequence
 
-from laserve.generation.base import Rendered
+from laserve.generation.base import CONCURRENCY, Rendered
 from laserve.generation.prompts import render
 from laserve.types import Candidate, Request
 
@@ -37,7 +37,7 @@ class FakeGenerator:
     def __init__(self, *, max_model_len: int | None = None, delay_s: float = 0.0, salt: str = "") -> None:
         self.model = "fake"
         self.max_model_len = max_model_len or 1_000_000
-        self.concurrency = 256
+        self.concurrency = CONCURRENCY
         self.delay_s = delay_s
         self.salt = salt
         #: Number of requests that are being sampled.

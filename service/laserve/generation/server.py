@@ -13,7 +13,7 @@ import httpx_sse
 from laserve.config import GenerationSettings
 from laserve.config.secrets import public_text
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
-from laserve.generation.base import Rendered, check_finish
+from laserve.generation.base import CONCURRENCY, Rendered, check_finish
 from laserve.generation.prompts import render
 from laserve.types import Candidate, Request
 
@@ -77,7 +77,7 @@ class OpenAIGenerator:
     ) -> None:
         self.model = settings.model
         self.max_model_len = 0
-        self.concurrency = 256
+        self.concurrency = CONCURRENCY
         key = settings.api_key
         self._client = httpx.AsyncClient(
             base_url=(settings.url or "").rstrip("/").removesuffix("/v1"),

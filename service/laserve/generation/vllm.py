@@ -16,7 +16,7 @@ from laserve.engines import cpu, kv_cache
 from laserve.engines.supervisor import Supervisor
 from laserve.engines.vllm import VllmEngine, VllmStart
 from laserve.errors import ConfigError, EngineError, InvalidRequest, NotReady
-from laserve.generation.base import Rendered, check_finish
+from laserve.generation.base import CONCURRENCY, Rendered, check_finish
 from laserve.generation.prompts import render
 from laserve.metrics import Metrics
 from laserve.models.tokenizer import FolderTokenizer
@@ -24,8 +24,6 @@ from laserve.types import Candidate, Request, Sampling
 
 logger = logging.getLogger(__name__)
 
-#: Requests that a GPU serves well at once; with more, each waits longer.
-GPU_CONCURRENCY = 256
 #: Tokens by which a long prompt is read ahead. Without chunked prefill it would delay all other requests
 #: until it is read; so requests for longer and longer parts read it, each using the prefix cache so far.
 PART_TOKENS = 512
@@ -53,7 +51,7 @@ class VllmGenerator:
     ) -> None:
         self.model = settings.model
         self.max_model_len = 0
-        self.concurrency = GPU_CONCURRENCY
+        self.concurrency = CONCURRENCY
         self._settings = settings
         self._path = model
         self._metrics = metrics
@@ -79,7 +77,7 @@ class VllmGenerator:
         await self._supervisor.start()
         config = self._supervisor.engine.llm.vllm_config
         self.max_model_len = int(config.model_config.max_model_len)
-        self.concurrency = cpu.concurrency() if self._cpu else GPU_CONCURRENCY
+        self.concurrency = cpu.concurrency() if self._cpu else CONCURRENCY
         whole_prefills = not config.scheduler_config.enable_chunked_prefill
         self._seeds = not self._cpu or whole_prefills
         self._reads_ahead = whole_prefills and config.cache_config.enable_prefix_caching

@@ -104,7 +104,9 @@ async def test_the_moments_are_those_of_all_scores_that_an_arm_gave() -> None:
         assert await sample(service, "laserve_rm_score_sd", arm="loglik") == pytest.approx(sd)
 
 
-async def test_the_moments_of_a_model_end_with_it_also_when_the_arm_is_ready_again_at_the_next_scrape() -> None:
+async def test_the_moments_of_a_model_end_with_it_also_when_the_arm_is_ready_again_at_the_next_scrape() -> (
+    None
+):
     async with fake_service() as service:
         for text in "abcd":
             await answered(service, prompt=text, sampling=make_sampling(n=64))

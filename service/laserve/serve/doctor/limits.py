@@ -1,22 +1,26 @@
 """Checks of memory, disk, shared memory, open files, port and keys."""
 
 import ipaddress
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from laserve.config import Settings
+from laserve.engines import cpu
 from laserve.errors import ConfigError
+from laserve.generation.base import CONCURRENCY
+from laserve.serve.doctor.engines import engines
 from laserve.serve.doctor.machine import Machine
 from laserve.serve.doctor.report import Finding, Part, Resource, gib, total
-from laserve.serve.doctor.software import uses_engines
+from laserve.serve.doctor.software import gpu_build, uses_engines
 from laserve.serve.listening import listen
 
 #: Share of the memory that a service should leave for requests and for the system.
 _RESERVE = 0.1
 #: Shared memory of an engine's message queue: ten chunks of 16 MiB (VLLM_MQ_MAX_CHUNK_BYTES_MB).
 _QUEUE_BYTES = 10 * 16 * 2**20
+#: Bytes below which a difference of GPU memory is one of rounding, and the share that CUDA itself may take.
+_ROUNDING, _MARGIN = 2**20, 0.05
 #: Open files of a service without requests, and of each request under way.
 _FILES, _FILES_PER_REQUEST = 128, 4
 #: Free space in bytes below which the data folder is nearly full.
@@ -28,6 +32,7 @@ def check_limits(settings: Settings, machine: Machine, needs: Sequence[Part]) ->
     yield _memory(machine, needs)
     if machine.gpus:
         yield _gpu_memory(machine, needs)
+        yield from _gpu_share(settings, machine, needs)
     if uses_engines(settings):
         yield from _shared_memory(settings, machine)
     yield _open_files(settings, machine)
@@ -100,11 +105,35 @@ def _gpu_memory(machine: Machine, needs: Sequence[Part]) -> Finding:
     return Finding(check="gpu memory", status="ok", fact=fact)
 
 
+def _gpu_share(settings: Settings, machine: Machine, needs: Sequence[Part]) -> Iterator[Finding]:
+    """The finding where the generator leaves less than a reward engine must have free at its start."""
+    wanting = [engine for engine in engines(settings) if not engine.generates]
+    if not gpu_build() or not wanting:
+        return
+    share = max(engine.share for engine in wanting)
+    gpu = machine.gpus[0]
+    generator = [part for part in needs if part.part.startswith("generator")]
+    left = gpu.memory - total(generator, "gpu memory")
+    if left + _ROUNDING < share * gpu.memory:
+        yield Finding(
+            check="gpu memory",
+            status="error" if len(wanting) == len(settings.arms) else "warning",
+            fact=f"the generator leaves {gib(max(left, 0))} of {gib(gpu.memory)}, and a reward engine starts "
+            f"only where {share:g} of the memory is free ({gib(share * gpu.memory)})",
+            remedy="set generation.engine_args.gpu_memory_utilization to "
+            f"{max(0.0, 1 - share - _MARGIN):.2g} or less",
+        )
+
+
 def _unknown(needs: Sequence[Part], resource: Resource) -> list[str]:
     return [part.part for part in needs if part.resource == resource and part.bytes is None]
 
 
 def _shared_memory(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    if all(engine.alone for engine in engines(settings)):
+        fact = "each engine works in one process, and needs none"
+        yield Finding(check="shared memory", status="ok", fact=fact)
+        return
     size = machine.shared_memory
     fact = "there is no shared memory" if size is None else f"shared memory has {gib(size)}"
     if size is None or size < _QUEUE_BYTES:
@@ -119,7 +148,8 @@ def _shared_memory(settings: Settings, machine: Machine) -> Iterator[Finding]:
 
 
 def _open_files(settings: Settings, machine: Machine) -> Finding:
-    at_once = settings.server.max_concurrent_requests or 4 * (os.cpu_count() or 1)
+    on_cpu = settings.generation.kind == "vllm" and not gpu_build()
+    at_once = settings.server.max_concurrent_requests or (cpu.concurrency() if on_cpu else CONCURRENCY)
     needed = _FILES + _FILES_PER_REQUEST * at_once
     fact = f"{machine.open_files:,} may be open, about {needed:,} are needed for {at_once:,} requests at once"
     if machine.open_files < needed:

@@ -9,6 +9,8 @@ from laserve.config import ArmSettings, Settings
 from laserve.engines import cpu, kv_cache
 from laserve.errors import ConfigError
 from laserve.models.packaged import PACKAGED
+from laserve.scoring.pooling.spec import GPU_KV_CACHE_BYTES
+from laserve.serve.doctor.engines import GENERATOR_SHARE
 from laserve.serve.doctor.machine import Machine
 from laserve.serve.doctor.report import Part, Resource, gib
 from laserve.serve.doctor.software import gpu_build
@@ -22,8 +24,6 @@ MIB = 2**20
 #: `fake`; what torch and transformers add for an encoder; what vLLM adds in the service's process; an
 #: engine's own process; and the second process of an engine that has one.
 SERVICE, TORCH, VLLM, ENGINE, SECOND = 90 * MIB, 330 * MIB, 400 * MIB, 760 * MIB, 530 * MIB
-#: Defaults of an engine on a GPU: its KV cache, and vLLM's share of the memory for a generator.
-_GPU_POOLING_KV, _GPU_SHARE = 4 * 2**30, 0.92
 #: Adapters in a pooling engine, and their highest rank.
 _SLOTS, _RANK = 8, 16
 #: Kinds with a model in the service's process.
@@ -70,7 +70,7 @@ class _Needs:
         yield self._processes("generator", arguments)
         cache = arguments.get("kv_cache_memory_bytes", settings.kv_cache_bytes)
         if self._gpu and cache is None:
-            share = float(arguments.get("gpu_memory_utilization", _GPU_SHARE))
+            share = float(arguments.get("gpu_memory_utilization", GENERATOR_SHARE))
             size = round(share * self._machine.gpus[0].memory) if self._machine.gpus else None
             how = f"weights and KV cache: {share:g} of a GPU's memory (gpu_memory_utilization)"
             yield Part(part="generator", resource="gpu memory", bytes=size, how=how)
@@ -96,7 +96,7 @@ class _Needs:
             yield self._processes(part, arguments)
             of_one = _of_one(str(arguments.get("dtype", "auto")))
             yield self._weights(f"{part} weights", model, of_one, engine=True)
-            cache = arguments.get("kv_cache_memory_bytes", _GPU_POOLING_KV if self._gpu else None)
+            cache = arguments.get("kv_cache_memory_bytes", GPU_KV_CACHE_BYTES if self._gpu else None)
             size = self._cache_bytes(model, arguments, cache, key[2], section="options")
             yield self._kv(part, model, size)
             if key[1]:
@@ -162,10 +162,13 @@ class _Needs:
         if given is not None:
             return given
         folder = named.folder(self._cache)
-        engine = {"model": str(folder or named.name), "max_model_len": longest, **arguments}
+        engine: dict[str, Any] = {"model": str(folder or named.name), "max_model_len": longest}
+        if section == "generation":
+            engine["dtype"] = self._settings.generation.dtype
+        engine |= arguments
         try:
             sized = kv_cache.with_size(engine, expected=expected_requests(self._settings), section=section)
-        except ConfigError:  # the largest default does not hold the longest text, which a check says
+        except ConfigError:  # the largest default does not hold the longest text; see `check_caches`
             generates = section == "generation"
             return cpu.GENERATOR_KV_CACHE_BYTES if generates else cpu.POOLING_KV_CACHE_BYTES
         return int(sized["kv_cache_memory_bytes"])

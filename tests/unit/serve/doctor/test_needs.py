@@ -113,11 +113,15 @@ def test_disk_is_needed_by_models_and_by_the_database(model: Path, tmp_path: Pat
     assert parts(load(flags=flags))["database"].bytes == 5 * MIB
 
 
+#: Bytes for the longest text, and for two blocks of 32 tokens beside it.
+LEAST = (2048 + 64) * 256
 CACHES: dict[str, tuple[dict[str, Any], bool]] = {
     "fits": ({"kv_cache_bytes": MIB}, False),
-    "too small": ({"kv_cache_bytes": MIB, "engine_args": {"kv_cache_memory_bytes": 512 * 1024 - 1}}, True),
-    "just fits": ({"engine_args": {"kv_cache_memory_bytes": 512 * 1024}}, False),
+    "too small": ({"kv_cache_bytes": MIB, "engine_args": {"kv_cache_memory_bytes": LEAST - 1}}, True),
+    "just fits": ({"engine_args": {"kv_cache_memory_bytes": LEAST}}, False),
     "fits shorter texts": ({"max_model_len": 64, "engine_args": {"kv_cache_memory_bytes": 32 * 1024}}, False),
+    "too small in 32 bits": ({"dtype": "float32", "kv_cache_bytes": MIB}, True),
+    "of a type of its own": ({"engine_args": {"kv_cache_memory_bytes": 1, "kv_cache_dtype": "fp8"}}, False),
 }
 
 
@@ -130,5 +134,27 @@ def test_a_cache_must_hold_the_longest_text(model: Path, generation: dict[str, A
     found = list(check_caches(settings))
     assert [(finding.check, finding.status) for finding in found] == [("kv cache", "error")] * refused
     if refused:
-        assert "hold 2,047 tokens, a text up to 2,048" in found[0].fact
-        assert "generation.max_model_len" in found[0].remedy
+        assert found[0].fact.startswith(
+            "generation.kv_cache_bytes: the KV cache has 1 MiB, and one text of 2,048"
+        )
+        assert found[0].remedy.endswith("or more, or generation.max_model_len lower")
+
+
+@pytest.mark.parametrize(("others", "status"), [([], "error"), ([CONSENSUS], "warning")])
+def test_a_cache_of_an_arm_that_is_too_small_names_the_arm_s_settings(
+    model: Path, others: list[dict[str, Any]], status: str
+) -> None:
+    options = {"model": str(model), "engine_args": {"kv_cache_memory_bytes": LEAST - 1}}
+    arms = [{"name": "own", "kind": "vllm", "options": options}, *others]
+    (finding,) = check_caches(load(flags=FAKE | {"arms": arms}))
+    assert finding.status == status
+    assert finding.fact.startswith("arms.0.options.engine_args.kv_cache_memory_bytes: the KV cache has ")
+    assert finding.remedy == f"set it to {LEAST} or more, or arms.0.options.max_model_len lower"
+
+
+def test_the_variable_that_overrides_every_cache_is_left_to_vllm(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "4")
+    generation = {"kind": "vllm", "model": str(model), "kv_cache_bytes": MIB, "dtype": "float32"}
+    assert not list(check_caches(load(flags=FAKE | {"generation": generation, "arms": [CONSENSUS]})))
