@@ -7,6 +7,7 @@ from laserve.admission import Permits, Underway
 from laserve.arms.arms import Arms
 from laserve.arms.blends import Blends
 from laserve.arms.lifecycle import Lifecycle
+from laserve.bandit.policies.registry import Policies
 from laserve.config import Settings
 from laserve.context.features import ContextBuilder
 from laserve.errors import NotReady, Unavailable
@@ -53,6 +54,7 @@ class Service:
     blends: Blends
     engines: Engines
     learner: Learner
+    policies: Policies
     answerer: Answerer
     shadows: Shadows
     log: EventLog

@@ -25,6 +25,11 @@ def task_label(task: str | None, declared: Collection[str]) -> str:
     return task if task in declared else "other"
 
 
+def task_labels(declared: Collection[str]) -> tuple[str, ...]:
+    """All that `task_label` may give."""
+    return (*declared, "other", "none")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Document:
     """One source text of a question."""

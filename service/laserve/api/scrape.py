@@ -1,13 +1,26 @@
 """The metrics whose values are looked up when they are read, not when something happens."""
 
+from laserve.bandit.policies.ensembles import Ensemble
 from laserve.service import Service
+from laserve.types import task_labels
 
 
 async def publish(service: Service) -> None:
     """Set these metrics of a service. A metric without a value is removed, and never 0."""
     service.arms.publish()
+    _begin_counters(service)
     _publish_health(service)
     await _publish_storage(service)
+
+
+def _begin_counters(service: Service) -> None:
+    """Let the counters of the configured policy begin at 0 for the arms, before their first event."""
+    policy, tasks = service.policies.configured, task_labels(service.settings.context.tasks)
+    arms = [arm.name for arm in service.arms if arm.status == "enabled"]
+    for arm in arms:
+        service.metrics.begin_arm(arm)
+    for label in (policy.name,) if isinstance(policy, Ensemble) else arms:
+        service.metrics.begin_decisions(label, policy=policy.name, tasks=tasks)
 
 
 def _publish_health(service: Service) -> None:

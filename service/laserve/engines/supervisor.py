@@ -89,6 +89,8 @@ class Supervisor(Generic[E]):
     async def start(self) -> None:
         """Start the first engine, and watch it from then on. Raises the errors of `start`."""
         self._metrics.engine_up.labels(self._name).set_function(lambda: float(self._serves))
+        for outcome in ("ready", "failed"):
+            self._metrics.engine_restarts.labels(self._name, outcome)
         await self._try()
         self._watcher = asyncio.create_task(self._watch(), name=f"watch-{self._name}")
 

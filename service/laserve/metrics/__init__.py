@@ -4,6 +4,8 @@ The values of labels are bounded: there are at most `scoring.max_arms` arms, pol
 from the configuration, and endpoints, kinds, reasons and outcomes are constants of the code.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, generate_latest
 
 from laserve.metrics.decisions import DecisionMetrics
@@ -25,6 +27,22 @@ class Metrics(RequestMetrics, DecisionMetrics, RewardModelMetrics, FeedbackMetri
         RewardModelMetrics.__init__(self, registry)
         FeedbackMetrics.__init__(self, registry)
         HealthMetrics.__init__(self, registry)
+
+    def begin_decisions(self, arm: str, *, policy: str, tasks: Iterable[str]) -> None:
+        """Show what an arm's decisions count at 0, unless they have counted; a rise from nothing is no rise.
+
+        Args:
+            arm: label of the decisions: an arm's name, or that of an ensemble.
+            tasks: values of the label `task`.
+        """
+        for task in tasks:
+            for family in (self.decisions, self.answered, self.reward):
+                family.labels(arm, policy, task)
+
+    def begin_arm(self, arm: str) -> None:
+        """Show what an arm's scoring counts at 0, unless it has counted."""
+        for counter in (self.rm_failed, self.rm_non_finite, self.rm_truncated, self.rm_fallback):
+            counter.labels(arm)
 
     def forget_arm(self, arm: str) -> None:
         """Remove the gauges of an arm's present that its absence makes untrue."""

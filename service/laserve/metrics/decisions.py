@@ -56,6 +56,8 @@ class DecisionMetrics:
             ["reason"],
             registry=registry,
         )
+        for reason in ("arm_failed", "unscored", "non_finite", "timeout"):
+            self.degraded.labels(reason)
         self.truncated = Counter(
             "laserve_truncated",
             "Decisions whose documents were cut to fit the generator, or the arm whose scores chose the "

@@ -36,6 +36,8 @@ class FeedbackMetrics:
             ["reason"],
             registry=registry,
         )
+        for reason in ("kind", "pinned", "ensemble", "no_arm", "damaged"):
+            self.feedback_unlearned.labels(reason)
         self.answered = Counter(
             "laserve_answered",
             "Decisions that got their first feedback, of any kind and from anyone; later feedback on the "

@@ -57,6 +57,7 @@ class RequestMetrics:
             ["reason"],
             registry=registry,
         )
+        self.rejected.labels("overloaded")
         self.permits_in_use = Gauge(
             "laserve_permits_in_use",
             "Permits that admitted requests to POST /generate hold, which is the number of decisions under "

@@ -292,6 +292,7 @@ def make_service(settings: Settings) -> Service:
         blends=blends,
         engines=engines,
         learner=learner,
+        policies=policies,
         answerer=Answerer(
             generator=generator,
             context=context,

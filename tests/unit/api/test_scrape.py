@@ -8,6 +8,7 @@ import pytest
 
 from builders import make_feedback, make_sampling
 from laserve.api import scrape
+from laserve.config import ArmSettings
 from laserve.config import load as load_settings
 from laserve.serve.lifespan import load, running
 from laserve.serve.wiring import make_service
@@ -133,3 +134,52 @@ async def test_an_arm_that_is_drained_or_retired_shows_no_prediction_and_no_mome
             assert await sample(service, "laserve_arm_state", arm="consensus", state=status) == 1
             if status == "draining":
                 await service.lifecycle.move("consensus", "enabled")
+
+
+#: Labels of the arms' counters, with the policy and the tasks of the settings.
+BEGUN: dict[str, tuple[dict[str, Any], set[str], str]] = {
+    "a policy that draws": ({}, {"loglik", "consensus", "relevance"}, "linucb"),
+    "an observed policy": (
+        {"mode": "observe", "observe_arm": "loglik"},
+        {"loglik", "consensus", "relevance"},
+        "observe:linucb",
+    ),
+    "an ensemble": ({"name": "ensemble-mean"}, {"ensemble-mean"}, "ensemble-mean"),
+}
+
+
+@pytest.mark.parametrize(("policy", "arms", "label"), BEGUN.values(), ids=BEGUN)
+async def test_counters_of_the_arms_begin_at_0_for_the_configured_policy_and_each_task(
+    policy: dict[str, Any], arms: set[str], label: str
+) -> None:
+    async with fake_service(**{"policy": policy, "context": {"tasks": ["math"]}}) as service:
+        for name in ("laserve_decisions_total", "laserve_answered_total", "laserve_reward_count"):
+            for arm in arms:
+                for task in ("math", "other", "none"):
+                    assert await sample(service, name, arm=arm, policy=label, task=task) == 0
+        assert len(await labels(service, "laserve_reward")) == len(arms) * 3 * (10 + 4)
+        for counter in ("failed", "non_finite", "truncated", "fallback"):
+            for arm in ("loglik", "consensus", "relevance"):
+                assert await sample(service, f"laserve_rm_{counter}_total", arm=arm) == 0
+
+
+async def test_counters_of_an_arm_begin_when_it_joins_and_stay_when_it_leaves() -> None:
+    async with fake_service() as service:
+        of = {"arm": "joined", "policy": "linucb", "task": "none"}
+        assert await sample(service, "laserve_decisions_total", **of) is None
+        await service.lifecycle.add(ArmSettings(name="joined", kind="fake"))
+        assert await sample(service, "laserve_decisions_total", **of) == 0
+        await answered(service)
+        decided = {"arm": "consensus", "policy": "pinned", "task": "none"}
+        await answered(service, arm="consensus")
+        await service.lifecycle.move("consensus", "retired")
+        assert await sample(service, "laserve_decisions_total", **decided) == 1
+
+
+async def test_counters_with_constant_labels_begin_at_0() -> None:
+    async with fake_service() as service:
+        for reason in ("kind", "pinned", "ensemble", "no_arm", "damaged"):
+            assert await sample(service, "laserve_feedback_unlearned_total", reason=reason) == 0
+        for reason in ("arm_failed", "unscored", "non_finite", "timeout"):
+            assert await sample(service, "laserve_degraded_total", reason=reason) == 0
+        assert await sample(service, "laserve_rejected_total", reason="overloaded") == 0
