@@ -55,7 +55,8 @@ RUN if ! ls /usr/lib/*/libnuma.so.1 >/dev/null 2>&1; then \
     && groupadd --gid 10001 laserve \
     && useradd --uid 10001 --gid laserve --no-log-init --no-create-home --home-dir /var/cache/laserve \
         --shell /usr/sbin/nologin laserve \
-    && install --directory --owner laserve --group laserve /var/lib/laserve /var/cache/laserve
+    && install --directory --owner laserve --group laserve /var/lib/laserve /var/cache/laserve \
+        /var/cache/laserve/torchinductor
 COPY --from=build /opt/laserve /opt/laserve
 COPY --from=build --chown=10001:10001 /var/cache/laserve /var/cache/laserve
 COPY deploy/healthcheck.py /opt/laserve/
@@ -64,11 +65,13 @@ RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     python3 -m pip --python /opt/laserve/bin/python install --quiet --no-cache-dir --no-deps --no-index \
         --root-user-action=ignore /wheels/laserve*.whl
 
-# What libraries keep goes below HOME, thus into the cache volume, if there is one. PyTorch makes its folder when it
-# is imported, and so needs one that can be written without a volume too.
+# What libraries keep goes below HOME, thus into the cache volume, if there is one. PyTorch asks for its folder when
+# it is imported, also on a read-only root; what it compiles there is mapped, which a /tmp without exec refuses.
+# The service writes its address into RUNTIME_DIRECTORY, where the health check reads it.
 ENV PATH=/opt/laserve/bin:$PATH \
     HOME=/var/cache/laserve \
-    TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor \
+    TORCHINDUCTOR_CACHE_DIR=/var/cache/laserve/torchinductor \
+    RUNTIME_DIRECTORY=/tmp \
     LASERVE_DATA_DIR=/var/lib/laserve \
     LASERVE_CACHE_DIR=/var/cache/laserve \
     LASERVE_HOST=0.0.0.0

@@ -1,11 +1,18 @@
-"""Health of the service in a container: exit status 0 if `/readyz` on this machine answers 200, else 1."""
+"""Health of the service in a container: exit status 0 if its `/readyz` answers 200, else 1.
+
+The service writes its address to a file when it listens, whichever setting the address comes from.
+"""
 
 import os
 import sys
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
 
-connection = HTTPConnection("127.0.0.1", int(os.environ.get("LASERVE_PORT") or 8000), timeout=4)
+file = Path(os.environ["RUNTIME_DIRECTORY"], "laserve.url")
 try:
+    address = urlsplit(file.read_text("utf-8"))
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=4)
     connection.request("GET", "/readyz")
     response = connection.getresponse()
 except (OSError, HTTPException) as error:

@@ -1,8 +1,16 @@
-"""The socket that the service listens on."""
+"""The socket that the service listens on, and its address for people and for health checks."""
 
+import logging
+import os
 import socket
+from pathlib import Path
 
 from laserve.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+#: An address of this machine in place of all of a family.
+_ONE_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -23,3 +31,25 @@ def listen(host: str, port: int) -> socket.socket:
     # asyncio sets the option only on its own sockets; without it a small answer waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL at which this machine reaches a socket."""
+    host, port = listener.getsockname()[:2]
+    host = _ONE_OF.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def publish(url: str) -> None:
+    """Write the URL to ``laserve.url`` in the folder that the variable ``RUNTIME_DIRECTORY`` names, if it is set.
+
+    The image sets it, for its health check. systemd sets it for a unit with ``RuntimeDirectory=``.
+    """
+    folder = os.environ.get("RUNTIME_DIRECTORY")
+    if not folder:
+        return
+    file = Path(folder, "laserve.url")
+    try:
+        file.write_text(url, encoding="utf-8")
+    except OSError as error:
+        logger.warning("%s cannot be written, so a health check fails: %s", file, error.strerror)

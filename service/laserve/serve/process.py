@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import signal
-import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from laserve.engines.orphans import MARK
 from laserve.errors import LaserveError
 from laserve.serve import logging as logs
 from laserve.serve.lifespan import load, running
-from laserve.serve.listening import listen
+from laserve.serve.listening import listen, publish, url_of
 from laserve.serve.wiring import make_service
 from laserve.service import ABORT_S, Service
 
@@ -84,6 +83,7 @@ async def _serve(settings: Settings) -> int:
     this = asyncio.current_task()
     _on_signal(lambda _number: this.cancel() if this else None)
     listener = listen(settings.server.host, settings.server.port)  # before models are loaded
+    url = url_of(listener)
     service = await asyncio.to_thread(make_service, settings)  # may prepare models, which blocks
     async with running(service):
         server = _Server(
@@ -96,9 +96,7 @@ async def _serve(settings: Settings) -> int:
             )
         )
         _on_signal(lambda number: _stop(server, service, number))
-        loading = asyncio.create_task(
-            load(service, lambda: _announce(settings, listener, service)), name="load"
-        )
+        loading = asyncio.create_task(load(service, lambda: _announce(settings, url, service)), name="load")
 
         def loaded(task: asyncio.Task[None]) -> None:
             if task.cancelled():
@@ -111,7 +109,8 @@ async def _serve(settings: Settings) -> int:
                 logger.info("loaded, arms: %s", ", ".join(service.arms.ready))
 
         loading.add_done_callback(loaded)
-        logger.info("listening on %s, loading", _url(settings, listener))
+        logger.info("listening on %s, loading", url)
+        publish(url)
         await server.serve(sockets=[listener])
         logger.info("stopping")
         if not loading.done():
@@ -122,14 +121,7 @@ async def _serve(settings: Settings) -> int:
         return 1 if isinstance(outcome, Exception) else 0
 
 
-def _url(settings: Settings, listener: socket.socket) -> str:
-    host = settings.server.host
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - shown, not bound
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{listener.getsockname()[1]}"
-
-
-def _announce(settings: Settings, listener: socket.socket, service: Service) -> None:
-    url = _url(settings, listener)
+def _announce(settings: Settings, url: str, service: Service) -> None:
     arms = ", ".join(service.arms.ready)
     if loading := [arm.name for arm in service.arms if arm.state == "loading"]:
         arms += f"; loading: {', '.join(loading)}"

@@ -16,6 +16,10 @@ DEPLOY = ROOT / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+GPU_TEXT = (DEPLOY / "compose.gpu.yaml").read_text("utf-8")
+GPU: dict[str, Any] = yaml.safe_load(GPU_TEXT)["services"]["laserve"]
+#: Of an engine of several processes: ten chunks of 16 MiB (VLLM_MQ_MAX_CHUNK_BYTES_MB).
+QUEUE_BYTES = 10 * 16 << 20
 #: Keys of a service that the Compose Specification has and the file uses.
 KEYS = {
     "build",
@@ -30,6 +34,7 @@ KEYS = {
     "read_only",
     "restart",
     "security_opt",
+    "shm_size",
     "stop_grace_period",
     "tmpfs",
     "volumes",
@@ -117,3 +122,33 @@ def test_no_secret_stands_in_the_file() -> None:
         for name, value in service.get("environment", {}).items():
             if re.search("KEY|PASSWORD|SECRET|TOKEN", name):
                 assert re.search(r"\$\{\w+:\?", value), name
+
+
+def test_engines_have_more_shared_memory_than_their_queues_take() -> None:
+    sizes = [int(one["shm_size"].removesuffix("gb")) for one in (SERVICES["laserve"], GPU)]
+    assert min(sizes) << 30 > QUEUE_BYTES
+
+
+def test_on_a_gpu_the_service_is_built_on_vllm_and_has_an_image_of_its_own() -> None:
+    assert re.fullmatch(r"vllm/vllm-openai:v\d+\.\d+\.\d+", GPU["build"]["args"]["BASE"])
+    assert GPU["image"] == f"laserve:{laserve.__version__}-gpu"
+    (device,) = GPU["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+
+def test_on_a_gpu_the_settings_are_those_of_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    (mount,) = GPU["volumes"]
+    source, target, mode = mount.split(":")
+    assert (source, mode) == ("./gpu.yaml", "ro")
+    assert GPU["command"] == ["serve", "--config", target]
+    assert load(config=DEPLOY / source).generation.kind == "vllm"
+
+
+def test_the_commands_of_the_gpu_file_fetch_the_model_of_the_mounted_settings_before_the_start() -> None:
+    page = (ROOT / "docs/how-to/container.md").read_text("utf-8")
+    steps = [line.removeprefix("#   ") for line in GPU_TEXT.splitlines() if line.startswith("#   ")]
+    assert all(file in steps[1] for file in ("deploy/compose.yaml", "deploy/compose.gpu.yaml"))
+    assert [step.split()[1] for step in steps[2:]] == ["build", "run", "up"]
+    fetch = f"laserve models --config {GPU['command'][-1]} --download"
+    assert steps[3].startswith(f"$compose run --rm {fetch}")
+    assert all(step.partition("    #")[0] in page for step in steps)

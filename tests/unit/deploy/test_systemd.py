@@ -57,3 +57,18 @@ def test_a_stop_waits_for_longer_than_the_service_drains() -> None:
 
 def test_only_the_service_s_process_gets_the_signal() -> None:
     assert setting("KillMode") == "mixed"
+
+
+def test_what_settings_do_not_allow_is_not_tried_for_ever() -> None:
+    starts, limit_s = int(setting("StartLimitBurst")), int(setting("StartLimitIntervalSec"))
+    refused_s = 10  # a start that ends with an error of the settings takes less
+    assert starts * (int(setting("RestartSec")) + refused_s) < limit_s
+
+
+def test_the_drop_in_for_a_gpu_opens_its_devices(tmp_path: Path) -> None:
+    page = (UNIT.parents[1] / "docs/how-to/container.md").read_text("utf-8")
+    (dropped,) = re.findall(r"printf '(\[Service\].*)' \| sudo tee \S+/gpu.conf", page)
+    lines = dropped.replace("\\n", "\n")
+    # Each of the two keeps device files of a GPU from the service.
+    assert set(lines.splitlines()) == {"[Service]", "PrivateDevices=no", "ProtectClock=no"}
+    assert verified(tmp_path, TEXT.replace("\n[Install]", f"\n{lines}\n[Install]")) == ""
