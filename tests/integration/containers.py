@@ -20,7 +20,7 @@ import system
 #: A base that stands in for the image of the Dockerfile's first line: Debian's own Python 3.11 with pip.
 SUITE, PACKAGES = "bookworm", "python3-pip,ca-certificates"
 
-#: Makes a root file system read-only, with its volumes and a /tmp, and becomes the command in it.
+#: Makes a root file system read-only, with its volumes and a /tmp as Docker's, and becomes the command in it.
 #: Arguments: the root, the user, the working directory, the volumes as SOURCE:TARGET, `--`, the command.
 ENTER = """
 set -eu
@@ -31,7 +31,7 @@ mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount -t tmpfs -o mode=1777,noexec,nosuid,nodev tmpfs "$root/tmp"
 while [ "$1" != -- ]; do
     mkdir -p "$root/${1#*:}"
     mount --bind "${1%%:*}" "$root/${1#*:}"

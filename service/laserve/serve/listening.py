@@ -41,9 +41,10 @@ def url_of(listener: socket.socket) -> str:
 
 
 def publish(url: str) -> None:
-    """Write the URL to ``laserve.url`` in the folder that the variable ``RUNTIME_DIRECTORY`` names, if it is set.
+    """The file ``laserve.url``, written with the URL in the folder of the variable ``RUNTIME_DIRECTORY``.
 
-    The image sets it, for its health check. systemd sets it for a unit with ``RuntimeDirectory=``.
+    Without the variable nothing is written. The image sets it, for its health check, and systemd sets it for a
+    unit with ``RuntimeDirectory=``.
     """
     folder = os.environ.get("RUNTIME_DIRECTORY")
     if not folder:

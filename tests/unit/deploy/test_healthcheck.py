@@ -85,10 +85,9 @@ def test_a_service_that_does_not_listen_yet_is_unhealthy_and_the_reason_names_th
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1"])
-def test_the_address_is_the_one_that_the_settings_file_gives(host: str, tmp_path: Path) -> None:
+def test_the_address_is_the_one_that_the_settings_file_gives(tmp_path: Path) -> None:
     settings = tmp_path / "laserve.yaml"
-    settings.write_text(f"server: {{host: '{host}', port: 0}}")
+    settings.write_text("server: {host: 127.0.0.2, port: 0}")
     # What Kubernetes sets for a Service of this name is no port of the service.
     others = {"RUNTIME_DIRECTORY": str(tmp_path), "LASERVE_PORT": "tcp://10.0.0.1:8000"}
     program = (*LASERVE, "serve", "--profile", "fake", "--config", str(settings))

@@ -14,7 +14,6 @@ from laserve.serve.listening import listen, publish, url_of
         ("127.0.0.1", "127.0.0.1"),
         ("0.0.0.0", "127.0.0.1"),
         ("localhost", "127.0.0.1"),
-        ("::1", "[::1]"),
         ("::", "[::1]"),  # a socket of IPv6 alone
     ],
 )
