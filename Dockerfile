@@ -65,8 +65,9 @@ RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     python3 -m pip --python /opt/laserve/bin/python install --quiet --no-cache-dir --no-deps --no-index \
         --root-user-action=ignore /wheels/laserve*.whl
 
-# What libraries keep goes below HOME, thus into the cache volume, if there is one. PyTorch asks for its folder when
-# it is imported, also on a read-only root; what it compiles there is mapped, which a /tmp without exec refuses.
+# What libraries keep and compile goes below HOME, thus into the cache volume: compiled code is mapped, which a /tmp
+# without exec refuses. PyTorch asks for its folder when it is imported, also where nothing is compiled and the root
+# is read-only, so the image has it.
 # The service writes its address into RUNTIME_DIRECTORY, where the health check reads it.
 ENV PATH=/opt/laserve/bin:$PATH \
     HOME=/var/cache/laserve \

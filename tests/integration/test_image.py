@@ -91,14 +91,21 @@ def container(
     mounts: Mapping[Path, str] | None = None,
     network: bool = True,
 ) -> Iterator[Server]:
-    """A running container whose data volume is a folder; it is killed at the end of the block, if it runs."""
+    """A running container whose volumes, for data and compiled code, are folders.
+
+    It is killed at the end of the block, if it runs.
+    """
     data = folder / "data"
     data.mkdir(exist_ok=True)
     os.chown(data, UID, UID)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = built.image.environment | {"LASERVE_PORT": str(port)} | dict(setting or {})
-    command = built.image.command({**built.base_mounts, data: DATA, **(mounts or {})}, *arguments)
+    compiled = folder / "compiled"
+    compiled.mkdir(exist_ok=True)
+    os.chown(compiled, UID, UID)
+    volumes = {data: DATA, **(mounts or {}), compiled: built.image.environment["TORCHINDUCTOR_CACHE_DIR"]}
+    command = built.image.command({**built.base_mounts, **volumes}, *arguments)
     if not network:
         command = ["unshare", "--net", *command]
     with (folder / "log").open("wb") as log:

@@ -43,8 +43,8 @@ def url_of(listener: socket.socket) -> str:
 def publish(url: str) -> None:
     """The file ``laserve.url``, written with the URL in the folder of the variable ``RUNTIME_DIRECTORY``.
 
-    Without the variable nothing is written. The image sets it, for its health check, and systemd sets it for a
-    unit with ``RuntimeDirectory=``.
+    Without the variable nothing is written. The image sets it, for its health check; systemd sets it for units
+    with ``RuntimeDirectory=``.
     """
     folder = os.environ.get("RUNTIME_DIRECTORY")
     if not folder:
