@@ -43,7 +43,7 @@ def url_of(listener: socket.socket) -> str:
 def publish(url: str) -> None:
     """The file ``laserve.url``, written with the URL in the folder of the variable ``RUNTIME_DIRECTORY``.
 
-    Without the variable nothing is written. The image sets it, for its health check; systemd sets it for units
+    Without the variable nothing is written. The image sets it, for its health check; systemd does for units
     with ``RuntimeDirectory=``.
     """
     folder = os.environ.get("RUNTIME_DIRECTORY")
