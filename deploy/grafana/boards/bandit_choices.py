@@ -130,14 +130,17 @@ BOARD = Board(
     notes=[
         Note(
             name="Model change",
-            expr=f"max by (what) (laserve_changes{{{INSTANCE}}} - min_over_time("
-            f"laserve_changes{{{INSTANCE}}}[30m])) > 0",
+            # The last value within a day, as a model is often replaced while the service is stopped.
+            expr=f"max by (what) (laserve_changes{{{INSTANCE}}} - last_over_time("
+            f"laserve_changes{{{INSTANCE}}}[1d] offset 30m)) > 0",
             text="changed: {{what}}",
             colour="orange",
         ),
         Note(
             name="Arm ready",
-            expr=f'max by (arm) (laserve_arm_state{{{INSTANCE},state="ready"}} == 1) unless max by (arm) '
+            # Only where the service was scraped then: after a gap every arm would look new.
+            expr=f'max by (arm) (laserve_arm_state{{{INSTANCE},state="ready"}} == 1 and on (instance) '
+            f"up{{{INSTANCE}}} offset 5m == 1) unless max by (arm) "
             f'(laserve_arm_state{{{INSTANCE},state="ready"}} offset 5m == 1)',
             text="ready: {{arm}}",
             colour="green",

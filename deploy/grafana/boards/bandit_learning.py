@@ -31,7 +31,8 @@ LEARNING = Row(
         Panel(
             title="Predicted reward by arm",
             description="Reward that the linear model predicts for each arm, for the contexts of the latest "
-            "decisions; mean over the range of a point.",
+            "decisions; mean over the range of a point. With `policy.reward_scaling` it is the scaled "
+            "reward, which does not compare with *Reward by arm*.",
             unit="none",
             queries=[
                 Query(
@@ -55,7 +56,7 @@ LEARNING = Row(
             title="Model regret",
             description="Highest reward predicted for any arm minus the reward predicted for the arm drawn, "
             "a decision: what exploration costs by the model's own account. It says nothing of errors of the "
-            "model.",
+            "model. With `policy.reward_scaling` it is in scaled rewards.",
             unit="none",
             low=0,
             queries=[
@@ -65,9 +66,9 @@ LEARNING = Row(
         ),
         Panel(
             title="Predicted reward of $arm",
-            description="Prediction with its 95% band: mean -+ 1.96 * 0.5 * sqrt(x' A^-1 x). The root is the "
-            "exported width; 0.5 is the largest deviation that a reward in [0, 1] can have, so the band is "
-            "on the safe side where the linear model holds.",
+            description="Prediction with a band of 0.98 width: mean -+ 0.98 * sqrt(x' A^-1 x); the root is "
+            "the exported width. A guide to what the policy does not know yet, not a confidence interval. "
+            "In units of the reward that the policy learns: with `policy.reward_scaling` the scaled one.",
             unit="none",
             repeat="arm",
             width=24,

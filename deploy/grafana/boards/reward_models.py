@@ -40,12 +40,14 @@ SCORES = Row(
             title="Drift of scores",
             description="Present mean of an arm's scores minus the one a day ago, in standard deviations of "
             "a day ago. A value beyond 0.5 either way means other requests, other candidates, or another "
-            "model.",
+            "model. Shown once the service has scored 50 requests since its start, now and a day ago.",
             unit="none",
             queries=[
                 Query(
                     expr=f"avg by (arm) ((laserve_rm_score_mean{{{ARM}}} - laserve_rm_score_mean{{{ARM}}} "
-                    f"offset 1d) / (laserve_rm_score_sd{{{ARM}}} offset 1d > 0))",
+                    f"offset 1d) / (laserve_rm_score_sd{{{ARM}}} offset 1d > 0) "
+                    f"and laserve_rm_seconds_count{{{ARM}}} >= 50 "
+                    f"and laserve_rm_seconds_count{{{ARM}}} offset 1d >= 50)",
                     legend="{{arm}}",
                 )
             ],

@@ -88,14 +88,13 @@ REQUESTS = Row(
         ),
         Panel(
             title="Permits of POST /generate",
-            description="Permits in use, their number, and decisions under way. At the limit, further "
-            "requests are answered 429.",
+            description="Permits in use, one for each decision under way, and their number. At the limit, "
+            "further requests are answered 429.",
             unit="short",
             low=0,
             queries=[
                 Query(expr=gauge("laserve_permits_in_use", "instance"), legend="in use, {{instance}}"),
                 Query(expr=gauge("laserve_permits_limit", "instance"), legend="limit, {{instance}}"),
-                Query(expr=gauge("laserve_requests_in_flight", "instance"), legend="decisions, {{instance}}"),
             ],
         ),
         Panel(

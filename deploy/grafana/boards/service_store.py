@@ -41,8 +41,8 @@ STORE = Row(
         ),
         Panel(
             title="Events",
-            description="Events that enter the log a second, and events since the newest snapshot, which a "
-            "start must fold again.",
+            description="Events that enter the log a second, and events since the newest snapshot (all, if "
+            "there is none), which a start must fold again.",
             unit="short",
             low=0,
             queries=[
@@ -51,8 +51,8 @@ STORE = Row(
                     legend="a second, {{instance}}",
                 ),
                 Query(
-                    expr=f"max by (instance) (laserve_events_position{{{INSTANCE}}} - "
-                    f"laserve_snapshot_position{{{INSTANCE}}})",
+                    expr=f"max by (instance) (laserve_events_position{{{INSTANCE}}} - ("
+                    f"laserve_snapshot_position{{{INSTANCE}}} or laserve_events_position{{{INSTANCE}}} * 0))",
                     legend="since the snapshot, {{instance}}",
                 ),
             ],
