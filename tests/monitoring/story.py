@@ -15,8 +15,9 @@ FAULTY += ("LaserveArmNotLoaded",)
 POOR = ("LaserveRewardDropping",)
 FULL = ("LaserveStoreRefusing", "LaserveNotReady", "LaserveErrors")
 DEAD = ("LaserveEngineDead",)
-RESTARTED = ("LaserveDown", "LaserveFeedbackStopped")
-CAUSED = {*POOR, *FAULTY, *FULL, *DEAD, *RESTARTED}
+SILENT = ("LaserveFeedbackStopped",)
+STOPPED = ("LaserveDown",)
+CAUSED = {*POOR, *FAULTY, *FULL, *DEAD, *SILENT, *STOPPED}
 
 
 def play(scene: Scene, *, ordinary_s: float = 0.0) -> None:
@@ -34,6 +35,7 @@ def play(scene: Scene, *, ordinary_s: float = 0.0) -> None:
             recovery(scene)
             dead_engine(scene)
             ordinary(scene, ordinary_s)
+            no_feedback(scene)
         restart(scene)
 
 
@@ -105,19 +107,28 @@ def dead_engine(scene: Scene) -> None:
     scene.wait("laserve_engine_up == 1")
 
 
+def no_feedback(scene: Scene) -> None:
+    """People who rate all day long, as the shorter rules see it, and then rate no more."""
+    scene.wait(f"min_over_time({answered(scene)}[1d]) > 7")
+    scene.traffic.rating = 0.0
+    scene.wait(fired(SILENT))
+    scene.traffic.rating = 0.7
+
+
 def restart(scene: Scene) -> None:
-    """Another generator, policy and number of permits; then nobody rates any more, and then they do."""
+    """Another generator, policy and number of permits."""
     scene.service.server.stop()
-    scene.wait(fired(RESTARTED[:1]))
+    scene.wait(fired(STOPPED))
     scene.service = scene.restart(
         GENERATION__ENGINE_ARGS={"salt": "another"}, POLICY__NAME="lints", SERVER__MAX_CONCURRENT_REQUESTS=16
     )
-    scene.traffic.rating = 0.0
     with scene.traffic.running(2):
-        scene.wait(fired(RESTARTED))
-        scene.traffic.rating = 0.7
-        instance = scene.traffic.url.removeprefix("http://")
-        scene.wait(f'laserve:answered:increase1h{{instance="{instance}"}} > 5')
+        scene.wait(f"{answered(scene)} > 5 and on () max(laserve_changes) > 0")
+
+
+def answered(scene: Scene) -> str:
+    """The number of first answers that the main service has just got."""
+    return f'laserve:answered:increase1h{{instance="{scene.traffic.url.removeprefix("http://")}"}}'
 
 
 def state(scene: Scene, arm: str) -> Any:
