@@ -108,8 +108,11 @@ def dead_engine(scene: Scene) -> None:
 
 
 def no_feedback(scene: Scene) -> None:
-    """People who rate all day long, as the shorter rules see it, and then rate no more."""
-    scene.wait(f"min_over_time({answered(scene)}[1d]) > 7")
+    """People who rate all day long, as the shorter rules see it, and then rate no more.
+
+    Until then, arms have scored enough requests, also a day ago, for a drift of their scores.
+    """
+    scene.wait(f"min_over_time({answered(scene)}[1d]) > 7 and on () laserve:score_drift:sd1d")
     scene.traffic.rating = 0.0
     scene.wait(fired(SILENT))
     scene.traffic.rating = 0.7
