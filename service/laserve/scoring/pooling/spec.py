@@ -5,13 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from laserve.engines import cpu, kv_cache
+from laserve.engines import cpu, gpu, kv_cache
 from laserve.models.hub import model_name
 
-#: Memory for the KV cache on a GPU; for a CPU see `laserve.engines.cpu`.
-GPU_KV_CACHE_BYTES = 4 * 2**30
-#: Share of a GPU's memory that must be free at the start; the size of the cache is set separately.
-GPU_SHARE = 0.1
 #: Largest number of adapters in the engine's memory; beyond it the least recently used one is replaced.
 MAX_ADAPTERS = 8
 MAX_RANK = 16
@@ -79,8 +75,8 @@ class EngineSpec:
                 arguments["worker_cls"] = "laserve.scoring.pooling.lora_worker.LoraWorker"
         else:
             arguments |= {
-                "kv_cache_memory_bytes": GPU_KV_CACHE_BYTES,
-                "gpu_memory_utilization": GPU_SHARE,
+                "kv_cache_memory_bytes": gpu.POOLING_KV_CACHE_BYTES,
+                "gpu_memory_utilization": gpu.POOLING_SHARE,
             }
         arguments |= extra
         if on_cpu:

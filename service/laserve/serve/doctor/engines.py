@@ -6,7 +6,7 @@ from typing import Any
 
 from laserve.config import Settings
 from laserve.engines import cpu
-from laserve.scoring.pooling.spec import GPU_KV_CACHE_BYTES, GPU_SHARE
+from laserve.engines import gpu as gpu_sizes
 from laserve.serve.doctor.software import gpu_build
 from laserve.serve.references import references
 
@@ -41,7 +41,7 @@ class Engine:
     @property
     def share(self) -> float:
         """Share of a GPU's memory that it takes, or that must be free at its start."""
-        default = GENERATOR_SHARE if self.generates else GPU_SHARE
+        default = GENERATOR_SHARE if self.generates else gpu_sizes.POOLING_SHARE
         return float(self.arguments.get("gpu_memory_utilization", default))
 
 
@@ -64,6 +64,6 @@ def engines(settings: Settings) -> Iterator[Engine]:
             arguments = {
                 "model": str(folders[f"{setting}.model"]),
                 "max_model_len": arm.options.get("max_model_len"),
-                "kv_cache_memory_bytes": GPU_KV_CACHE_BYTES if gpu else None,
+                "kv_cache_memory_bytes": gpu_sizes.POOLING_KV_CACHE_BYTES if gpu else None,
             }
             yield Engine(setting=setting, arguments=arguments | (arm.options.get("engine_args") or {}))

@@ -7,9 +7,9 @@ from typing import Any
 
 from laserve.config import ArmSettings, Settings
 from laserve.engines import cpu, kv_cache
+from laserve.engines import gpu as gpu_sizes
 from laserve.errors import ConfigError
 from laserve.models.packaged import PACKAGED
-from laserve.scoring.pooling.spec import GPU_KV_CACHE_BYTES
 from laserve.serve.doctor.engines import GENERATOR_SHARE
 from laserve.serve.doctor.machine import Machine
 from laserve.serve.doctor.report import Part, Resource, gib
@@ -96,7 +96,9 @@ class _Needs:
             yield self._processes(part, arguments)
             of_one = _of_one(str(arguments.get("dtype", "auto")))
             yield self._weights(f"{part} weights", model, of_one, engine=True)
-            cache = arguments.get("kv_cache_memory_bytes", GPU_KV_CACHE_BYTES if self._gpu else None)
+            cache = arguments.get(
+                "kv_cache_memory_bytes", gpu_sizes.POOLING_KV_CACHE_BYTES if self._gpu else None
+            )
             size = self._cache_bytes(model, arguments, cache, key[2], section="options")
             yield self._kv(part, model, size)
             if key[1]:
