@@ -187,13 +187,16 @@ REFUSALS: dict[str, Refusal] = {
 }
 
 
+#: Metrics that each request changes, whatever comes of it.
+OF_EACH_REQUEST = ("laserve_requests_", "laserve_request_seconds_", "laserve_caller_requests_")
+
+
 def quiet(samples: Samples) -> Samples:
-    """All samples but those of the process and the count of requests itself."""
+    """All samples but those of the process, and the counts and seconds of all requests."""
     return {
         (name, labels): value
         for (name, labels), value in samples.items()
-        if not name.startswith(("python_", "process_"))
-        and name not in ("laserve_requests_total", "laserve_requests_created")
+        if not name.startswith(("python_", "process_", *OF_EACH_REQUEST))
     }
 
 
