@@ -66,8 +66,9 @@ class DecisionMetrics:
         )
         self.arm_mean = Gauge(
             "laserve_arm_mean",
-            "Reward, usually from 0 to 1 and scaled where policy.reward_scaling is set, that the policy's model "
-            "predicted for an arm at the latest decision; absent for an arm that could not be drawn then or is not loaded and enabled now. "
+            "Reward, usually from 0 to 1 and scaled where policy.reward_scaling is set, that the policy's "
+            "model predicted for an arm at the latest decision; absent for an arm that could not be drawn "
+            "then or is not loaded and enabled now. "
             f"{_ARM}",
             ["arm"],
             registry=registry,

@@ -23,12 +23,11 @@ def check_caches(settings: Settings) -> Iterator[Finding]:
             kv_cache.with_size(engine.arguments, expected=expected_requests(settings), section=engine.section)
         except ConfigError as error:
             above = engine.setting.removesuffix(engine.section)
-            fact, _, remedy = error.message.partition("; ")
             # The other arms serve without the one whose engine does not start.
             fatal = engine.generates or len(settings.arms) == 1
             yield Finding(
                 check="kv cache",
                 status="error" if fatal else "warning",
-                fact=f"{above}{fact}",
-                remedy=remedy.replace(f" {engine.section}.", f" {engine.setting}."),
+                fact=f"{above}{error.message}",
+                remedy=f"make the cache larger, or {engine.setting}.max_model_len lower",
             )
