@@ -187,16 +187,22 @@ REFUSALS: dict[str, Refusal] = {
 }
 
 
-#: Metrics that each request changes, whatever comes of it.
-OF_EACH_REQUEST = ("laserve_requests_", "laserve_request_seconds_", "laserve_caller_requests_")
+#: Metrics that each request changes, whatever comes of it, and those that change without any.
+MOVING = (
+    "laserve_requests_",
+    "laserve_request_seconds_",
+    "laserve_caller_requests_",
+    "laserve_snapshot_age_seconds",
+    "laserve_database_free_bytes",
+)
 
 
 def quiet(samples: Samples) -> Samples:
-    """All samples but those of the process, and the counts and seconds of all requests."""
+    """All samples but those of the process, of all requests, of time and of the disk."""
     return {
         (name, labels): value
         for (name, labels), value in samples.items()
-        if not name.startswith(("python_", "process_", *OF_EACH_REQUEST))
+        if not name.startswith(("python_", "process_", *MOVING))
     }
 
 
