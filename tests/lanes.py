@@ -46,21 +46,21 @@ class Lane:
 PARALLEL = Lane(
     name="parallel",
     folders=("unit", "contract", "docs"),
-    budget_min=7,
+    budget_min=5,
     options=("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal"),
     environment=(("OMP_NUM_THREADS", "1"),),
 )
-SERVER = Lane(name="server", folders=("acceptance", "integration"), budget_min=10)
+SERVER = Lane(name="server", folders=("acceptance", "integration"), budget_min=13)
 ENGINE = Lane(
     name="engine",
     folders=("contract", "acceptance", "integration"),
-    budget_min=10,
+    budget_min=13,
     environment=(
         ("OMP_WAIT_POLICY", "PASSIVE"),
     ),  # threads of an engine that wait leave the cores to the servers
 )
-TIMED = Lane(name="timed", folders=("acceptance", "integration"), budget_min=3)
-IMAGE = Lane(name="image", folders=("integration",), budget_min=10)
+TIMED = Lane(name="timed", folders=("acceptance", "integration"), budget_min=2)
+IMAGE = Lane(name="image", folders=("integration",), budget_min=15)
 LANES = {lane.name: lane for lane in (PARALLEL, SERVER, ENGINE, TIMED, IMAGE)}
 #: Fixtures that start an engine.
 ENGINES = {"engine", "vllm_servers"}
